@@ -1,0 +1,1 @@
+"""What Bailiwick promises to others: events, reason codes, the policy's input."""

@@ -1,0 +1,67 @@
+"""Every event there is, and who listens to what: the source of schemas, queues and bindings (D16, D17)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
+from bailiwick_contracts.envelope import Event
+from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
+from bailiwick_contracts.orders import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDrafted,
+    OrderEdited,
+    OrderFulfilled,
+    OrderPlaced,
+    OrderSnapshot,
+)
+
+PUBLISHED: Mapping[str, tuple[type[Event], ...]] = {
+    "identity": (OrganizationChanged, MemberChanged),
+    "customers": (CustomerChanged, AssignmentChanged),
+    "orders": (
+        OrderDrafted,
+        OrderPlaced,
+        OrderEdited,
+        OrderConfirmed,
+        OrderFulfilled,
+        OrderCancelled,
+        OrderSnapshot,
+    ),
+}
+"""Publishing service → its events."""
+
+SUBSCRIBED: Mapping[str, Mapping[str, tuple[type[Event], ...]]] = {
+    "customers": {"identity": (OrganizationChanged, MemberChanged)},
+    "orders": {
+        "identity": (OrganizationChanged, MemberChanged),
+        "customers": (CustomerChanged, AssignmentChanged),
+    },
+}
+"""Consuming service → publishing service → the events it listens to; one queue each (D14)."""
+
+RESERVED = (
+    "identity.organization.closed.v1",
+    "identity.member.erased.v1",
+    "customers.customer.erased.v1",
+)
+"""Types that are spoken for and not published yet (D20)."""
+
+EVENTS: Mapping[str, type[Event]] = {
+    event.type: event for events in PUBLISHED.values() for event in events
+}
+"""Type → class."""
+
+BOUND = frozenset(
+    event.type
+    for publishers in SUBSCRIBED.values()
+    for events in publishers.values()
+    for event in events
+)
+"""Types that a queue is bound to: these are published as mandatory, the others are not (D16)."""
+
+
+def queue_name(consumer: str, publisher: str) -> str:
+    """Return the queue in which a consumer finds what a publisher tells."""
+    return f"{consumer}.{publisher}"

@@ -1,0 +1,61 @@
+"""Write the frozen schema of every event to `contracts/schemas`, or say which differ.
+
+python -m bailiwick_contracts.generate [--check]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from bailiwick_contracts.catalogue import EVENTS
+from bailiwick_contracts.envelope import Event
+
+ROOT = Path(__file__).parents[2]
+
+
+def schema(event: type[Event]) -> dict[str, object]:
+    """Return the JSON schema of an event's data, as a reader may rely on it."""
+    document = event.model_json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:bailiwick:event:{event.type}",
+        **document,
+        "title": event.type,
+    }
+
+
+def rendered() -> dict[Path, str]:
+    """Return each generated file with the text it should have."""
+    return {
+        ROOT / "schemas" / f"{name}.json": json.dumps(schema(event), indent=2, sort_keys=True)
+        + "\n"
+        for name, event in sorted(EVENTS.items())
+    }
+
+
+def drift() -> list[Path]:
+    """Return the files whose text is not what the code says."""
+    return [
+        path
+        for path, text in rendered().items()
+        if not path.is_file() or path.read_text("utf-8") != text
+    ]
+
+
+def main() -> int:
+    """Write the files; with --check only compare. Returns the exit code."""
+    differing = drift()
+    if "--check" in sys.argv[1:]:
+        for path in differing:
+            print(f"{path.name} differs from the code: run ./bailiwick contracts")  # noqa: T201
+        return 1 if differing else 0
+    for path, text in rendered().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

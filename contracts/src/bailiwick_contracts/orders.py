@@ -1,0 +1,101 @@
+"""Events of orders: the whole order as it stands after what happened."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import override
+
+from bailiwick_contracts.envelope import Amount, Event, Payload, Pii
+
+OrderState = Literal["draft", "placed", "confirmed", "fulfilled", "cancelled"]
+Source = Literal["portal", "visit", "phone", "whatsapp", "other", "import"]
+
+
+class OrderLine(Payload):
+    """One line; its net has four decimals and is never rounded further."""
+
+    sku: str
+    name: str
+    quantity: Amount
+    unit_price: Amount
+    discount: Amount = Field(description="A fraction: 0.05 is five per cent.")
+    net: Amount
+
+
+class OrderEvent(Event):
+    """The public state of an order, with its people as orders knew them when committing (D17)."""
+
+    order_id: UUID
+    number: str
+    customer_id: UUID
+    customer_name: Annotated[str, Pii]
+    author_id: UUID = Field(description="Who made the draft; never changes.")
+    placed_by: UUID | None
+    credited_to: UUID | None = Field(description="Fixed when placed; null then means the house.")
+    source: Source
+    state: OrderState
+    order_date: date | None = Field(description="The date in the organization's zone when placed.")
+    listed_at: datetime
+    placed_at: datetime | None
+    currency: str
+    lines: tuple[OrderLine, ...]
+    net: Amount = Field(description="The sum of the lines' nets.")
+    note: str | None = None
+    main_id: UUID | None = Field(description="The customer's main representative at that instant.")
+    additional_ids: tuple[UUID, ...]
+    assignment_seq: int = Field(description="The assignments' number that main_id was read under.")
+    imported: bool = False
+
+    @property
+    @override
+    def subject(self) -> UUID:
+        return self.order_id
+
+
+class OrderDrafted(OrderEvent):
+    """A draft was made."""
+
+    type: ClassVar[str] = "orders.order.drafted.v1"
+
+
+class OrderPlaced(OrderEvent):
+    """A new order came in: draft → placed, once an order."""
+
+    type: ClassVar[str] = "orders.order.placed.v1"
+
+
+class OrderEdited(OrderEvent):
+    """Lines or note changed; a confirmed order's edit has a reason."""
+
+    type: ClassVar[str] = "orders.order.edited.v1"
+
+    edited_by: UUID
+    reason: str | None = None
+
+
+class OrderConfirmed(OrderEvent):
+    """The order was confirmed."""
+
+    type: ClassVar[str] = "orders.order.confirmed.v1"
+
+
+class OrderFulfilled(OrderEvent):
+    """The order was fulfilled."""
+
+    type: ClassVar[str] = "orders.order.fulfilled.v1"
+
+
+class OrderCancelled(OrderEvent):
+    """The order was cancelled."""
+
+    type: ClassVar[str] = "orders.order.cancelled.v1"
+
+
+class OrderSnapshot(OrderEvent):
+    """An order as it stands, sent again to one consumer that rebuilds (D19): no mail, no webhook."""
+
+    type: ClassVar[str] = "orders.order.snapshot.v1"

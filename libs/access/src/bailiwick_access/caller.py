@@ -1,0 +1,119 @@
+"""The caller of a request: a token says who, the membership that this service knows says with what rights."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_contracts.identity import Settings
+from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.tokens import Claims
+
+_PATIENCE = 0.5
+"""Seconds that a request waits for the replica of its own membership (D2)."""
+
+
+class MembershipNotHereYet(Unavailable):
+    """The token knows a newer membership than this service does, and the change did not arrive in time."""
+
+    code = "membership-not-here-yet"
+    title = "Your membership has just changed"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, at which instant, with the rights that this service's replica gives them."""
+
+    org_id: UUID
+    member_id: UUID
+    account_id: UUID
+    name: str | None
+    settings: Settings
+    time_zone: str
+    currency: str
+    now: datetime
+    subject: Mapping[str, object]
+    """What policy is told of the caller. Built here and nowhere else."""
+
+
+class Callers:
+    """Turns a verified token into a caller."""
+
+    def __init__(self, members: sa.Table, organizations: sa.Table) -> None:
+        self._statement = (
+            sa.select(members, *organizations.c["settings", "time_zone", "currency"])
+            .join_from(members, organizations, members.c.org_id == organizations.c.org_id)
+            .where(
+                members.c.org_id == sa.bindparam("org_id"),
+                members.c.member_id == sa.bindparam("member_id"),
+            )
+        )
+
+    async def resolve(
+        self,
+        connection: AsyncConnection,
+        claims: Claims,
+        now: datetime,
+        pull: Callable[[], Awaitable[None]] | None = None,
+    ) -> Caller:
+        """Return the caller; waits where the token is ahead of the replica, and has it pulled.
+
+        Raises:
+            MembershipNotHereYet: it did not come in time.
+        """
+        loop = asyncio.get_running_loop()
+        for ask in (pull, None):
+            deadline = loop.time() + _PATIENCE
+            while True:
+                row = await self._row(connection, claims)
+                if row is not None and row["version"] >= claims.member_version:
+                    return _caller(row, claims, now)
+                if loop.time() >= deadline:
+                    break
+                await asyncio.sleep(0.02)
+            if ask is not None:
+                await ask()
+        raise MembershipNotHereYet("Try again in a second.", retry_after=1)
+
+    async def _row(self, connection: AsyncConnection, claims: Claims) -> RowMapping | None:
+        found = await connection.execute(
+            self._statement, {"org_id": claims.org_id, "member_id": claims.member_id}
+        )
+        return found.mappings().first()
+
+
+def _caller(row: RowMapping, claims: Claims, now: datetime) -> Caller:
+    return Caller(
+        org_id=claims.org_id,
+        member_id=claims.member_id,
+        account_id=claims.account,
+        name=row["name"],
+        settings=Settings.model_validate(row["settings"]),
+        time_zone=row["time_zone"],
+        currency=row["currency"],
+        now=now,
+        subject=subject_of(row, now),
+    )
+
+
+def subject_of(row: RowMapping, now: datetime) -> Mapping[str, object]:
+    """Return what policy is told of a member, from their row."""
+    return {
+        "org_id": str(row["org_id"]),
+        "member_id": str(row["member_id"]),
+        "kind": row["kind"],
+        "mode": row["mode"],
+        "role": row["role"],
+        "permissions": list(row["permissions"]),
+        "ticks": dict(row["ticks"]),
+        "collections": [str(collection) for collection in row["collections"]],
+        "status": row["status"],
+        "expired": not row["valid_from"] <= now < row["valid_until"],
+    }

@@ -1,0 +1,65 @@
+"""Puts a service's entrance together: what is the same in every `main.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+
+from bailiwick_access.caller import Callers
+from bailiwick_access.gate import Gate
+from bailiwick_access.requests import Entrance
+from bailiwick_kit.clock import SystemClock
+from bailiwick_kit.database import Database
+from bailiwick_kit.health import Check
+from bailiwick_kit.jwks import KeySet
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.position import Lookup, Positions
+from bailiwick_kit.replica import ask_to_pull
+from bailiwick_kit.settings import ServiceSettings
+from bailiwick_kit.tokens import TokenVerifier
+from bailiwick_kit.wake import Wake
+
+
+@asynccontextmanager
+async def entered(
+    settings: ServiceSettings,
+    database: Database,
+    policy: Policy,
+    members: sa.Table,
+    organizations: sa.Table,
+    lookups: Mapping[str, Lookup],
+) -> AsyncIterator[Entrance]:
+    """Open keys and policy, wake the relay after commits, and yield the entrance; close all at the end."""
+    clock = SystemClock()
+    wake = Wake(settings.database_api_url.get_secret_value())
+    database.after_commit(wake.call)
+    waking = asyncio.create_task(wake.run())
+    try:
+        async with KeySet(f"{settings.identity_url}/.well-known/jwks.json") as keys, policy:
+            yield Entrance(
+                database=database,
+                tokens=TokenVerifier(keys, issuer=settings.issuer, clock=clock),
+                callers=Callers(members, organizations),
+                gate=Gate(policy),
+                positions=Positions(
+                    lookups, nudge=lambda source, org_id: ask_to_pull(database, source, org_id)
+                ),
+                clock=clock,
+            )
+    finally:
+        waking.cancel()
+        await asyncio.gather(waking, return_exceptions=True)
+        await database.close()
+
+
+def checks(database: Database, policy: Policy) -> Mapping[str, Check]:
+    """Return what readiness asks: the database, and policy's sentinel (never /health, L9)."""
+
+    async def database_answers() -> None:
+        async with database.reading(None) as connection:
+            await connection.exec_driver_sql("SELECT 1")
+
+    return {"database": database_answers, "policy": policy.revision}

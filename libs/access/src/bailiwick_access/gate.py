@@ -1,0 +1,142 @@
+"""The one place that asks policy, and gives its answers in the one order they have (domain §4).
+
+403 where the caller lacks the capability whatever the row; 404 where the row may not be viewed, with the
+same words as for a row that does not exist; 403 with reasons where it may be viewed, but not so changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.visibility import FACTS
+from bailiwick_kit.errors import Forbidden, Missing
+from bailiwick_kit.policy import Decision, Policy
+from bailiwick_kit.scope import Nobody, Scope, Where, fields
+
+_UNKNOWNS = {
+    "customers": "input.customer",
+    "orders": "input.order",
+    "members": "input.member",
+    "organizations": "input.organization",
+}
+
+_WHAT_TO_DO = {
+    "capability-missing": "Your role does not include this. Ask a manager of your organization.",
+    "custom-ceiling": "Custom members never do this, whatever they are granted.",
+    "order-not-own-as-additional": "As an additional representative you change only orders you wrote.",
+    "additional-may-not-edit": "Only the main representative changes this customer.",
+    "not-own-draft": "You change only drafts that you wrote yourself.",
+    "not-assigned": "This customer is not in your portfolio.",
+    "assignment-not-started": "Your assignment to this customer has not started yet.",
+    "assignment-ended": "Your assignment to this customer has ended.",
+    "order-state-forbids": "In this state, only organization-wide roles change the order.",
+    "customer-state-forbids": "The customer's state does not allow it.",
+    "membership-expired": "Your membership has expired. Ask a manager of your organization.",
+    "account-inactive": "Your membership is not active. Ask a manager of your organization.",
+}
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Which rows of a resource a caller may see, and what of them is masked."""
+
+    scope: Scope
+    masks: Mapping[str, object]
+
+    def hides(self, table: str, column: str) -> bool:
+        """Tell whether policy masks a column of what may be seen."""
+        return hides(self.masks, table, column)
+
+
+class Gate:
+    """Asks policy on behalf of a caller."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def scope(self, caller: Caller, resource: str, action: str = "view") -> Visible:
+        """Return what a list may show.
+
+        Raises:
+            Forbidden: the caller lacks the capability, whatever the row.
+            PolicyUnavailable: policy did not answer as it should.
+        """
+        document = _document(caller, action)
+        answer = await self._policy.filter(_package(resource), _UNKNOWNS[resource], document)
+        if isinstance(answer.scope, Nobody):
+            decision = await self._policy.decide(_package(resource), document)
+            if not decision.capable:
+                raise _forbidden(decision)
+        return Visible(answer.scope, answer.masks)
+
+    async def decide(
+        self, caller: Caller, resource: str, action: str, **rows: Mapping[str, object] | None
+    ) -> Decision:
+        """Let the caller act on a row, given by its facts (`order=…`), or refuse.
+
+        None stands for a row that does not exist; no row at all, for what is decided without one.
+
+        Raises:
+            Forbidden: the capability is missing, or the row may be viewed but not so changed.
+            Missing: there is no such row, or the caller may not view it.
+            PolicyUnavailable: policy did not answer as it should.
+        """
+        known = {name: facts for name, facts in rows.items() if facts is not None}
+        decision = await self._policy.decide(
+            _package(resource), {**_document(caller, action), **known}
+        )
+        if not decision.capable:
+            raise _forbidden(decision)
+        if rows:
+            if not known or not decision.visible:
+                raise Missing
+            if not decision.allow:
+                raise _forbidden(decision)
+        return decision
+
+    async def may(
+        self, caller: Caller, resource: str, action: str, **rows: Mapping[str, object]
+    ) -> bool:
+        """Tell whether the caller may, without refusing."""
+        document = {**_document(caller, action), **rows}
+        return (await self._policy.decide(_package(resource), document)).allow
+
+    async def is_capable(
+        self, caller: Caller, subject: Mapping[str, object], resource: str, action: str
+    ) -> bool:
+        """Tell whether another member of the caller's organization has a capability."""
+        document = {**_document(caller, action), "subject": subject}
+        return (await self._policy.decide(_package(resource), document)).capable
+
+    async def is_restricted(self, caller: Caller, resource: str) -> bool:
+        """Tell whether what the caller sees depends on how they stand to a row: a portfolio."""
+        match (await self.scope(caller, resource)).scope:
+            case Where(condition=condition):
+                return any(name.rpartition(".")[2] in FACTS for name in fields(condition))
+            case _:
+                return False
+
+
+def hides(masks: Mapping[str, object], table: str, column: str) -> bool:
+    """Tell whether policy masks a column."""
+    columns = masks.get(table)
+    return isinstance(columns, Mapping) and column in columns
+
+
+def _package(resource: str) -> str:
+    return f"bailiwick/{resource}"
+
+
+def _document(caller: Caller, action: str) -> dict[str, object]:
+    return {
+        "subject": caller.subject,
+        "settings": caller.settings.model_dump(mode="json"),
+        "action": action,
+    }
+
+
+def _forbidden(decision: Decision) -> Forbidden:
+    reasons = decision.reasons
+    return Forbidden(_WHAT_TO_DO.get(reasons[0], "") if reasons else "", reasons=reasons)

@@ -1,0 +1,149 @@
+"""How a request comes in: token, position, caller; and, for reads, the connection that goes with them.
+
+Routes ask for `SignedIn` (a caller) or `Reads` (a caller with a connection that sees one organization);
+both settle 401 before anything of the request is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.gate import Gate
+from bailiwick_kit.bodies import SentBody
+from bailiwick_kit.clock import Clock
+from bailiwick_kit.database import Database
+from bailiwick_kit.idempotency import Claim, SentKey
+from bailiwick_kit.position import After, Position, Positions
+from bailiwick_kit.replica import ask_to_pull
+from bailiwick_kit.tokens import TokenVerifier, bearer_token
+from bailiwick_kit.wire import Model
+
+_scheme = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A caller with a connection for reads that sees the caller's organization only."""
+
+    caller: Caller
+    connection: AsyncConnection
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What every request of a service goes through. Kept in the application's lifespan state."""
+
+    database: Database
+    tokens: TokenVerifier
+    callers: Callers
+    gate: Gate
+    positions: Positions
+    clock: Clock
+
+    @asynccontextmanager
+    async def reading(
+        self, authorization: str | None, after: tuple[Position, ...]
+    ) -> AsyncIterator[Reading]:
+        """Let a request in and lend it a connection.
+
+        Raises:
+            Unauthenticated: nobody we know is calling.
+            Unavailable: the replicas do not have what the caller has seen elsewhere.
+        """
+        claims = await self.tokens.verify(bearer_token(authorization))
+        await self.positions.wait(claims.org_id, after)
+        async with self.database.reading(claims.org_id) as connection:
+            caller = await self.callers.resolve(
+                connection,
+                claims,
+                self.clock.now(),
+                lambda: ask_to_pull(self.database, "identity", claims.org_id),
+            )
+            yield Reading(caller, connection)
+
+    async def until(self, instant: datetime | None) -> None:
+        """Return when the instant has passed: what an act took is then taken everywhere (D18)."""
+        if instant is not None:
+            remaining = (instant - self.clock.now()).total_seconds()
+            if remaining > 0:
+                await asyncio.sleep(remaining)
+
+
+def entrance_of(request: Request) -> Entrance:
+    """Return the application's entrance."""
+    entrance: Entrance = request.state.entrance
+    return entrance
+
+
+async def _reads(
+    request: Request, after: After, _: Annotated[str | None, Depends(_scheme)]
+) -> AsyncIterator[Reading]:
+    entrance = entrance_of(request)
+    async with entrance.reading(request.headers.get("authorization"), after) as reading:
+        yield reading
+
+
+async def _signed_in(
+    request: Request, after: After, _: Annotated[str | None, Depends(_scheme)]
+) -> Caller:
+    # The connection goes back before an action takes its own: two a request would starve the pool.
+    entrance = entrance_of(request)
+    async with entrance.reading(request.headers.get("authorization"), after) as reading:
+        return reading.caller
+
+
+async def _gate(request: Request) -> Gate:
+    return entrance_of(request).gate
+
+
+Reads: TypeAlias = Annotated[Reading, Depends(_reads, scope="function")]
+"""A route's parameter: `reading: Reads`; the connection is returned before the answer goes out."""
+
+SignedIn: TypeAlias = Annotated[Caller, Depends(_signed_in)]
+"""A route's parameter: `caller: SignedIn`."""
+
+Gated: TypeAlias = Annotated[Gate, Depends(_gate)]
+"""A route's parameter: `gate: Gated`."""
+
+AtEntrance: TypeAlias = Annotated[Entrance, Depends(entrance_of)]
+"""A route's parameter: `entrance: AtEntrance`."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """A POST that may be sent twice: judged when its turn comes, not before (domain §4, D23)."""
+
+    caller: Caller
+    method: str
+    path: str
+    key: SentKey
+    body: SentBody[Model]
+
+    def claim(self) -> Claim | None:
+        """Return what to claim, None where the caller sent no key.
+
+        Raises:
+            Invalid: the key is not one.
+            Malformed: the body is not JSON.
+        """
+        key = self.key.read()
+        if key is None:
+            return None
+        return Claim(
+            org_id=self.caller.org_id,
+            caller=self.caller.member_id,
+            method=self.method,
+            path=self.path,
+            key=key,
+            fingerprint=self.body.fingerprint(),
+        )

@@ -1,0 +1,1 @@
+"""Technology without business words, shared by every service."""

@@ -1,0 +1,130 @@
+"""What surrounds every request, as one pure ASGI middleware.
+
+Trace id, body limit, deadline, security headers, one access log line, and the last net under every
+exception. Pure ASGI, because Starlette's BaseHTTPMiddleware cancels work and hides context
+(reliability §5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bailiwick_kit import trace
+from bailiwick_kit.problems import answer_to
+
+MIB = 1024 * 1024
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""Sent with every answer that does not say otherwise itself (S14); the JWKS may be cached."""
+
+_QUIET = frozenset({"/live", "/ready"})
+_log = structlog.get_logger(__name__)
+
+
+class Envelope:
+    """Wraps the application; see the module.
+
+    Starlette has a body limit of its own, but that answers in plain text and without these headers.
+    """
+
+    def __init__(self, app: ASGIApp, *, deadline: float = 15.0, max_body_size: int = MIB) -> None:
+        self._app = app
+        self._deadline = deadline
+        self._max_body_size = max_body_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; other scopes (lifespan) pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace_id = trace.start(scope, Headers(scope=scope).get("traceparent"))
+        exchange = _Exchange(scope, receive, send, trace_id, self._max_body_size)
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+            try:
+                await self._answer(exchange)
+            finally:
+                exchange.log()
+
+    async def _answer(self, exchange: _Exchange) -> None:
+        try:
+            exchange.refuse_by_length()
+            async with asyncio.timeout(self._deadline) as deadline:
+                exchange.deadline = deadline
+                await self._app(exchange.scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if exchange.status:  # half an answer is out: only cutting the connection is honest
+                raise
+            exchange.deadline = None
+            response = answer_to(error, exchange.trace_id)
+            await response(exchange.scope, exchange.receive, exchange.send)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, trace_id: str, max_body_size: int
+    ) -> None:
+        self.scope = scope
+        self.trace_id = trace_id
+        self.status = 0
+        self.deadline: asyncio.Timeout | None = None
+        self._receive = receive
+        self._send = send
+        self._max_body_size = max_body_size
+        self._received = 0
+        self._started = time.perf_counter()
+
+    def refuse_by_length(self) -> None:
+        """Refuse a body that is announced to be too large, before reading any of it."""
+        announced = Headers(scope=self.scope).get("content-length", "")
+        if announced.isdecimal() and announced.isascii():
+            # The length first: int() refuses more than 4,300 digits.
+            if len(announced) > len(str(self._max_body_size)) + 8:
+                raise HTTPException(413)
+            if int(announced) > self._max_body_size:
+                raise HTTPException(413)
+
+    async def receive(self) -> Message:
+        """Hand on what the client sends, up to the limit."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received > self._max_body_size:
+                raise HTTPException(413)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["Trace-Id"] = self.trace_id
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if self.deadline is not None:
+                self.deadline.reschedule(None)  # a long answer is the client's pace, not ours
+        await self._send(message)
+
+    def log(self) -> None:
+        """Write the access line: no address, no query, no id, so no personal data."""
+        route: Any = self.scope.get("route")
+        line = _log.debug if self.scope["path"] in _QUIET else _log.info
+        line(
+            "request",
+            method=self.scope["method"],
+            route=getattr(route, "path_format", None) or "unmatched",
+            status=self.status or 499,
+            ms=round((time.perf_counter() - self._started) * 1000, 1),
+        )

@@ -1,0 +1,105 @@
+"""Logs: facts with keys, one line each, JSON unless a person is watching.
+
+Nothing that a caller sent can start a new line or colour a terminal (S19), and keys that hold
+secrets or personal data are blanked, whoever logs them (S22).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PRIVATE = frozenset(
+    {
+        "authorization", "body", "client_secret", "cookie", "email", "headers", "name",
+        "password", "phone", "query", "secret", "tax_id", "token",
+    }
+)  # fmt: skip
+_OURS = frozenset({"exception", "stack"})
+BLANK = "[blanked]"
+
+
+def blank_private(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Blank the values of keys that hold secrets or personal data."""
+    for key in event.keys() & _PRIVATE:
+        event[key] = BLANK
+    return event
+
+
+def escape_control(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Write control characters as escapes; stack traces keep their lines."""
+    for key, value in event.items():
+        if key not in _OURS:
+            event[key] = _escaped(value)
+    return event
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _escaped(repr(value) if isinstance(value, list | tuple | dict | set) else str(value))
+
+
+def set_up(service: str, *, level: str = "INFO", console: bool | None = None) -> None:
+    """Set up structlog and the standard library's logging for a process.
+
+    `console` None means: if standard error is a terminal. uvicorn's own access log is silenced,
+    since it shows query values; `kit.envelope` writes that line.
+    """
+    pretty = sys.stderr.isatty() if console is None else console
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        blank_private,
+    ]
+    if pretty:
+        shared.append(escape_control)  # JSON escapes by itself
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(service, shared, pretty=pretty))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = name != "uvicorn.access"
+
+
+def _formatter(
+    service: str, shared: list[Processor], *, pretty: bool
+) -> structlog.stdlib.ProcessorFormatter:
+    def named(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+        return {"service": service, **event}
+
+    last: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        named,
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+    ]
+    return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)

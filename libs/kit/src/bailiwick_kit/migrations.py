@@ -1,0 +1,80 @@
+"""Migrations: run by the owner role, one at a time, with rights and row-level security said beside a table.
+
+`upgrade` may be started by several at once; an advisory lock lets one work and the others find nothing
+left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command, context, op
+from alembic.config import Config
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def upgrade(directory: Path, url: str, *, api_role: str, worker_role: str) -> None:
+    """Bring the database to the newest revision in `directory`; the roles are granted what they need."""
+    command.upgrade(_config(directory, url, api_role, worker_role), "head")
+
+
+def check(directory: Path, url: str) -> None:
+    """Raise where tables in code and in the database differ."""
+    command.check(_config(directory, url, "", ""))
+
+
+def _config(directory: Path, url: str, api_role: str, worker_role: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(directory))
+    config.attributes.update(url=url, api_role=api_role, worker_role=worker_role)
+    return config
+
+
+def run(metadata: sa.MetaData, service: str) -> None:
+    """Run the migrations; the whole of a service's `env.py`."""
+    asyncio.run(_run(context.config.attributes["url"], metadata, service))
+
+
+async def _run(url: str, metadata: sa.MetaData, service: str) -> None:
+    engine = create_async_engine(url, poolclass=sa.pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate, metadata, service)
+        await connection.commit()
+    await engine.dispose()
+
+
+def _migrate(connection: Connection, metadata: sa.MetaData, service: str) -> None:
+    context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    with context.begin_transaction():
+        connection.execute(
+            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"bailiwick.{service}")))
+        )
+        context.run_migrations()
+
+
+def grant(table: str, *, api: Sequence[str] = (), worker: Sequence[str] = ()) -> None:
+    """Grant rights on a table (`select`, `insert`, `update`, `delete`) to the two working roles."""
+    attributes = context.config.attributes
+    for role, rights in ((attributes["api_role"], api), (attributes["worker_role"], worker)):
+        if rights:
+            op.execute(f'GRANT {", ".join(rights)} ON {table} TO "{role}"')
+
+
+def isolate(table: str) -> None:
+    """Let a session see and write the rows of the organization in `app.org` only, and none without one."""
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY one_organization ON {table} USING "
+        "(org_id = NULLIF(current_setting('app.org', true), '')::uuid)"
+    )
+
+
+def show_all_to_worker(table: str) -> None:
+    """Let the worker role alone see all organizations' rows: for heads and for housekeeping."""
+    worker = context.config.attributes["worker_role"]
+    op.execute(f'CREATE POLICY all_organizations ON {table} TO "{worker}" USING (true)')

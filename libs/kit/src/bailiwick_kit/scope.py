@@ -1,0 +1,76 @@
+"""What a caller may see of a resource: nobody's rows, everybody's, or those that meet a condition.
+
+Pure. A condition is a tree over named facts; `kit.policy` parses it and `kit.scope_sql` translates it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool | None
+Operator: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "startswith"]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """One comparison of a field (`order.main`) with a known value; `in` has a tuple of scalars."""
+
+    field: str
+    operator: Operator
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class All:
+    """Every part holds. Empty: true."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Any:
+    """At least one part holds. Empty: false."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """The part does not hold."""
+
+    part: Condition
+
+
+Condition: TypeAlias = Compare | All | Any | Not
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """No row."""
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """Every row (of the organization: row-level security still stands behind it)."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """The rows that meet the condition."""
+
+    condition: Condition
+
+
+Scope: TypeAlias = Nobody | Everybody | Where
+
+
+def fields(condition: Condition) -> frozenset[str]:
+    """Return the names of all fields that the condition reads."""
+    match condition:
+        case Compare():
+            return frozenset({condition.field})
+        case Not():
+            return fields(condition.part)
+        case All() | Any():
+            return frozenset().union(*(fields(part) for part in condition.parts))

@@ -1,0 +1,211 @@
+"""A service as a program: api, worker, or both in one process; migrate, openapi, dead letters.
+
+What a service is made of is in its `main.py`; how it is run is the same for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit import logs, migrations, topology
+from bailiwick_kit.dead_letters import DeadLetters
+from bailiwick_kit.settings import ServiceSettings, SettingsError
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+Work = Callable[[], Awaitable[None]]
+"""Runs until cancelled."""
+
+_BLANK = {
+    "database_api_url": SecretStr("postgresql+asyncpg://nobody@localhost/none"),
+    "database_worker_url": SecretStr("postgresql+asyncpg://nobody@localhost/none"),
+    "policy_url": "http://localhost",
+    "policy_revision": None,
+    "door_secret": SecretStr(""),
+}
+"""Settings of an application that is described and never started."""
+
+GRACE = 20
+"""Seconds that requests in hand are given when the service is told to stop."""
+
+
+@dataclass(frozen=True)
+class Service(Generic[SettingsT]):
+    """What a service is made of.
+
+    `work` opens what its worker needs and yields what is to run side by side until the end.
+    """
+
+    name: str
+    settings: type[SettingsT]
+    migrations: Path
+    application: Callable[[SettingsT], FastAPI]
+    work: Callable[[SettingsT], AbstractAsyncContextManager[Sequence[Work]]]
+
+    def command_line(self) -> typer.Typer:
+        """Return the program."""
+        program = typer.Typer(
+            no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+        )
+
+        @program.command()
+        def api() -> None:
+            """Serve HTTP."""
+            asyncio.run(self._run(self._load(), serving=True, working=False))
+
+        @program.command()
+        def worker() -> None:
+            """Relay and consume events."""
+            asyncio.run(self._run(self._load(), serving=False, working=True))
+
+        @program.command()
+        def serve() -> None:
+            """Do both in one process: for one machine."""
+            asyncio.run(self._run(self._load(), serving=True, working=True))
+
+        @program.command()
+        def migrate() -> None:
+            """Bring database and broker to what this version needs; repeating it changes nothing."""
+            self.migrate(self._load())
+
+        @program.command()
+        def openapi() -> None:
+            """Print the OpenAPI document."""
+            typer.echo(json.dumps(self._document(), indent=2, sort_keys=True, ensure_ascii=False))
+
+        program.add_typer(self._dead_letters(), name="dead-letters")
+        return program
+
+    def migrate(self, settings: SettingsT) -> None:
+        """Migrate the database, and declare the whole topology before anybody needs it (D16)."""
+        migrations.upgrade(
+            self.migrations,
+            settings.database_owner_url.get_secret_value(),
+            api_role=str(make_url(settings.database_api_url.get_secret_value()).username),
+            worker_role=str(make_url(settings.database_worker_url.get_secret_value()).username),
+        )
+        asyncio.run(declare_topology(settings.broker_url.get_secret_value()))
+
+    def _document(self) -> dict[str, Any]:
+        blank: Any = self.settings.model_construct
+        return self.application(blank(**_BLANK)).openapi()
+
+    def _load(self) -> SettingsT:
+        try:
+            settings = self.settings.load()
+        except SettingsError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from None
+        logs.set_up(self.name)
+        return settings
+
+    async def _run(self, settings: SettingsT, *, serving: bool, working: bool) -> None:
+        """Run until told to stop: first no new requests, then no more events, then the rest."""
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(self._work(settings)) if working else None
+            if serving:
+                config = uvicorn.Config(
+                    self.application(settings),
+                    host=settings.host,
+                    port=settings.port,
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    date_header=True,
+                    proxy_headers=False,
+                    timeout_graceful_shutdown=GRACE,
+                    timeout_keep_alive=75,
+                )
+                await uvicorn.Server(config).serve()
+                if work is not None:
+                    work.cancel()
+            elif work is not None:
+                await stopped()
+                work.cancel()
+
+    async def _work(self, settings: SettingsT) -> None:
+        async with self.work(settings) as jobs, asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(_running(job))
+
+    def _dead_letters(self) -> typer.Typer:
+        program = typer.Typer(
+            no_args_is_help=True, help="What could not be handled: list, show, replay, drop."
+        )
+        queues = [queue_name(self.name, publisher) for publisher in SUBSCRIBED.get(self.name, {})]
+
+        def of(queue: str) -> DeadLetters:
+            return DeadLetters(self._load().broker_url.get_secret_value(), queue)
+
+        @program.command("list")
+        def list_() -> None:
+            """List the dead letters of all queues."""
+            for queue in queues:
+                for letter in asyncio.run(of(queue).list()):
+                    typer.echo(f"{queue}  {letter.event_id}  {letter.type}  {letter.reason}")
+
+        @program.command()
+        def show(event_id: str) -> None:
+            """Show one dead letter whole."""
+            for queue in queues:
+                for letter in asyncio.run(of(queue).list()):
+                    if letter.event_id == event_id:
+                        typer.echo(letter.body.decode("utf-8", "replace"))
+                        return
+            typer.echo("No such dead letter.", err=True)
+            raise typer.Exit(1)
+
+        @program.command()
+        def replay(event_id: Annotated[str | None, typer.Argument()] = None) -> None:
+            """Put one dead letter, or all of them, back into their queues."""
+            count = sum(asyncio.run(of(queue).replay(event_id)) for queue in queues)
+            typer.echo(f"{count} replayed")
+
+        @program.command()
+        def drop(event_id: str) -> None:
+            """Delete one dead letter for good."""
+            count = sum(asyncio.run(of(queue).drop(event_id)) for queue in queues)
+            typer.echo(f"{count} dropped")
+
+        return program
+
+
+async def declare_topology(broker_url: str) -> None:
+    """Declare every queue of every consumer, as the catalogue has them."""
+    await topology.declare(broker_url, EXCHANGE, bindings())
+
+
+def bindings() -> Mapping[str, Sequence[str]]:
+    """Return each queue with the patterns it is bound by."""
+    return {
+        queue_name(consumer, publisher): [event.binding_key() for event in events]
+        for consumer, publishers in SUBSCRIBED.items()
+        for publisher, events in publishers.items()
+    }
+
+
+async def stopped() -> None:
+    """Return when the process is told to stop."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def _running(job: Work) -> None:
+    await job()

@@ -1,0 +1,89 @@
+"""Strings from outside: stripped, NFC, and free of what PostgreSQL, mails and logs cannot hold.
+
+NUL cannot be stored by PostgreSQL, lone surrogates are not text, and control characters forge lines
+in logs and headers (reliability L13, S18, S19): all of them are refused with 422.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Any, LiteralString
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+# Cc: control, Cs: lone surrogates, Zl and Zp: U+2028 and U+2029, which end a line for some readers.
+_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_LAYOUT = frozenset("\n\t")
+
+
+def clean(value: str, *, multiline: bool = False) -> str:
+    """Return the text stripped and in NFC.
+
+    Raises:
+        ValueError: it has a character that text here may not have.
+    """
+    if multiline:
+        value = value.replace("\r\n", "\n")
+    allowed = _LAYOUT if multiline else frozenset[str]()
+    for character in value:
+        if character not in allowed and unicodedata.category(character) in _REFUSED:
+            msg = f"Remove the character U+{ord(character):04X}"
+            raise ValueError(msg)
+    return unicodedata.normalize("NFC", value).strip()
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """How long a text may be after cleaning, and whether it may have several lines.
+
+    Use as metadata: `Name = Annotated[str, TextRule(max_length=120)]`.
+    """
+
+    max_length: int = 200
+    min_length: int = 1
+    multiline: bool = False
+
+    def check(self, value: str) -> str:
+        """Return the cleaned text; called by pydantic."""
+        if len(value) > 4 * self.max_length + 64:  # do not normalize what is refused anyway
+            raise self._wrong_length("text_too_long", "at most", self.max_length)
+        try:
+            value = clean(value, multiline=self.multiline)
+        except ValueError as error:
+            raise PydanticCustomError("text_not_allowed", "{why}", {"why": str(error)}) from None
+        if len(value) > self.max_length:
+            raise self._wrong_length("text_too_long", "at most", self.max_length)
+        if len(value) < self.min_length:
+            raise self._wrong_length("text_too_short", "at least", self.min_length)
+        return value
+
+    @staticmethod
+    def _wrong_length(code: LiteralString, bound: str, length: int) -> PydanticCustomError:
+        return PydanticCustomError(
+            code, "Send {bound} {length} characters", {"bound": bound, "length": length}
+        )
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Tell pydantic to clean after checking that it is a string."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe the lengths in OpenAPI."""
+        return {
+            **handler(schema),
+            "minLength": self.min_length,
+            "maxLength": self.max_length,
+        }
+
+
+Text = Annotated[str, TextRule()]
+"""One line of text, 1 to 200 characters; also for query parameters."""
+
+MultilineText = Annotated[str, TextRule(max_length=4000, multiline=True)]
+"""Several lines, 1 to 4,000 characters; newlines and tabs stay."""

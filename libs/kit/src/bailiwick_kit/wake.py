@@ -1,0 +1,55 @@
+"""Wake the relay soon after a commit, wherever it runs, without taxing those who write.
+
+A NOTIFY inside the placing transaction would cut concurrent placement to a third; this one goes out
+after the commit, on a connection of its own, many commits at a time (performance §0.5). When it is
+lost, the relay's slow poll finds the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import asyncpg
+
+CHANNEL = "bailiwick_outbox"
+
+
+def plain_dsn(url: str) -> str:
+    """Return an SQLAlchemy URL as the driver alone reads it."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+class Wake:
+    """Coalesces calls of `call` into NOTIFYs. Start with `run` as a task."""
+
+    def __init__(self, url: str) -> None:
+        self._dsn = plain_dsn(url)
+        self._due = asyncio.Event()
+
+    def call(self) -> None:
+        """Ask for a wake-up; returns at once."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Send wake-ups until cancelled; a lost connection only makes the relay slower."""
+        connection: asyncpg.Connection | None = None
+        try:
+            while True:
+                await self._due.wait()
+                self._due.clear()
+                try:
+                    if connection is None or connection.is_closed():
+                        connection = await asyncpg.connect(
+                            self._dsn,
+                            timeout=5,
+                            server_settings={"application_name": "bailiwick-wake"},
+                        )
+                    await connection.execute(f"NOTIFY {CHANNEL}", timeout=5)
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    connection = None
+                    await asyncio.sleep(1)
+        finally:
+            if connection is not None:
+                with contextlib.suppress(Exception):
+                    await connection.close(timeout=1)

@@ -1,0 +1,75 @@
+"""What crosses the wire: the base of all request and response models, instants and exact numbers."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
+
+
+class Model(BaseModel):
+    """The base of everything on the wire: unknown fields are refused (S8), nothing is coerced.
+
+    In JSON a number never comes from a string, except a decimal; NaN and Infinity are refused.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+def _instant(value: Any) -> Any:
+    # Parsed here, because pydantic would take "1700000000" as seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    if not _DATE_TIME.fullmatch(value):
+        raise PydanticCustomError(
+            "instant", "Write an instant as RFC 3339 has it: 2026-01-31T12:00:00Z"
+        )
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("instant", "Choose an instant that exists") from None
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+"""A point in time: RFC 3339 with an offset, kept in UTC."""
+
+
+def _exact(value: Any) -> Any:
+    # Parsed here, because Decimal takes "1_000" and "1e999999999", which PostgreSQL would not.
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError("decimal", 'Write a decimal in quotes, with a point: "12.30"')
+    return Decimal(value)
+
+
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(max_digits=18, decimal_places=4),
+    PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,14}(\.\d{1,4})?$"}),
+]
+"""An exact number with up to four decimals (NUMERIC(18,4), D30): a string in JSON."""

@@ -1,0 +1,513 @@
+"""Whatever OPA says but exactly the right answer is *unavailable* (L9, F11 to F13)."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any as Json
+
+import pytest
+from structlog.testing import capture_logs
+
+from bailiwick_kit.errors import PolicyUnavailable
+from bailiwick_kit.policy import Decision, Filter, Policy
+from bailiwick_kit.scope import All, Any, Compare, Everybody, Nobody, Not, Where
+
+JSON = "application/json"
+UCAST = "application/vnd.opa.ucast.all+json"
+DOCUMENT = {"subject": {"org_id": "o"}, "action": "view"}
+
+Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class FakeOpa:
+    """Answers each path with the bytes that it was given, whatever they are."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes | Answering] = {}
+        self.asked: list[tuple[str, dict[str, str], Json]] = []
+        self.url = ""
+        self._serving: set[asyncio.Task[None]] = set()
+
+    def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.create_task(self.serve(reader, writer)))
+
+    async def stop(self) -> None:
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            first, *lines = head.strip().split("\r\n")
+            headers = {
+                name.lower(): value for name, value in (line.split(": ", 1) for line in lines)
+            }
+            body = await reader.readexactly(int(headers["content-length"]))
+            path = first.split()[1]
+            self.asked.append((path, headers, json.loads(body)))
+            answer = self.answers[path]
+            if callable(answer):
+                await answer(writer)
+            else:
+                writer.write(answer)
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has had enough
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeOpa]:
+    with TemporaryDirectory(prefix="opa") as folder:
+        opa = FakeOpa()
+        path = Path(folder, "s")
+        server = await asyncio.start_unix_server(opa.connect, path)
+        opa.url = f"unix://{path}"
+        yield opa
+        await opa.stop()
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.fixture
+async def policy(fake: FakeOpa) -> AsyncIterator[Policy]:
+    async with Policy(fake.url, expected_revision="r1") as opened:
+        yield opened
+
+
+def raw(
+    body: bytes,
+    *,
+    kind: str = JSON,
+    status: str = "200 OK",
+    length: int | None = None,
+    more: str = "",
+) -> bytes:
+    length = len(body) if length is None else length
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
+    return f"{head}{more}Connection: close\r\n\r\n".encode() + body
+
+
+def said(value: Json, kind: str = JSON) -> bytes:
+    return raw(json.dumps(value).encode(), kind=kind)
+
+
+def decision(**but: Json) -> dict[str, Json]:
+    right = {
+        "capable": True,
+        "visible": True,
+        "allow": True,
+        "reasons": [],
+        "masks": {},
+        "revision": "r1",
+    }
+    return {"result": right | but}
+
+
+def compiled(query: Json, **masks: Json) -> bytes:
+    return said({"result": {"query": query, "masks": {"revision": "r1"} | masks}}, UCAST)
+
+
+def field(name: str, operator: str, value: Json, **more: Json) -> dict[str, Json]:
+    return {"type": "field", "operator": operator, "field": name, "value": value} | more
+
+
+def compound(operator: str, *parts: Json) -> dict[str, Json]:
+    return {"type": "compound", "operator": operator, "value": list(parts)}
+
+
+async def never(writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def half_then_never(writer: asyncio.StreamWriter) -> None:
+    writer.write(raw(b'{"result": ', length=1000))
+    await asyncio.Event().wait()
+
+
+async def endlessly(writer: asyncio.StreamWriter) -> None:
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\n\r\n".encode())
+    while True:
+        writer.write(b" " * 65536)
+        await writer.drain()
+
+
+async def hanging_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+def without(name: str) -> dict[str, Json]:
+    answer = decision()
+    del answer["result"][name]
+    return answer
+
+
+# What is wrong whatever was asked; {kind} is the content type that would have been right.
+WRONG_ANYWAY: Mapping[str, Callable[[str], bytes | Answering]] = {
+    "hangs up": lambda kind: hanging_up,
+    "never answers": lambda kind: never,
+    "stops half way": lambda kind: half_then_never,
+    "closes half way": lambda kind: raw(b'{"result": {"capa', kind=kind, length=1000),
+    "answers endlessly": lambda kind: endlessly,
+    "a giant body": lambda kind: raw(b'{"result": "' + b"x" * 300_000 + b'"}', kind=kind),
+    "not HTTP": lambda kind: b"+OK\r\n\r\n",
+    "an empty body": lambda kind: raw(b"", kind=kind),
+    "truncated JSON": lambda kind: raw(b'{"result": {"query": {}', kind=kind),
+    "two JSON texts": lambda kind: raw(b"{} {}", kind=kind),
+    "not UTF-8": lambda kind: raw(b'{"result": "\xff"}', kind=kind),
+    "NaN": lambda kind: raw(b'{"result": NaN}', kind=kind),
+    "a name twice": lambda kind: raw(b'{"result": {}, "result": {"query": {}}}', kind=kind),
+    "nested too deep": lambda kind: raw(b"[" * 100_000 + b"]" * 100_000, kind=kind),
+    "HTML": lambda kind: raw(b"<html><body>Welcome</body></html>", kind="text/html"),
+    "JSON called HTML": lambda kind: raw(b"{}", kind="text/html"),
+    "compressed": lambda kind: raw(
+        gzip.compress(b"{}"), kind=kind, more="Content-Encoding: gzip\r\n"
+    ),
+    "a list": lambda kind: raw(b"[]", kind=kind),
+    "null": lambda kind: raw(b"null", kind=kind),
+    "true": lambda kind: raw(b"true", kind=kind),
+    "a string": lambda kind: raw(b'"true"', kind=kind),
+    "result is null": lambda kind: raw(b'{"result": null}', kind=kind),
+    "result is true": lambda kind: raw(b'{"result": true}', kind=kind),
+    "result is 'true'": lambda kind: raw(b'{"result": "true"}', kind=kind),
+    "result is empty": lambda kind: raw(b'{"result": {}}', kind=kind),
+    "result is a list": lambda kind: raw(b'{"result": [{}]}', kind=kind),
+    "a warning instead": lambda kind: raw(b'{"warning": {"code": "api_usage_warning"}}', kind=kind),
+    "an error called 200": lambda kind: raw(b'{"code": "internal_error"}', kind=kind),
+    **{
+        f"status {status}": lambda kind, status=status: raw(  # type: ignore[misc]
+            json.dumps(decision()).encode(), kind=kind, status=status, more="Location: /\r\n"
+        )
+        for status in (
+            "201 Created",
+            "204 No Content",
+            "302 Found",
+            "400 Bad Request",
+            "401 Unauthorized",
+            "404 Not Found",
+            "429 Too Many Requests",
+            "500 Internal Server Error",
+            "503 Unavailable",
+        )  # fmt: skip
+    },
+}
+
+WRONG_DECISIONS = {
+    "undefined": {},
+    **{f"no {name}": without(name) for name in decision()["result"]},
+    **{
+        f"{name} is {json.dumps(value)}": decision(**{name: value})
+        for name in ("capable", "visible", "allow")
+        for value in ("true", 1, 0, None, {}, [True])
+    },
+    "a member more": decision(surprise=1),
+    "reasons are text": decision(allow=False, reasons="not-assigned"),
+    "a reason is a number": decision(allow=False, reasons=[1]),
+    "an unknown reason": decision(allow=False, reasons=["because"]),
+    "reasons out of order": decision(allow=False, reasons=["assignment-ended", "not-assigned"]),
+    "a reason twice": decision(allow=False, reasons=["not-assigned", "not-assigned"]),
+    "allowed but not capable": decision(capable=False, reasons=[]),
+    "allowed but not visible": decision(visible=False),
+    "allowed with reasons": decision(reasons=["not-assigned"]),
+    "refused without a reason": decision(allow=False),
+    "incapable without a reason": decision(capable=False, visible=False, allow=False),
+    "masks are a list": decision(masks=[]),
+    "a mask is text": decision(masks={"order": "name"}),
+    "a mask of another kind": decision(masks={"order": {"customer": {"hide": True}}}),
+    "a mask with more": decision(
+        masks={"order": {"customer": {"replace": {"value": "name", "x": 1}}}}
+    ),
+    "another revision": decision(revision="r2"),
+    "no revision's name": decision(revision=""),
+    "a revision that is a number": decision(revision=1),
+    "batched": {"result": [decision()["result"]]},
+    "a second result": decision() | {"results": []},
+}
+
+MAIN = field("order.main", "eq", True)
+
+WRONG_QUERIES: Mapping[str, Json] = {
+    "null": None,
+    "true": True,
+    "text": "",
+    "a list": [],
+    "no type": {"operator": "eq", "field": "order.main", "value": True},
+    "an unknown type": MAIN | {"type": "document"},
+    "a member more": MAIN | {"not": True},
+    "an unknown operator": field("order.main", "like", True),
+    "ours instead of UCAST's": field("order.n", "le", 1),
+    "an operator that is a list": field("order.main", ["eq"], True),  # type: ignore[arg-type]
+    "an unknown compound": compound("nand", MAIN),
+    "a compound of nothing": compound("or"),
+    "a compound of one not in a list": compound("and") | {"value": MAIN},
+    "not of two": compound("not", MAIN, MAIN),
+    "a field of something else": field("customer.main", "eq", True),
+    "a field of the subject": field("subject.org_id", "eq", "o"),
+    "a bare field": field("main", "eq", True),
+    "a nested field": field("order.customer.main", "eq", True),
+    "a quoted field": field('order.main"; --', "eq", True),
+    "a field with a capital": field("order.Main", "eq", True),
+    "no field": field("order.", "eq", True),
+    "another field as the value": field("order.org_id", "eq", {"field": "order.org_id"}),
+    "a list as the value": field("order.org_id", "eq", ["o"]),
+    "in without a list": field("order.state", "in", "draft"),
+    "in null": field("order.state", "in", None),
+    "in an object": field("order.state", "in", {"draft": True}),
+    "in a field": field("order.org_id", "in", {"field": "order.org_id"}),
+    "in a list with a field": field("order.org_id", "in", [{"field": "order.org_id"}]),
+    "in a nested list": field("order.state", "in", [["draft"]]),
+    "startswith a number": field("order.name", "startswith", 1),
+    "wrong deep inside": compound("or", MAIN, compound("not", compound("and", MAIN, True))),
+    "too many parts": compound("or", *[MAIN] * 2000),
+}  # fmt: skip
+
+
+async def refused_everywhere(policy: Policy) -> None:
+    with pytest.raises(PolicyUnavailable) as refusal:
+        await policy.decide("bailiwick/orders", DOCUMENT)
+    assert refusal.value.retry_after == 1
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    with pytest.raises(PolicyUnavailable):
+        await policy.revision()
+
+
+@pytest.mark.parametrize("wrong", WRONG_ANYWAY.values(), ids=WRONG_ANYWAY)
+async def test_no_question_is_answered_by(
+    wrong: Callable[[str], bytes | Answering], fake: FakeOpa, policy: Policy
+) -> None:
+    fake.answers = {
+        "/v1/data/bailiwick/orders/decision": wrong(JSON),
+        "/v1/compile/bailiwick/orders/include": wrong(UCAST),
+        "/v1/data/bailiwick/sentinel/revision": wrong(JSON),
+    }
+    await refused_everywhere(policy)
+
+
+@pytest.mark.parametrize("wrong", WRONG_DECISIONS.values(), ids=WRONG_DECISIONS)
+async def test_no_decision_is(wrong: Json, fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(wrong)
+    with pytest.raises(PolicyUnavailable):
+        await policy.decide("bailiwick/orders", DOCUMENT)
+
+
+@pytest.mark.parametrize("wrong", WRONG_QUERIES.values(), ids=WRONG_QUERIES)
+async def test_no_filter_is(wrong: Json, fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled(wrong)
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+
+
+async def test_a_filter_nested_too_deep_is_none(fake: FakeOpa, policy: Policy) -> None:
+    query = MAIN
+    for _ in range(40):
+        query = compound("not", query)
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled(query)
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+
+
+@pytest.mark.parametrize("masks", [{}, {"revision": "r2"}, {"revision": None}, [], "r1"])
+async def test_a_filter_of_another_revision_is_none(
+    masks: Json, fake: FakeOpa, policy: Policy
+) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = said(
+        {"result": {"query": {}, "masks": masks}}, UCAST
+    )
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+
+
+async def test_an_engine_that_is_not_there_answers_nothing() -> None:
+    async with Policy("unix:///nowhere/at/all") as policy:
+        await refused_everywhere(policy)
+
+
+async def test_a_closed_policy_answers_nothing(fake: FakeOpa) -> None:
+    policy = Policy(fake.url)
+    await refused_everywhere(policy)
+
+
+async def test_waiting_for_a_connection_is_within_the_deadline(fake: FakeOpa) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = never
+    async with Policy(fake.url, connections=1) as policy:
+        asked = [policy.decide("bailiwick/orders", DOCUMENT) for _ in range(20)]
+        started = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {PolicyUnavailable}
+        assert asyncio.get_running_loop().time() - started < 20 * 0.25
+
+
+async def test_nothing_is_asked_twice(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = raw(b"", status="500 Oops")
+    with pytest.raises(PolicyUnavailable):
+        await policy.decide("bailiwick/orders", DOCUMENT)
+    assert len(fake.asked) == 1
+
+
+async def test_a_decision_is_read(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(
+        decision(
+            allow=False,
+            reasons=["assignment-ended", "order-state-forbids"],
+            masks={"order": {"customer": {"replace": {"value": "name"}}}},
+        )
+        | {"decision_id": "d"}
+    )
+    assert await policy.decide("bailiwick/orders", DOCUMENT) == Decision(
+        capable=True,
+        visible=True,
+        allow=False,
+        reasons=("assignment-ended", "order-state-forbids"),
+        masks={"order": {"customer": {"replace": {"value": "name"}}}},
+    )
+    assert fake.asked[0][2] == {"input": DOCUMENT}
+
+
+async def test_without_a_row_a_capable_caller_needs_no_reason(
+    fake: FakeOpa, policy: Policy
+) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(decision(visible=False, allow=False))
+    assert (await policy.decide("bailiwick/orders", DOCUMENT)).capable
+
+
+async def test_a_filter_is_read(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled(
+        compound(
+            "or",
+            compound("and", field("order.org_id", "eq", "o"), MAIN),
+            compound("not", field("order.state", "in", ["draft", None])),
+            field("order.n", "lte", 1.5),
+            field("order.name", "startswith", "a"),
+        ),
+        order={"customer": {"replace": {"value": "name"}}},
+    )
+    found = await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    assert found == Filter(
+        Where(
+            Any(
+                (
+                    All(
+                        (
+                            Compare("order.org_id", "eq", "o"),
+                            Compare("order.main", "eq", value=True),
+                        )
+                    ),
+                    Not(Compare("order.state", "in", ("draft", None))),
+                    Compare("order.n", "le", 1.5),
+                    Compare("order.name", "startswith", "a"),
+                )
+            )
+        ),
+        {"order": {"customer": {"replace": {"value": "name"}}}},
+    )
+
+
+async def test_unknowns_and_masks_are_always_sent(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled({})
+    await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    _, headers, body = fake.asked[0]
+    assert headers["accept"] == UCAST
+    assert body == {
+        "input": DOCUMENT,
+        "unknowns": ["input.order"],
+        "options": {"maskRule": "data.bailiwick.orders.masks"},
+    }
+
+
+async def test_an_empty_query_is_everybody(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled({})
+    found = await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    assert found == Filter(Everybody(), {})
+
+
+async def test_no_query_is_nobody_if_the_policy_is_there(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = said({}, UCAST)
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(
+        decision(capable=False, visible=False, allow=False, reasons=["capability-missing"])
+    )
+    found = await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    assert found == Filter(Nobody(), {})
+
+
+@pytest.mark.parametrize("answer", [{}, decision(revision="r2"), {"result": {}}])
+async def test_no_query_is_nothing_if_it_is_not(
+    answer: Json, fake: FakeOpa, policy: Policy
+) -> None:
+    fake.answers["/v1/compile/bailiwick/orders/include"] = said({}, UCAST)
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(answer)
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+
+
+async def test_the_revision_is_that_of_the_sentinel(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/data/bailiwick/sentinel/revision"] = said({"result": "r1"})
+    assert await policy.revision() == "r1"
+    fake.answers["/v1/data/bailiwick/sentinel/revision"] = said({"result": "r2"})
+    with pytest.raises(PolicyUnavailable):
+        await policy.revision()
+    async with Policy(fake.url) as anyones:
+        assert await anyones.revision() == "r2"
+
+
+async def test_a_failure_is_logged_once_and_without_what_was_asked(
+    fake: FakeOpa, policy: Policy
+) -> None:
+    path = "/v1/data/bailiwick/orders/decision"
+    with capture_logs() as logs:
+        for wrong in (said({}), said({}), raw(b"", status="500 Oops"), said({})):
+            fake.answers[path] = wrong
+            with pytest.raises(PolicyUnavailable):
+                await policy.decide("bailiwick/orders", {"subject": {"name": "Ana Beltrán"}})
+        fake.answers[path] = said(decision())
+        await policy.decide("bailiwick/orders", DOCUMENT)
+    assert [(each["event"], each.get("failure")) for each in logs] == [
+        ("policy.unavailable", "shape"),
+        ("policy.unavailable", "status-500"),
+        ("policy.answers-again", None),
+    ]
+    assert "Ana" not in str(logs)
+
+
+async def test_a_cancelled_question_stays_cancelled(fake: FakeOpa) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = never
+    async with Policy(fake.url, deadline=30) as policy:
+        asking = asyncio.create_task(policy.decide("bailiwick/orders", DOCUMENT))
+        while not fake.asked:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+@pytest.mark.parametrize(
+    "package", ["", "Bailiwick", "bailiwick/../x", "bailiwick.orders", "/a", "a?b"]
+)
+async def test_a_package_that_is_no_path_is_the_programs_error(
+    package: str, policy: Policy
+) -> None:
+    with pytest.raises(ValueError, match="package"):
+        await policy.decide(package, DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    "unknown", ["order", "input", "input.order.main", "data.order", "input.action"]
+)
+async def test_an_unknown_that_is_no_row_is_the_programs_error(
+    unknown: str, policy: Policy
+) -> None:
+    with pytest.raises(ValueError, match="unknown"):
+        await policy.filter("bailiwick/orders", unknown, DOCUMENT)
+
+
+@pytest.mark.parametrize("url", ["", "opa:8181", "unix://", "http://", "ftp://opa"])
+def test_an_address_that_is_none_is_the_programs_error(url: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        Policy(url)

@@ -1,0 +1,149 @@
+"""Settings say what is missing and show no value; logs are one clean line each."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from bailiwick_kit.logs import BLANK, set_up
+from bailiwick_kit.settings import ServiceSettings, SettingsError
+
+GOOD = {
+    "BAILIWICK_DATABASE_OWNER_URL": "postgresql+asyncpg://o:hunter2@h/d",
+    "BAILIWICK_DATABASE_API_URL": "postgresql+asyncpg://a:hunter2@h/d",
+    "BAILIWICK_DATABASE_WORKER_URL": "postgresql+asyncpg://w:hunter2@h/d",
+    "BAILIWICK_BROKER_URL": "amqp://u:hunter2@h/",
+    "BAILIWICK_POLICY_URL": "unix:///run/opa.sock",
+    "BAILIWICK_LISTEN": "127.0.0.1:8001",
+    "BAILIWICK_IDENTITY_URL": "http://127.0.0.1:8002/",
+    "BAILIWICK_CUSTOMERS_URL": "http://127.0.0.1:8003",
+    "BAILIWICK_DOOR_SECRET": "hunter2hunter2hunter2",
+    "BAILIWICK_CURSOR_SECRET": "hunter2hunter2hunter2",
+    "BAILIWICK_ISSUER": "http://127.0.0.1:8000",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_environment_is_the_contract(environment: pytest.MonkeyPatch) -> None:
+    settings = ServiceSettings.load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8001)
+    assert settings.identity_url == "http://127.0.0.1:8002"
+    assert settings.policy_revision is None
+    assert settings.broker_url.get_secret_value().startswith("amqp://")
+    assert "hunter2" not in repr(settings)
+    environment.setenv("BAILIWICK_LISTEN", "[::1]:80")
+    assert ServiceSettings.load().host == "::1"
+
+
+def test_what_is_missing_or_wrong_is_named_without_its_value(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.delenv("BAILIWICK_BROKER_URL")
+    environment.setenv("BAILIWICK_ISSUER", "")
+    environment.setenv("BAILIWICK_DOOR_SECRET", "hunter2")
+    environment.setenv("BAILIWICK_LISTEN", "hunter2")
+    with pytest.raises(SettingsError) as refused:
+        ServiceSettings.load()
+    message = str(refused.value)
+    assert "BAILIWICK_BROKER_URL: is missing" in message
+    assert "BAILIWICK_ISSUER: is missing" in message
+    assert "BAILIWICK_DOOR_SECRET" in message
+    assert "BAILIWICK_LISTEN" in message
+    assert "BAILIWICK_POLICY_URL" not in message
+    assert "hunter2" not in message
+
+
+def test_a_secret_may_come_from_a_file_and_an_unreadable_one_is_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from a file, long enough\n")
+    environment.delenv("BAILIWICK_CURSOR_SECRET")
+    environment.setenv("BAILIWICK_CURSOR_SECRET_FILE", str(file))
+    assert ServiceSettings.load().cursor_secret == SecretStr("from a file, long enough")
+    environment.setenv("BAILIWICK_CURSOR_SECRET_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match="BAILIWICK_CURSOR_SECRET_FILE"):
+        ServiceSettings.load()
+
+
+def test_a_service_adds_settings_of_its_own(environment: pytest.MonkeyPatch) -> None:
+    class IdentitySettings(ServiceSettings):
+        signing_keys: str
+
+    with pytest.raises(SettingsError, match="BAILIWICK_SIGNING_KEYS: is missing"):
+        IdentitySettings.load()
+    environment.setenv("BAILIWICK_SIGNING_KEYS", "keys.json")
+    assert IdentitySettings.load().signing_keys == "keys.json"
+
+
+@pytest.fixture
+def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield lambda: capsys.readouterr().err
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).propagate = True
+
+
+def test_a_fact_is_one_json_line_with_the_service(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    structlog.get_logger("a").info("order.placed", order_id="o1", n=1)
+    line = json.loads(log())
+    assert line["service"] == "orders"
+    assert line["event"] == "order.placed"
+    assert (line["order_id"], line["n"], line["level"]) == ("o1", 1, "info")
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_nothing_logged_can_forge_a_line_or_colour_a_terminal(
+    log: Callable[[], str], *, console: bool
+) -> None:
+    set_up("orders", console=console)
+    evil = 'x\r\n{"event": "forged"}\x1b[31m\u2028\x85'
+    structlog.get_logger().info(evil, value=evil, many=[evil], inside={"a": evil})
+    logging.getLogger("other").warning("said %s", evil)
+    written = log()
+    assert len(written.splitlines()) == 2
+    assert "\x1b[31m" not in written.replace("\x1b[31m\x1b[1merror", "")
+    assert "\u2028" not in written
+
+
+def test_secrets_and_personal_data_are_blanked(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    structlog.get_logger().info("x", email="ana@example.com", password="hunter2", token="t0k")
+    line = json.loads(log())
+    assert line["email"] == line["password"] == line["token"] == BLANK
+
+
+def test_a_stack_stays_one_json_line_and_shows_no_variables(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    password = "hunter2"
+    try:
+        len(password) / 0
+    except ZeroDivisionError:
+        structlog.get_logger().exception("request.failed")
+    (text,) = log().splitlines()
+    assert "ZeroDivisionError" in json.loads(text)["exception"]
+    assert "hunter2'" not in text
+
+
+def test_uvicorns_access_lines_with_their_queries_are_silent(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    logging.getLogger("uvicorn.access").info("GET /v1/orders?text=maria")
+    logging.getLogger("uvicorn.error").info("started")
+    (text,) = log().splitlines()
+    assert json.loads(text)["event"] == "started"

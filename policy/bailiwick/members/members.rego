@@ -1,0 +1,57 @@
+# METADATA
+# title: Members
+# description: Who may do what to members of the organization (V12, L1, L2). The matrix says it all; a row need only be of the caller's organization.
+package bailiwick.members
+
+import data.bailiwick.reasons
+import data.bailiwick.sentinel
+import data.bailiwick.subject
+
+# METADATA
+# title: Decision
+# description: Everything about one question at once, so that one revision answers all of it (D9).
+# entrypoint: true
+decision := {
+	"capable": capable,
+	"visible": visible,
+	"allow": allow,
+	"reasons": reasons.sorted(subject.refusals("members", input.action)),
+	"masks": {},
+	"revision": sentinel.revision,
+}
+
+default capable := false
+
+capable if subject.may("members", input.action)
+
+default visible := false
+
+visible if include with input.action as "view"
+
+default allow := false
+
+allow if {
+	capable
+	include
+}
+
+# METADATA
+# title: Include
+# description: Whether the caller may do input.action to the member; as a filter, to which.
+# entrypoint: true
+# scope: document
+# compile:
+#   unknowns: [input.member]
+#   mask_rule: data.bailiwick.members.masks
+default include := false
+
+include if {
+	subject.reaches("members", input.action, "all")
+	input.member.org_id == input.subject.org_id
+}
+
+# METADATA
+# title: Masks
+# description: Nothing is masked. A filter is told which revision made it.
+# entrypoint: true
+masks := {"revision": sentinel.revision}

@@ -1,0 +1,63 @@
+# METADATA
+# title: Orders
+# description: Who may do what to an order (V2, V5, V6, L4–L8; domain §3, §4). Creating one is decided on its customer.
+package bailiwick.orders
+
+import data.bailiwick.customers
+import data.bailiwick.reasons
+import data.bailiwick.sentinel
+import data.bailiwick.subject
+
+# METADATA
+# title: Decision
+# description: Everything about one question at once, so that one revision answers all of it (D9).
+# entrypoint: true
+decision := {
+	"capable": capable,
+	"visible": visible,
+	"allow": allow,
+	"reasons": reasons.sorted(refusals),
+	"masks": _masks,
+	"revision": sentinel.revision,
+}
+
+default capable := false
+
+capable if subject.may("orders", input.action)
+
+default visible := false
+
+visible if {
+	input.action != "create"
+	include with input.action as "view"
+}
+
+# A customer may be known of by whoever may order for it or look it up.
+visible if {
+	input.action == "create"
+	include
+}
+
+visible if {
+	input.action == "create"
+	customers.include with input.action as "lookup"
+}
+
+default allow := false
+
+allow if {
+	capable
+	include
+}
+
+# METADATA
+# title: Masks
+# description: |-
+#   What is shown less of, for this caller. `name`: unless main or additional holds for the row, its customer is
+#   the name only. A filter is sent with them, so they say which revision made it.
+# entrypoint: true
+masks := object.union(_masks, {"revision": sentinel.revision})
+
+default _masks := {}
+
+_masks := {"order": {"customer": {"replace": {"value": "name"}}}} if subject.reaches("orders", "view", "portfolio")

@@ -1,0 +1,43 @@
+package bailiwick.orders
+
+import data.bailiwick.reasons
+import data.bailiwick.subject
+
+# METADATA
+# description: |-
+#   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
+#   read (D10); a list never asks for it.
+refusals contains code if some code in subject.refusals("orders", input.action)
+
+refusals contains "order-not-own-as-additional" if {
+	_refused("portfolio")
+	input.order.main == false
+	input.order.additional == true
+	not _theirs_as_additional
+}
+
+refusals contains reasons.by_relation_state[_row.relation_state] if {
+	_refused("portfolio")
+	_row.main == false
+	_row.additional == false
+}
+
+refusals contains "order-state-forbids" if {
+	_refused("portfolio")
+	input.action in {"edit", "cancel"}
+	input.order.state == "confirmed"
+}
+
+refusals contains "not-own-draft" if _refused("own_drafts")
+
+refusals contains "not-assigned" if _refused("own")
+
+_refused(extent) if {
+	subject.reaches("orders", input.action, extent)
+	_row.org_id == input.subject.org_id
+	not include
+}
+
+_row := input.order if input.action != "create"
+
+_row := input.customer if input.action == "create"

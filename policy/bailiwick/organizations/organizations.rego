@@ -1,0 +1,57 @@
+# METADATA
+# title: Organizations
+# description: Who may do what to the organization and its settings (L2). The matrix says it all; a row need only be of the caller's organization.
+package bailiwick.organizations
+
+import data.bailiwick.reasons
+import data.bailiwick.sentinel
+import data.bailiwick.subject
+
+# METADATA
+# title: Decision
+# description: Everything about one question at once, so that one revision answers all of it (D9).
+# entrypoint: true
+decision := {
+	"capable": capable,
+	"visible": visible,
+	"allow": allow,
+	"reasons": reasons.sorted(subject.refusals("organizations", input.action)),
+	"masks": {},
+	"revision": sentinel.revision,
+}
+
+default capable := false
+
+capable if subject.may("organizations", input.action)
+
+default visible := false
+
+visible if include with input.action as "view"
+
+default allow := false
+
+allow if {
+	capable
+	include
+}
+
+# METADATA
+# title: Include
+# description: Whether the caller may do input.action to the organization; as a filter, to which.
+# entrypoint: true
+# scope: document
+# compile:
+#   unknowns: [input.organization]
+#   mask_rule: data.bailiwick.organizations.masks
+default include := false
+
+include if {
+	subject.reaches("organizations", input.action, "all")
+	input.organization.org_id == input.subject.org_id
+}
+
+# METADATA
+# title: Masks
+# description: Nothing is masked. A filter is told which revision made it.
+# entrypoint: true
+masks := {"revision": sentinel.revision}

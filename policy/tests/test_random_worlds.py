@@ -1,0 +1,120 @@
+"""Decision ⇔ filter ⇔ oracle, over companies drawn at random (L12).
+
+BAILIWICK_TRIPLES says how many (caller, row, action) triples to ask about, BAILIWICK_SEED where to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+
+import hypothesis
+import pytest
+
+from bailiwick_kit.policy import Filter, Policy
+from bailiwick_testkit.engine import Engine, includes
+from bailiwick_testkit.oracle import Answer, Member, Oracle, World
+from bailiwick_testkit.worlds import (
+    ACTIONS,
+    Question,
+    caller_document,
+    questions,
+    row_document,
+    worlds,
+)
+
+TRIPLES = int(os.environ.get("BAILIWICK_TRIPLES", "10000"))
+TRIPLES_A_WORLD = 5 * (8 * 4 + 7 * 6 + 4)  # members, by actions and rows of customers, orders, creating
+
+Filters = Mapping[tuple[Member, str, str], Filter]
+
+
+async def decisions(engine: Engine, world: World) -> Mapping[Question, Mapping[str, object]]:
+    by_resource = defaultdict(list)
+    for question in questions(world):
+        by_resource[question.resource].append(question)
+    found: dict[Question, Mapping[str, object]] = {}
+    for resource, asked in by_resource.items():
+        documents = [question.document(world) for question in asked]
+        answers = await engine.decide_all(resource, documents)
+        found |= zip(asked, answers, strict=True)
+    return found
+
+
+async def filters(policy: Policy, world: World) -> Filters:
+    return {
+        (member, resource, action): await policy.filter(
+            f"bailiwick/{resource}", f"input.{entity}", caller_document(world, member, action)
+        )
+        for resource, entity in (("customers", "customer"), ("orders", "order"))
+        for member in world.members
+        for action in ACTIONS[resource]
+        if action != "create"
+    }
+
+
+def compare(
+    world: World, decided: Mapping[Question, Mapping[str, object]], filtered: Filters
+) -> int:
+    """Hold decisions, oracle and filters against each other; return how many triples that were."""
+    oracle, triples = Oracle(world), 0
+    for question, decision in decided.items():
+        member, resource, action, row = (
+            question.member,
+            question.resource,
+            question.action,
+            question.row,
+        )
+        said = Answer(
+            *(bool(decision[name]) for name in ("capable", "visible", "allow")),
+            tuple(decision["reasons"]),
+        )
+        assert said == oracle.answer(member, resource, action, row), question
+        if row is None:
+            continue
+        triples += 1
+        if action != "create":
+            facts = row_document(world, member, row)
+            entity = resource.removesuffix("s")
+            scope = filtered[member, resource, action].scope
+            assert includes(scope, entity, facts) == decision["allow"], question
+            viewing = "lookup" if action == "lookup" else "view"
+            scope = filtered[member, resource, viewing].scope
+            assert includes(scope, entity, facts) == decision["visible"], question
+    return triples
+
+
+def test_decision_filter_and_oracle_agree_on_random_worlds(
+    engine_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("BAILIWICK_SEED", random.randrange(2**32)))
+    compared = []
+
+    with asyncio.Runner() as runner:
+        engine = runner.run(Engine(engine_url).__aenter__())
+        policy = runner.run(Policy(engine_url, deadline=5).__aenter__())
+
+        @hypothesis.seed(seed)
+        @hypothesis.settings(
+            max_examples=-(-TRIPLES // TRIPLES_A_WORLD),
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(worlds())
+        def check(world: World) -> None:
+            decided = runner.run(decisions(engine, world))
+            compared.append(compare(world, decided, runner.run(filters(policy, world))))
+
+        print(f"random worlds: BAILIWICK_SEED={seed}")
+        try:
+            check()
+        finally:
+            runner.run(policy.close())
+            runner.run(engine.close())
+    with capsys.disabled():
+        print(f"\nrandom worlds: {sum(compared)} triples, BAILIWICK_SEED={seed}")
+    assert sum(compared) >= TRIPLES

@@ -1,0 +1,1 @@
+"""customers: who is a customer, on what terms, and whose portfolio they are in."""

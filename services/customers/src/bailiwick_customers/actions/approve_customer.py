@@ -1,0 +1,48 @@
+"""Approve a customer, so that they may order; a representative may be assigned in the same act (V12)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.assign_customer import NewAssignment, write_assignment
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.domain.assignment import Relation
+from bailiwick_kit.etags import Expected
+from bailiwick_kit.submitted import Submitted
+
+
+async def approve_customer(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    customer_id: UUID,
+    expected: Expected,
+    submitted: Submitted[UUID | None],
+) -> Written:
+    """Approve the customer and, where a member is named, make them its main representative.
+
+    Raises:
+        Forbidden, Missing: the caller may not approve, or not assign.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        Invalid: the named member cannot be a representative.
+        CustomerStateForbids: it is approved already.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, customer_id, "approve")
+        expected.check(found.customer.version)
+        main_id = submitted.read()
+        customer = found.customer.approve()
+        await unit.customers.save(customer)
+        await unit.note("customer.approve", caller.member_id, customer_id)
+        written = Written(customer_id, [(customer_id, customer.version)])
+        if main_id is not None:
+            await gate.decide(caller, "customers", "assign", customer=found.facts)
+            new = NewAssignment(main_id, Relation.MAIN, None, None)
+            assigned = await write_assignment(unit, gate, caller, customer_id, new, where="main_id")
+            written = Written(
+                customer_id, [*written.positions, *assigned.positions], assigned.effective_at
+            )
+    return written

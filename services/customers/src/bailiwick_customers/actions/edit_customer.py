@@ -1,0 +1,44 @@
+"""Edit who a customer is: name, contacts, addresses, tags. Not the terms, not the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.create_customer import check_parent
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_kit.etags import Expected
+from bailiwick_kit.submitted import Submitted
+
+
+async def edit_customer(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    customer_id: UUID,
+    expected: Expected,
+    submitted: Submitted[Mapping[str, Any]],
+) -> Written:
+    """Change the fields that were sent; the others stay.
+
+    Raises:
+        Forbidden, Missing: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        Invalid: a field is wrong.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, customer_id, "edit")
+        expected.check(found.customer.version)
+        changes = submitted.read()
+        parent_id = changes.get("parent_id")
+        if parent_id is not None and parent_id != found.customer.parent_id:
+            await check_parent(unit, gate, caller, parent_id, child_id=customer_id)
+        customer = replace(found.customer, **changes, version=found.customer.version + 1)
+        await unit.customers.save(customer)
+        await unit.note("customer.edit", caller.member_id, customer_id, {"fields": sorted(changes)})
+    return Written(customer_id, [(customer_id, customer.version)])

@@ -1,0 +1,50 @@
+"""End an assignment: the customer leaves a portfolio, now or on a day to come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.domain.assignment import NOTICE, Changeset
+from bailiwick_kit.errors import Missing
+from bailiwick_kit.submitted import Submitted
+
+
+async def end_assignment(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    customer_id: UUID,
+    assignment_id: UUID,
+    submitted: Submitted[datetime | None],
+) -> Written:
+    """End the assignment at the named instant, or in a second (D18); nobody follows by itself.
+
+    Raises:
+        Forbidden, Missing: the caller may not assign, or there is no such assignment.
+        AlreadyEnded: it is over by then.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        await permitted(unit, gate, caller, customer_id, "assign")
+        existing = {one.assignment_id: one for one in await unit.assignments.of(customer_id)}
+        if assignment_id not in existing:
+            raise Missing
+        named = submitted.read()
+        soonest = caller.now + NOTICE
+        instant = max(named, soonest) if named else soonest
+        ended = existing[assignment_id].ended_at(instant, uuid7())
+        await unit.assignments.write(Changeset(ended.changeset_id, instant, (ended,)))
+        await unit.note(
+            "customer.unassign",
+            caller.member_id,
+            customer_id,
+            {"member_id": str(ended.member_id), "relation": ended.relation.value},
+        )
+    answered_at = instant if instant == soonest else None
+    return Written(assignment_id, [(assignment_id, ended.version)], answered_at)

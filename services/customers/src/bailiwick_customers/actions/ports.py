@@ -1,0 +1,197 @@
+"""What the actions need of the store, so that they can be read, and tested, without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from bailiwick_access.requests import Reading
+from bailiwick_customers.domain.assignment import Assignment, Changeset
+from bailiwick_customers.domain.customer import Customer
+from bailiwick_kit.idempotency import Claim, Replay
+from bailiwick_kit.scope import Scope
+
+
+@dataclass(frozen=True)
+class Found:
+    """A customer with the facts that policy decides on: how the caller stands to it."""
+
+    customer: Customer
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of customers is narrowed by; all of it holds at once."""
+
+    rep: UUID | None = None
+    any_rep: UUID | None = None
+    unassigned: bool | None = None
+    country: str | None = None
+    status: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A customer as a reader gets it: with those who represent it now, and a parent they may know of."""
+
+    customer: Customer
+    main_id: UUID | None
+    additional_ids: tuple[UUID, ...]
+    parent_id: UUID | None
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """What a look-up tells of a customer."""
+
+    customer_id: UUID
+    name: str
+    city: str | None
+    country: str | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an action wrote: the entity to show, and every (id, version) that a reader may wait for.
+
+    `effective_at` is set where the act takes something from somebody a moment from now: its call
+    answers when that instant has passed (D18).
+    """
+
+    entity_id: UUID
+    positions: Sequence[tuple[UUID, int]] = ()
+    effective_at: datetime | None = None
+
+
+class Queries(Protocol):
+    """Reads customers through what a caller may see."""
+
+    async def page(
+        self,
+        reading: Reading,
+        scope: Scope,
+        filters: Filters,
+        *,
+        limit: int,
+        after: tuple[datetime, UUID] | None,
+    ) -> list[Shown]:
+        """Return up to `limit` customers, newest first."""
+        ...
+
+    async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
+        """Return exactly how many there are."""
+        ...
+
+    async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
+        """Return a customer with the caller's facts, to be decided on."""
+        ...
+
+    async def shown(self, reading: Reading, found: Sequence[Customer]) -> list[Shown]:
+        """Return customers that the caller may view, as a reader gets them."""
+        ...
+
+    async def look_up(
+        self,
+        reading: Reading,
+        scope: Scope,
+        *,
+        text: str | None,
+        code: str | None,
+        customer_id: UUID | None,
+    ) -> list[LookedUp]:
+        """Return customers to order for, at most twenty."""
+        ...
+
+    async def history(self, reading: Reading, customer_id: UUID) -> list[Assignment]:
+        """Return all assignments of a customer, latest first."""
+        ...
+
+    async def active_members(
+        self, reading: Reading
+    ) -> list[tuple[str | None, Mapping[str, object]]]:
+        """Return the names of active members, with what policy is told of each."""
+        ...
+
+
+class Customers(Protocol):
+    """Customers of one organization, in one transaction."""
+
+    async def locked(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
+        """Return the customer, kept from changing until the transaction ends."""
+        ...
+
+    async def add(self, customer: Customer) -> None:
+        """Write a new customer and tell the bus."""
+        ...
+
+    async def save(self, customer: Customer) -> None:
+        """Write a changed customer and tell the bus."""
+        ...
+
+    async def is_code_taken(self, code: str) -> bool:
+        """Tell whether the organization has a customer of that code."""
+        ...
+
+    async def imported(self, source: str, external_ref: str) -> Customer | None:
+        """Return the customer that an earlier import made of that record."""
+        ...
+
+
+class Assignments(Protocol):
+    """Assignments of one organization, in one transaction."""
+
+    async def of(self, customer_id: UUID) -> Sequence[Assignment]:
+        """Return all assignments of a customer, ended ones included."""
+        ...
+
+    async def write(self, changeset: Changeset, *, imported: bool = False) -> None:
+        """Write what an act changed, with the visibility that follows, and tell the bus."""
+        ...
+
+
+class Members(Protocol):
+    """The members of one organization, as this service knows them."""
+
+    async def subject(self, member_id: UUID, now: datetime) -> Mapping[str, object] | None:
+        """Return what policy is told of a member."""
+        ...
+
+
+class Unit(Protocol):
+    """One transaction: everything in it happens, or nothing does."""
+
+    customers: Customers
+    assignments: Assignments
+    members: Members
+
+    async def earlier(self, claim: Claim | None) -> Replay | None:
+        """Return what the same request did before; keeps a second one out until this one ends."""
+        ...
+
+    async def remember(self, claim: Claim | None, entity_id: UUID) -> None:
+        """Keep what this request made, for its repetition."""
+        ...
+
+    async def note(
+        self,
+        action: str,
+        member_id: UUID,
+        entity_id: UUID,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to the audit trail."""
+        ...
+
+
+class OpenUnit(Protocol):
+    """Opens a transaction in one organization."""
+
+    def __call__(self, org_id: UUID, now: datetime) -> AbstractAsyncContextManager[Unit]:
+        """Open it; commits on a clean exit."""
+        ...

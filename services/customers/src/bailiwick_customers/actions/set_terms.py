@@ -1,0 +1,46 @@
+"""Set a customer's commercial conditions: the main representative's work (V4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_kit.etags import Expected
+from bailiwick_kit.submitted import Submitted
+
+
+async def set_terms(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    customer_id: UUID,
+    expected: Expected,
+    submitted: Submitted[Mapping[str, Any]],
+) -> Written:
+    """Change the terms that were sent; the others stay.
+
+    Raises:
+        Forbidden, Missing: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        Invalid: a term is wrong.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, customer_id, "edit_terms")
+        expected.check(found.customer.version)
+        changes = submitted.read()
+        customer = replace(
+            found.customer,
+            terms=replace(found.customer.terms, **changes),
+            version=found.customer.version + 1,
+        )
+        await unit.customers.save(customer)
+        await unit.note(
+            "customer.terms", caller.member_id, customer_id, {"fields": sorted(changes)}
+        )
+    return Written(customer_id, [(customer_id, customer.version)])

@@ -1,0 +1,30 @@
+"""Suspend a customer: they place no orders, and everybody sees what they saw before."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_kit.etags import Expected
+
+
+async def suspend_customer(
+    open_unit: OpenUnit, gate: Gate, caller: Caller, customer_id: UUID, expected: Expected
+) -> Written:
+    """Suspend an approved customer; who approves also suspends.
+
+    Raises:
+        Forbidden, Missing: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        CustomerStateForbids: it is not approved.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, customer_id, "approve")
+        expected.check(found.customer.version)
+        customer = found.customer.suspend()
+        await unit.customers.save(customer)
+        await unit.note("customer.suspend", caller.member_id, customer_id)
+    return Written(customer_id, [(customer_id, customer.version)])

@@ -1,0 +1,242 @@
+"""Routes over customers: /v1/customers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from bailiwick_access.gate import Gate, hides
+from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_customers.actions.approve_customer import approve_customer
+from bailiwick_customers.actions.create_customer import create_customer
+from bailiwick_customers.actions.edit_customer import edit_customer
+from bailiwick_customers.actions.ports import Written
+from bailiwick_customers.actions.set_terms import set_terms
+from bailiwick_customers.actions.suspend_customer import suspend_customer
+from bailiwick_customers.api import wire
+from bailiwick_customers.api.parts import Open, Queried, told
+from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.errors import Missing
+from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.idempotency import IdempotencyKey
+from bailiwick_kit.pages import Cursors, Key, Page
+from bailiwick_kit.problems import problems
+from bailiwick_kit.submitted import Mapped
+
+router = APIRouter(prefix="/v1/customers", tags=["customers"])
+
+_READ = problems(400, 401, 403)
+_ONE = problems(400, 401, 403, 404)
+_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+
+
+@router.get("", operation_id="list_customers", responses=_READ)
+async def list_customers(
+    request: Request,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
+) -> Page[wire.CustomerBody]:
+    """List the customers that you may see, newest first."""
+    visible = await gate.scope(reading.caller, "customers")
+    cursors: Cursors = request.state.cursors
+    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
+    found = await queries.page(
+        reading,
+        visible.scope,
+        filters.filters(),
+        limit=filters.limit + 1,
+        after=(key.listed_at, key.id) if key else None,
+    )
+    cut = cursors.slice(
+        sent,
+        reading.caller.member_id,
+        found,
+        lambda row: Key(row.customer.created_at, row.customer.customer_id),
+    )
+    if cut.link:
+        response.headers["Link"] = cut.link
+    shows_terms = not visible.hides("customer", "terms")
+    return Page(
+        items=tuple(wire.customer_body(row, shows_terms=shows_terms) for row in cut.rows),
+        next_cursor=cut.next_cursor,
+    )
+
+
+@router.get("/count", operation_id="count_customers", responses=_READ)
+async def count_customers(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
+) -> wire.Count:
+    """Count the customers that you may see, exactly."""
+    visible = await gate.scope(reading.caller, "customers")
+    filters = sent.read().filters()
+    return wire.Count(count=await queries.count(reading, visible.scope, filters))
+
+
+@router.get("/lookup", operation_id="look_up_customers", responses=_READ)
+async def look_up_customers(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.LookupQuery], query(wire.LookupQuery)],
+) -> wire.Lookup:
+    """Find customers to order for: id, name, city and country, at most twenty."""
+    visible = await gate.scope(reading.caller, "customers", "lookup")
+    asked = sent.read()
+    if visible.hides("customer", "search"):
+        asked = asked.exactly()
+    found = await queries.look_up(
+        reading,
+        visible.scope,
+        text=asked.text,
+        code=asked.code,
+        customer_id=asked.customer_id,
+    )
+    return wire.Lookup(items=tuple(wire.LookupItem(**vars(one)) for one in found))
+
+
+@router.post("", operation_id="create_customer", status_code=201, responses=_CHANGE)
+async def post_customer(
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    key: IdempotencyKey,
+    body: Annotated[SentBody[wire.NewCustomerBody], json_body(wire.NewCustomerBody)],
+) -> wire.CustomerBody:
+    """Create a customer. A representative's is in their portfolio from then on."""
+    act = Act(caller, "POST", request.url.path, key, body)
+    submitted = Mapped(body, wire.NewCustomerBody.command)
+    written = await create_customer(open_unit, gate, caller, submitted, act)
+    response.headers["Location"] = f"/v1/customers/{written.entity_id}"
+    return await _after(request, response, entrance, gate, queries, written)
+
+
+@router.get("/{customer_id}", operation_id="read_customer", responses=_ONE)
+async def read_customer(
+    customer_id: UUID,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    held: IfNoneMatch,
+) -> Any:
+    """Read a customer."""
+    body = await _shown(reading, gate, queries, customer_id)
+    response.headers["ETag"] = etag(body.version)
+    if held.is_current(body.version):
+        return Response(status_code=304, headers={"ETag": etag(body.version)})
+    return body
+
+
+@router.patch("/{customer_id}", operation_id="edit_customer", responses=_CHANGE)
+async def patch_customer(
+    customer_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.CustomerEdit], json_body(wire.CustomerEdit)],
+) -> wire.CustomerBody:
+    """Change who a customer is; what is not sent stays."""
+    submitted = Mapped(body, wire.CustomerEdit.changes)
+    written = await edit_customer(open_unit, gate, caller, customer_id, expected, submitted)
+    return await _after(request, response, entrance, gate, queries, written)
+
+
+@router.patch("/{customer_id}/terms", operation_id="set_terms", responses=_CHANGE)
+async def patch_terms(
+    customer_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.TermsEdit], json_body(wire.TermsEdit)],
+) -> wire.CustomerBody:
+    """Set a customer's commercial conditions; what is not sent stays."""
+    submitted = Mapped(body, wire.TermsEdit.changes)
+    written = await set_terms(open_unit, gate, caller, customer_id, expected, submitted)
+    return await _after(request, response, entrance, gate, queries, written)
+
+
+@router.post("/{customer_id}/approve", operation_id="approve_customer", responses=_CHANGE)
+async def post_approval(
+    customer_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.Approval], json_body(wire.Approval, optional=True)],
+) -> wire.CustomerBody:
+    """Approve a customer, new or suspended; a main representative may be named in the same act."""
+    submitted = Mapped(body, lambda approval: approval.main_id)
+    written = await approve_customer(open_unit, gate, caller, customer_id, expected, submitted)
+    return await _after(request, response, entrance, gate, queries, written)
+
+
+@router.post("/{customer_id}/suspend", operation_id="suspend_customer", responses=_CHANGE)
+async def post_suspension(
+    customer_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+) -> wire.CustomerBody:
+    """Suspend a customer: no orders are placed for them until they are approved again."""
+    written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
+    return await _after(request, response, entrance, gate, queries, written)
+
+
+async def _after(
+    request: Request,
+    response: Response,
+    entrance: Entrance,
+    gate: Gate,
+    queries: Queried,
+    written: Written,
+) -> wire.CustomerBody:
+    """Answer a write with the customer as its caller now sees it, and where replicas must get to."""
+    await told(response, entrance, written)
+    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
+        body = await _shown(reading, gate, queries, written.entity_id)
+    response.headers["ETag"] = etag(body.version)
+    return body
+
+
+async def _shown(
+    reading: Reading, gate: Gate, queries: Queried, customer_id: UUID
+) -> wire.CustomerBody:
+    found = await queries.one(reading, customer_id)
+    decision = await gate.decide(
+        reading.caller, "customers", "view", customer=found.facts if found else None
+    )
+    if found is None:  # the gate has refused already; this is for the reader and the type checker
+        raise Missing
+    [shown] = await queries.shown(reading, [found.customer])
+    return wire.customer_body(shown, shows_terms=not hides(decision.masks, "customer", "terms"))

@@ -1,0 +1,351 @@
+"""What goes over the wire about customers, and how it becomes the domain's and comes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import pycountry
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, model_validator
+
+from bailiwick_customers.actions.assign_customer import NewAssignment
+from bailiwick_customers.actions.create_customer import NewCustomer
+from bailiwick_customers.actions.ports import Filters, Shown
+from bailiwick_customers.domain import customer as domain
+from bailiwick_customers.domain.assignment import Assignment, Relation
+from bailiwick_kit.errors import Fault, Invalid
+from bailiwick_kit.pages import PageQuery
+from bailiwick_kit.text import Text, TextRule
+from bailiwick_kit.wire import Exact, Instant, Model
+
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+_SUBDIVISIONS = frozenset(part.code for part in pycountry.subdivisions)
+
+Status = Literal["pending", "approved", "suspended"]
+
+
+def _email(value: str) -> str:
+    try:
+        return validate_email(value, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+
+
+def _country(value: str) -> str:
+    if value.upper() not in _COUNTRIES:
+        msg = "Send a country as ISO 3166-1 alpha-2: ES"
+        raise ValueError(msg)
+    return value.upper()
+
+
+def _subdivision(value: str) -> str:
+    if value.upper() not in _SUBDIVISIONS:
+        msg = "Send a subdivision as ISO 3166-2: ES-MD"
+        raise ValueError(msg)
+    return value.upper()
+
+
+Email = Annotated[str, TextRule(max_length=254), AfterValidator(_email)]
+Country = Annotated[str, TextRule(max_length=2), AfterValidator(_country)]
+Subdivision = Annotated[str, TextRule(max_length=6), AfterValidator(_subdivision)]
+Short = Annotated[str, TextRule(max_length=60)]
+
+
+class ContactBody(Model):
+    """A person to talk to at a customer."""
+
+    name: Text
+    email: Email | None = None
+    phone: Short | None = None
+    title: Short | None = None
+
+
+class AddressBody(Model):
+    """A place. Where none of several is primary, the first one is."""
+
+    country: Country
+    line1: Text | None = None
+    line2: Text | None = None
+    postal_code: Short | None = None
+    city: Text | None = None
+    subdivision: Subdivision | None = None
+    primary: bool = False
+
+    @model_validator(mode="after")
+    def _in_one_country(self) -> Self:
+        if self.subdivision and not self.subdivision.startswith(f"{self.country}-"):
+            msg = "Send a subdivision of the address's own country"
+            raise ValueError(msg)
+        return self
+
+
+class TermsBody(Model):
+    """Commercial conditions. The discount is a fraction: "0.05" is five per cent."""
+
+    price_list: Short | None = None
+    discount: Annotated[Exact, Field(ge=Decimal(0), le=Decimal(1))] | None = None
+    payment_method: Short | None = None
+    shipping_method: Short | None = None
+
+
+def _one_primary(addresses: tuple[AddressBody, ...]) -> tuple[AddressBody, ...]:
+    domain.with_one_primary(tuple(to_address(address) for address in addresses))
+    return addresses
+
+
+Contacts = Annotated[tuple[ContactBody, ...], Field(max_length=50)]
+Addresses = Annotated[tuple[AddressBody, ...], Field(max_length=50), AfterValidator(_one_primary)]
+Tags = Annotated[tuple[Short, ...], Field(max_length=50)]
+
+
+class NewCustomerBody(Model):
+    """A customer to create. `main_id` names its representative; only who assigns may name another."""
+
+    name: Text
+    tax_id: Short | None = None
+    contacts: Contacts = ()
+    addresses: Addresses = ()
+    tags: Tags = ()
+    parent_id: UUID | None = None
+    terms: TermsBody | None = None
+    main_id: UUID | None = None
+
+    def command(self) -> NewCustomer:
+        """Return what the action takes."""
+        return NewCustomer(
+            name=self.name,
+            tax_id=self.tax_id,
+            contacts=to_contacts(self.contacts),
+            addresses=to_addresses(self.addresses),
+            tags=self.tags,
+            parent_id=self.parent_id,
+            terms=domain.Terms(**dict(self.terms)) if self.terms else None,
+            main_id=self.main_id,
+        )
+
+
+class CustomerEdit(Model):
+    """Fields to change; what is not sent stays as it is."""
+
+    name: Text = ""
+    tax_id: Short | None = None
+    contacts: Contacts = ()
+    addresses: Addresses = ()
+    tags: Tags = ()
+    parent_id: UUID | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that were sent, as the domain has them."""
+        sent = {name: getattr(self, name) for name in self.model_fields_set}
+        if "contacts" in sent:
+            sent["contacts"] = to_contacts(self.contacts)
+        if "addresses" in sent:
+            sent["addresses"] = to_addresses(self.addresses)
+        return sent
+
+
+class TermsEdit(TermsBody):
+    """Terms to change; what is not sent stays as it is, and null clears it."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the terms that were sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Approval(Model):
+    """What approving may do besides: name the customer's main representative (V12)."""
+
+    main_id: UUID | None = None
+
+
+class NewAssignmentBody(Model):
+    """Who represents the customer. Left out, `valid_from` is now and `valid_to` is open."""
+
+    member_id: UUID
+    relation: Relation
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+    def command(self) -> NewAssignment:
+        """Return what the action takes."""
+        return NewAssignment(self.member_id, self.relation, self.valid_from, self.valid_to)
+
+
+class AssignmentEnd(Model):
+    """When an assignment ends. Left out: as soon as it can be for everybody at once, in a second."""
+
+    valid_to: Instant | None = None
+
+
+class CustomerFilters(PageQuery):
+    """What a list of customers is narrowed by."""
+
+    rep: UUID | None = Field(default=None, description="Only customers whose main is this member")
+    any_rep: UUID | None = Field(
+        default=None, description="Only customers whom this member represents, main or additional"
+    )
+    unassigned: bool | None = Field(
+        default=None, description="true: only customers without an active main representative"
+    )
+    country: Country | None = None
+    status: Status | None = None
+    text: Text | None = Field(default=None, description="Part of the name, the code or the city")
+
+    def filters(self) -> Filters:
+        """Return what the query takes."""
+        return Filters(
+            rep=self.rep,
+            any_rep=self.any_rep,
+            unassigned=self.unassigned,
+            country=self.country,
+            status=self.status,
+            text=self.text,
+        )
+
+
+class LookupQuery(Model):
+    """Which customer is meant: a part of its name, code or city, or exactly its id or code."""
+
+    text: Text | None = None
+    code: Short | None = None
+    customer_id: UUID | None = None
+
+    def exactly(self) -> Self:
+        """Return it for who may name a customer by id or code, but not search among them.
+
+        Raises:
+            Invalid: neither is named, or a text is.
+        """
+        if self.text is not None or (self.code is None and self.customer_id is None):
+            message = "Name the customer by code or customer_id"
+            raise Invalid(faults=(Fault("code", "missing", message),))
+        return self
+
+
+class CustomerBody(Model):
+    """A customer as the caller may see it. `terms` is absent where the caller may not know them."""
+
+    customer_id: UUID
+    code: str
+    name: str
+    tax_id: str | None
+    status: Status
+    contacts: tuple[ContactBody, ...]
+    addresses: tuple[AddressBody, ...]
+    tags: tuple[str, ...]
+    parent_id: UUID | None
+    terms: TermsBody | None = None
+    main_id: UUID | None
+    additional_ids: tuple[UUID, ...]
+    created_by: UUID
+    created_at: datetime
+    version: int
+
+
+class LookupItem(Model):
+    """A customer to order for, and no more of it than that takes."""
+
+    customer_id: UUID
+    name: str
+    city: str | None
+    country: str | None
+
+
+class Lookup(Model):
+    """Customers that match, at most twenty."""
+
+    items: tuple[LookupItem, ...]
+
+
+class AssignmentBody(Model):
+    """Who represented a customer, and when."""
+
+    assignment_id: UUID
+    customer_id: UUID
+    member_id: UUID
+    relation: Relation
+    origin: Literal["direct", "creator", "territory", "handover"]
+    valid_from: datetime
+    valid_to: datetime
+    version: int
+
+
+class History(Model):
+    """All assignments of a customer, latest first: past, present and planned."""
+
+    items: tuple[AssignmentBody, ...]
+
+
+class Representative(Model):
+    """A member who may have customers."""
+
+    member_id: UUID
+    name: str | None
+
+
+class Representatives(Model):
+    """The members who may have customers, by name."""
+
+    items: tuple[Representative, ...]
+
+
+class Count(Model):
+    """How many there are, exactly, within what the caller may see (D13)."""
+
+    count: int
+
+
+def to_address(body: AddressBody) -> domain.Address:
+    """Return the domain's address."""
+    return domain.Address(**dict(body))
+
+
+def to_addresses(bodies: Sequence[AddressBody]) -> tuple[domain.Address, ...]:
+    """Return the domain's addresses, exactly one of them primary."""
+    return domain.with_one_primary(tuple(to_address(body) for body in bodies))
+
+
+def to_contacts(bodies: Sequence[ContactBody]) -> tuple[domain.Contact, ...]:
+    """Return the domain's contacts."""
+    return tuple(domain.Contact(**dict(body)) for body in bodies)
+
+
+def customer_body(shown: Shown, *, shows_terms: bool) -> CustomerBody:
+    """Return the customer as it goes over the wire."""
+    customer = shown.customer
+    return CustomerBody(
+        customer_id=customer.customer_id,
+        code=customer.code,
+        name=customer.name,
+        tax_id=customer.tax_id,
+        status=customer.status.value,
+        contacts=tuple(ContactBody.model_construct(**asdict(c)) for c in customer.contacts),
+        addresses=tuple(AddressBody.model_construct(**asdict(a)) for a in customer.addresses),
+        tags=customer.tags,
+        parent_id=shown.parent_id,
+        terms=TermsBody.model_construct(**asdict(customer.terms)) if shows_terms else None,
+        main_id=shown.main_id,
+        additional_ids=shown.additional_ids,
+        created_by=customer.created_by,
+        created_at=customer.created_at,
+        version=customer.version,
+    )
+
+
+def assignment_body(assignment: Assignment) -> AssignmentBody:
+    """Return the assignment as it goes over the wire."""
+    return AssignmentBody(
+        assignment_id=assignment.assignment_id,
+        customer_id=assignment.customer_id,
+        member_id=assignment.member_id,
+        relation=assignment.relation,
+        origin=assignment.origin.value,
+        valid_from=assignment.valid_from,
+        valid_to=assignment.valid_to,
+        version=assignment.version,
+    )

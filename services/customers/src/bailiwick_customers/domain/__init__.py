@@ -1,0 +1,1 @@
+"""What is true of customers and portfolios, whoever asks. The standard library only."""

@@ -1,0 +1,124 @@
+"""A customer: a retailer that buys wholesale, where they are, and the terms they buy on."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from bailiwick_customers.domain.errors import CustomerStateForbids
+
+CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
+"""No vowels: a random code spells nothing (D5)."""
+
+
+class Status(StrEnum):
+    """Where a customer is in its life. Approved is what the sources call active."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A person to talk to."""
+
+    name: str
+    email: str | None = None
+    phone: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """A place. `country` is ISO 3166-1 alpha-2, `subdivision` ISO 3166-2."""
+
+    country: str
+    line1: str | None = None
+    line2: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    subdivision: str | None = None
+    primary: bool = False
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Commercial conditions (V4). `discount` is a fraction; `price_list` names one by its code."""
+
+    price_list: str | None = None
+    discount: Decimal | None = None
+    payment_method: str | None = None
+    shipping_method: str | None = None
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer as it stands."""
+
+    org_id: UUID
+    customer_id: UUID
+    code: str
+    name: str
+    status: Status
+    created_by: UUID
+    created_at: datetime
+    version: int = 1
+    tax_id: str | None = None
+    contacts: tuple[Contact, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    tags: tuple[str, ...] = ()
+    parent_id: UUID | None = None
+    terms: Terms = field(default_factory=Terms)
+    imported: bool = False
+    import_source: str | None = None
+    external_ref: str | None = None
+
+    @property
+    def primary_address(self) -> Address | None:
+        """The address that geography looks at: the one marked primary, else none."""
+        return next((address for address in self.addresses if address.primary), None)
+
+    def approve(self) -> Customer:
+        """Let the customer order: after creation by a representative, or after a suspension.
+
+        Raises:
+            CustomerStateForbids: it is approved already.
+        """
+        if self.status is Status.APPROVED:
+            raise CustomerStateForbids("The customer is approved already.")
+        return replace(self, status=Status.APPROVED, version=self.version + 1)
+
+    def suspend(self) -> Customer:
+        """Stop the customer from placing orders; who sees them stays the same.
+
+        Raises:
+            CustomerStateForbids: only an approved customer is suspended.
+        """
+        if self.status is not Status.APPROVED:
+            raise CustomerStateForbids("Only an approved customer can be suspended.")
+        return replace(self, status=Status.SUSPENDED, version=self.version + 1)
+
+
+def with_one_primary(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    """Mark the first address primary where none is; who names two has made a mistake.
+
+    Raises:
+        ValueError: more than one is marked.
+    """
+    marked = sum(address.primary for address in addresses)
+    if marked > 1:
+        msg = "Mark one address as primary, not several."
+        raise ValueError(msg)
+    if addresses and not marked:
+        return (replace(addresses[0], primary=True), *addresses[1:])
+    return addresses
+
+
+def random_code() -> str:
+    """Return a customer code: short and random, because a counter would show others' volume (D5)."""
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(8))

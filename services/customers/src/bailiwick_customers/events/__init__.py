@@ -1,0 +1,1 @@
+"""What customers tells the bus and hears from it."""

@@ -1,0 +1,106 @@
+"""The composition root of customers: the only file that knows all of its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from bailiwick_access.composition import checks, entered
+from bailiwick_access.replica import IdentityReplica
+from bailiwick_contracts.catalogue import BOUND
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_customers.api import assignments, customers
+from bailiwick_customers.events.identity import from_identity
+from bailiwick_customers.settings import Settings
+from bailiwick_customers.store import tables
+from bailiwick_customers.store.changes import CustomerChanges
+from bailiwick_customers.store.positions import ReplicaVersions
+from bailiwick_customers.store.queries import CustomerQueries
+from bailiwick_customers.store.unit_of_work import OpenUnit
+from bailiwick_kit.database import Database
+from bailiwick_kit.door import Door
+from bailiwick_kit.door_routes import door_routes
+from bailiwick_kit.health import health_routes
+from bailiwick_kit.housekeeping import Housekeeping
+from bailiwick_kit.http import create_app
+from bailiwick_kit.idempotency import IdempotencyKeys
+from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.relay import Relay
+from bailiwick_kit.replica import Replica
+from bailiwick_kit.service import Service, Work
+
+
+def application(settings: Settings) -> FastAPI:
+    """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
+    database = Database(settings.database_api_url.get_secret_value(), name="customers-api")
+    # The door is read as the worker: the API's role sees one organization at a time.
+    door = Database(settings.database_worker_url.get_secret_value(), name="customers-door", pool=2)
+    policy = Policy(settings.policy_url, expected_revision=settings.policy_revision)
+    versions = ReplicaVersions(database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        lookups = {"identity": versions.identity}
+        async with entered(
+            settings, database, policy, tables.members, tables.organizations, lookups
+        ) as entrance:
+            yield {
+                "entrance": entrance,
+                "queries": CustomerQueries(),
+                "open_unit": OpenUnit(database),
+                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
+            }
+        await door.close()
+
+    return create_app(
+        title="Bailiwick customers",
+        version="1",
+        description="Who is a customer, on what terms, and whose portfolio they are in.",
+        routers=[
+            customers.router,
+            assignments.router,
+            door_routes(CustomerChanges(door), [settings.door_secret]),
+            health_routes(checks(database, policy)),
+        ],
+        lifespan=lifespan,
+    )
+
+
+@asynccontextmanager
+async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
+    """Open what the worker needs; yield what it does."""
+    worker_url = settings.database_worker_url.get_secret_value()
+    broker_url = settings.broker_url.get_secret_value()
+    database = Database(worker_url, name="customers-worker", pool=5)
+    async with Door(settings.identity_url, settings.door_secret) as door:
+        identity = Replica(
+            source="identity",
+            database=database,
+            positions=tables.replica_positions,
+            appliers=IdentityReplica(tables.organizations, tables.members).appliers(),
+            door=door,
+        )
+        yield [
+            Relay(worker_url, broker_url, "customers", EXCHANGE, BOUND).run,
+            from_identity(identity, broker_url, tables.inbox).run,
+            identity.keep_up,
+            Housekeeping(
+                database, tables.outbox, IdempotencyKeys(tables.idempotency_keys), tables.inbox
+            ).run,
+        ]
+    await database.close()
+
+
+service = Service(
+    name="customers",
+    settings=Settings,
+    migrations=Path(__file__).parent / "store" / "migrations",
+    application=application,
+    work=work,
+)
+program = service.command_line()

@@ -1,0 +1,1 @@
+"""Where customers rest: tables, repositories, queries, migrations."""

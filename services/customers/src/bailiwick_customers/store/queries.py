@@ -1,0 +1,274 @@
+"""Reading customers: always through what the caller may see, never around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_access.caller import Caller, subject_of
+from bailiwick_access.requests import Reading
+from bailiwick_access.visibility import FACTS, Listed
+from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Shown
+from bailiwick_customers.domain.assignment import Assignment
+from bailiwick_customers.domain.customer import Customer
+from bailiwick_customers.store.rows import folded, to_assignment, to_customer
+from bailiwick_customers.store.tables import assignments, customers, members, visibility
+from bailiwick_kit.scope import Scope
+
+LISTED = Listed(entity="customer", table=customers, visibility=visibility, columns=("status",))
+
+
+@dataclass(frozen=True)
+class Who:
+    """For whom, and for which instant, is read."""
+
+    org_id: UUID
+    member_id: UUID
+    now: datetime
+
+    @classmethod
+    def of(cls, caller: Caller) -> Who:
+        """Read for a caller, at their instant."""
+        return cls(caller.org_id, caller.member_id, caller.now)
+
+    @property
+    def bound(self) -> dict[str, object]:
+        """The parameters that every statement here binds."""
+        return {"org_id": self.org_id, "member_id": self.member_id, "now": self.now}
+
+
+class CustomerQueries:
+    """Reads customers through what a caller may see."""
+
+    async def page(
+        self,
+        reading: Reading,
+        scope: Scope,
+        filters: Filters,
+        *,
+        limit: int,
+        after: tuple[datetime, UUID] | None,
+    ) -> list[Shown]:
+        """Return up to `limit` customers, newest first."""
+        readable = LISTED.readable(scope, after=after)
+        if readable is None:
+            return []
+        statement = (
+            sa.select(customers)
+            .select_from(readable.source)
+            .where(readable.where, *_narrowed(filters))
+            .order_by(*(column.desc() for column in readable.key))
+            .limit(limit)
+        )
+        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
+        return await self.shown(reading, [to_customer(row) for row in found.mappings()])
+
+    async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
+        """Return exactly how many there are (D13)."""
+        readable = LISTED.readable(scope)
+        if readable is None:
+            return 0
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(readable.source)
+            .where(readable.where, *_narrowed(filters))
+        )
+        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
+        return int(found.scalar_one())
+
+    async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
+        """Return a customer with the caller's facts, to be decided on."""
+        return await one(reading.connection, Who.of(reading.caller), customer_id)
+
+    async def shown(self, reading: Reading, found: Sequence[Customer]) -> list[Shown]:
+        """Return customers that the caller may view, as a reader gets them."""
+        if not found:
+            return []
+        who = Who.of(reading.caller)
+        ids = [customer.customer_id for customer in found]
+        rows = await reading.connection.execute(_REPRESENTATIVES, {**who.bound, "ids": ids})
+        mains: dict[UUID, UUID] = {}
+        additionals: dict[UUID, list[UUID]] = {}
+        for customer_id, member_id, relation in rows:
+            if relation == "main":
+                mains[customer_id] = member_id
+            else:
+                additionals.setdefault(customer_id, []).append(member_id)
+        return [
+            Shown(
+                customer,
+                mains.get(customer.customer_id),
+                tuple(additionals.get(customer.customer_id, ())),
+                customer.parent_id,
+            )
+            for customer in found
+        ]
+
+    async def look_up(
+        self,
+        reading: Reading,
+        scope: Scope,
+        *,
+        text: str | None,
+        code: str | None,
+        customer_id: UUID | None,
+    ) -> list[LookedUp]:
+        """Return customers to order for, at most twenty, by name."""
+        readable = LISTED.readable(scope)
+        if readable is None:
+            return []
+        statement = (
+            sa.select(*customers.c["customer_id", "name", "city", "country"])
+            .select_from(readable.source)
+            .where(readable.where)
+            .order_by(customers.c.search, customers.c.customer_id)
+            .limit(20)
+        )
+        if text is not None:
+            statement = statement.where(customers.c.search.contains(folded(text), autoescape=True))
+        if code is not None:
+            statement = statement.where(customers.c.code == code)
+        if customer_id is not None:
+            statement = statement.where(customers.c.customer_id == customer_id)
+        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
+        return [LookedUp(**row) for row in found.mappings()]
+
+    async def history(self, reading: Reading, customer_id: UUID) -> list[Assignment]:
+        """Return all assignments of a customer, latest first."""
+        statement = (
+            sa.select(assignments)
+            .where(
+                assignments.c.org_id == reading.caller.org_id,
+                assignments.c.customer_id == customer_id,
+            )
+            .order_by(assignments.c.valid_from.desc(), assignments.c.assignment_id.desc())
+        )
+        found = await reading.connection.execute(statement)
+        return [to_assignment(row) for row in found.mappings()]
+
+    async def active_members(
+        self, reading: Reading
+    ) -> list[tuple[str | None, Mapping[str, object]]]:
+        """Return the names of active members, with what policy is told of each, by name."""
+        statement = (
+            sa.select(members)
+            .where(
+                members.c.org_id == reading.caller.org_id,
+                members.c.kind == "member",
+                members.c.status == "active",
+                members.c.valid_from <= reading.caller.now,
+                members.c.valid_until > reading.caller.now,
+            )
+            .order_by(members.c.name, members.c.member_id)
+        )
+        found = await reading.connection.execute(statement)
+        return [(row["name"], subject_of(row, reading.caller.now)) for row in found.mappings()]
+
+
+async def one(
+    connection: AsyncConnection, who: Who, customer_id: UUID, *, locked: bool = False
+) -> Found | None:
+    """Return a customer with the caller's facts, to be decided on; `locked` for a change."""
+    statement = _ONE_LOCKED if locked else _ONE
+    found = await connection.execute(statement, {**who.bound, "customer_id": customer_id})
+    row = found.mappings().first()
+    if row is None:
+        return None
+    facts = {fact: row[f"fact_{fact}"] for fact in FACTS}
+    return Found(
+        to_customer(row),
+        {
+            "org_id": str(row["org_id"]),
+            "status": row["status"],
+            "relation_state": row["relation_state"],
+            **facts,
+        },
+    )
+
+
+def _narrowed(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
+    if filters.rep is not None:
+        yield _represented_by(filters.rep, ("main",))
+    if filters.any_rep is not None:
+        yield _represented_by(filters.any_rep, ("main", "additional"))
+    if filters.unassigned is not None:
+        yield _COVERED if filters.unassigned is False else ~_COVERED
+    if filters.country is not None:
+        yield customers.c.country == filters.country
+    if filters.status is not None:
+        yield customers.c.status == filters.status
+    if filters.text is not None:
+        yield customers.c.search.contains(folded(filters.text), autoescape=True)
+
+
+def _valid_now(table: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        table.c.valid_from <= sa.bindparam("now"), table.c.valid_to > sa.bindparam("now")
+    )
+
+
+def _represented_by(member_id: UUID, relations: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        assignments.c.org_id == customers.c.org_id,
+        assignments.c.customer_id == customers.c.customer_id,
+        assignments.c.member_id == member_id,
+        assignments.c.relation.in_(relations),
+        _valid_now(assignments),
+    )
+
+
+# An assignment of a member who is not active counts as none (domain §3).
+_COVERED = sa.exists().where(
+    assignments.c.org_id == customers.c.org_id,
+    assignments.c.customer_id == customers.c.customer_id,
+    assignments.c.relation == "main",
+    _valid_now(assignments),
+    members.c.org_id == assignments.c.org_id,
+    members.c.member_id == assignments.c.member_id,
+    members.c.status == "active",
+    members.c.valid_from <= sa.bindparam("now"),
+    members.c.valid_until > sa.bindparam("now"),
+)
+
+_mine = sa.and_(
+    assignments.c.org_id == customers.c.org_id,
+    assignments.c.customer_id == customers.c.customer_id,
+    assignments.c.member_id == sa.bindparam("member_id"),
+    assignments.c.valid_from < assignments.c.valid_to,
+)
+_RELATION_STATE = sa.case(
+    (sa.exists().where(_mine, _valid_now(assignments)), "current"),
+    (sa.exists().where(_mine, assignments.c.valid_to <= sa.bindparam("now")), "ended"),
+    (sa.exists().where(_mine), "future"),
+    else_="none",
+)
+
+_facts_source, _facts = LISTED.facts_of_one()
+_ONE = (
+    sa.select(
+        customers,
+        *(fact.label(f"fact_{name}") for name, fact in _facts.items()),
+        _RELATION_STATE.label("relation_state"),
+    )
+    .select_from(customers.outerjoin(_facts_source, sa.true()))
+    .where(
+        customers.c.org_id == sa.bindparam("org_id"),
+        customers.c.customer_id == sa.bindparam("customer_id"),
+    )
+)
+_ONE_LOCKED = _ONE.with_for_update(of=customers)
+
+_REPRESENTATIVES = (
+    sa.select(assignments.c.customer_id, assignments.c.member_id, assignments.c.relation)
+    .where(
+        assignments.c.org_id == sa.bindparam("org_id"),
+        assignments.c.customer_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))),
+        _valid_now(assignments),
+    )
+    .order_by(assignments.c.valid_from, assignments.c.assignment_id)
+)

@@ -1,0 +1,102 @@
+"""The tables of customers. `org_id` is the first column of every key (D4), and what isolates a tenant."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
+
+from bailiwick_access.tables import members_table, organizations_table
+from bailiwick_access.visibility import visibility_table
+from bailiwick_kit.audit import audit_table
+from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
+from bailiwick_kit.inbox import inbox_table
+from bailiwick_kit.outbox import outbox_table
+from bailiwick_kit.replica import replica_positions_table
+from bailiwick_kit.sequence import change_counters_table
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+organizations = organizations_table(metadata)
+members = members_table(metadata)
+replica_positions = replica_positions_table(metadata)
+change_counters = change_counters_table(metadata)
+outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)
+audit = audit_table(metadata)
+idempotency_keys = idempotency_keys_table(metadata)
+visibility = visibility_table(metadata, "customer")
+
+_instant = sa.DateTime(timezone=True)
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("search", sa.Text, nullable=False, comment="Name, code and city, folded for search."),
+    sa.Column("tax_id", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("contacts", JSONB, nullable=False),
+    sa.Column("addresses", JSONB, nullable=False),
+    sa.Column("country", sa.Text, comment="Of the primary address, as are city and the rest."),
+    sa.Column("subdivision", sa.Text),
+    sa.Column("postal_code", sa.Text),
+    sa.Column("city", sa.Text),
+    sa.Column("tags", ARRAY(sa.Text), nullable=False),
+    sa.Column("parent_id", sa.Uuid),
+    sa.Column("price_list", sa.Text),
+    sa.Column("discount", sa.Numeric(18, 4)),
+    sa.Column("payment_method", sa.Text),
+    sa.Column("shipping_method", sa.Text),
+    sa.Column("created_by", sa.Uuid, nullable=False),
+    sa.Column(
+        "listed_at", _instant, nullable=False, comment="When it was created; lists go by it."
+    ),
+    sa.Column("imported", sa.Boolean, nullable=False),
+    sa.Column("import_source", sa.Text),
+    sa.Column("external_ref", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("org_id", "code"),
+    sa.UniqueConstraint("org_id", "import_source", "external_ref"),
+    sa.Index("customers_listed", "org_id", "listed_at", "customer_id"),
+    sa.Index("customers_seq", "org_id", "seq"),
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("assignment_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("member_id", sa.Uuid, nullable=False),
+    sa.Column("relation", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("valid_from", _instant, nullable=False),
+    sa.Column("valid_to", _instant, nullable=False),
+    sa.Column("created_by", sa.Uuid, nullable=False),
+    sa.Column("changeset_id", sa.Uuid, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("valid_from <= valid_to", name="assignments_interval"),
+    # D26: no two mains of a customer at any instant, whatever the code above believes.
+    ExcludeConstraint(
+        (sa.column("org_id"), "="),
+        (sa.column("customer_id"), "="),
+        (sa.text("tstzrange(valid_from, valid_to)"), "&&"),
+        name="assignments_one_main",
+        using="gist",
+        where=sa.text("relation = 'main'"),
+    ),
+    sa.Index("assignments_customer", "org_id", "customer_id", "member_id"),
+    sa.Index("assignments_member", "org_id", "member_id"),
+    sa.Index("assignments_seq", "org_id", "seq"),
+)
