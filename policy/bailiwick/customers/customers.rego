@@ -5,7 +5,6 @@ package bailiwick.customers
 
 import data.bailiwick.reasons
 import data.bailiwick.sentinel
-import data.bailiwick.subject
 
 # METADATA
 # title: Decision
@@ -22,7 +21,7 @@ decision := {
 
 default capable := false
 
-capable if subject.may("customers", input.action)
+capable if count(_reach) > 0
 
 default visible := false
 

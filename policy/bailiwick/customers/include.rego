@@ -15,20 +15,20 @@ import data.bailiwick.subject
 default include := false
 
 include if {
-	subject.reaches("customers", input.action, "all")
+	"all" in _reach
 	input.customer.org_id == input.subject.org_id
 }
 
 # V2, V4: the main representative does everything that a representative may.
 include if {
-	subject.reaches("customers", input.action, "portfolio")
+	"portfolio" in _reach
 	input.customer.org_id == input.subject.org_id
 	input.customer.main == true
 }
 
 # L8: an additional one views, and does more only where the organization wants it.
 include if {
-	subject.reaches("customers", input.action, "portfolio")
+	"portfolio" in _reach
 	_additional_may
 	input.customer.org_id == input.subject.org_id
 	input.customer.additional == true
@@ -36,12 +36,14 @@ include if {
 
 # V3: who created a customer goes on viewing it, where the organization wants it.
 include if {
-	subject.reaches("customers", input.action, "portfolio")
+	"portfolio" in _reach
 	input.action in {"view", "lookup"}
 	input.settings.creator_keeps_access == true
 	input.customer.org_id == input.subject.org_id
 	input.customer.author == true
 }
+
+_reach := subject.reach("customers", input.action)
 
 _additional_may if input.action in {"view", "lookup"}
 

@@ -20,7 +20,7 @@ refusals contains reasons.by_relation_state[input.customer.relation_state] if {
 }
 
 _refused if {
-	subject.reaches("customers", input.action, "portfolio")
+	"portfolio" in _reach
 	input.customer.org_id == input.subject.org_id
 	not include
 }

@@ -22,7 +22,7 @@ decision := {
 
 default capable := false
 
-capable if subject.may("members", input.action)
+capable if count(_reach) > 0
 
 default visible := false
 
@@ -46,9 +46,11 @@ allow if {
 default include := false
 
 include if {
-	subject.reaches("members", input.action, "all")
+	"all" in _reach
 	input.member.org_id == input.subject.org_id
 }
+
+_reach := subject.reach("members", input.action)
 
 # METADATA
 # title: Masks

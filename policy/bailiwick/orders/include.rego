@@ -88,14 +88,16 @@ include if {
 	input.customer.additional == true
 }
 
+_reach := subject.reach("orders", input.action)
+
 _reaches(extent) if {
 	input.action != "create"
-	subject.reaches("orders", input.action, extent)
+	extent in _reach
 }
 
 _creates(extent) if {
 	input.action == "create"
-	subject.reaches("orders", "create", extent)
+	extent in _reach
 }
 
 # What is confirmed is changed by organization-wide roles only. That no state but a draft is placed, and that

@@ -23,7 +23,7 @@ decision := {
 
 default capable := false
 
-capable if subject.may("orders", input.action)
+capable if count(_reach) > 0
 
 default visible := false
 
@@ -60,4 +60,4 @@ masks := object.union(_masks, {"revision": sentinel.revision})
 
 default _masks := {}
 
-_masks := {"order": {"customer": {"replace": {"value": "name"}}}} if subject.reaches("orders", "view", "portfolio")
+_masks := {"order": {"customer": {"replace": {"value": "name"}}}} if "portfolio" in subject.reach("orders", "view")

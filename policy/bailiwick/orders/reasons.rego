@@ -33,7 +33,7 @@ refusals contains "not-own-draft" if _refused("own_drafts")
 refusals contains "not-assigned" if _refused("own")
 
 _refused(extent) if {
-	subject.reaches("orders", input.action, extent)
+	extent in _reach
 	_row.org_id == input.subject.org_id
 	not include
 }

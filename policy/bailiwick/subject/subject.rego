@@ -7,30 +7,19 @@ package bailiwick.subject
 import data.bailiwick.capabilities
 
 # METADATA
-# description: Whether the caller may do this at all, to whatever row.
-may(resource, action) if {
-	_in_force
-	granted[resource][action]
-}
+# description: |-
+#   How far the caller's right to do this reaches: a set of all, portfolio, own and own_drafts. Empty: no right,
+#   to whatever row.
+reach(resource, action) := _granted(resource, action) if _in_force
 
-# METADATA
-# description: Whether the caller's right to do this reaches so far (all, portfolio, own or own_drafts).
-reaches(resource, action, extent) if {
-	_in_force
-	extent in granted[resource][action]
-}
+reach(_, _) := set() if not _in_force
 
 # METADATA
 # description: Why the caller may not do this to any row at all; the empty set where they may.
 refusals(resource, action) := _missing(resource, action) | _not_in_force
 
-# METADATA
-# description: What the matrix gives the caller, a set of extents each, whether or not the membership is in force.
-granted[resource][action] contains extent if {
-	some gives in _cells
-	some resource, actions in gives
-	some action, extent in actions
-}
+# What the matrix gives the caller, whether or not the membership is in force.
+_granted(resource, action) := {gives[resource][action] | some gives in _cells}
 
 _cells contains _role.gives
 
@@ -72,12 +61,12 @@ _not_in_force contains "account-inactive" if input.subject.status != "active"
 
 _not_in_force contains "membership-expired" if input.subject.expired
 
-_missing(resource, action) := set() if granted[resource][action]
+_missing(resource, action) := set() if count(_granted(resource, action)) > 0
 
 _missing(resource, action) := {"custom-ceiling"} if _is_above_ceiling(resource, action)
 
 _missing(resource, action) := {"capability-missing"} if {
-	not granted[resource][action]
+	count(_granted(resource, action)) == 0
 	not _is_above_ceiling(resource, action)
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
+from bailiwick_testkit.people import Person
 from bailiwick_testkit.servers import Opa, Postgres
 from bailiwick_testkit.shop import Shop, open_shop
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -15,3 +19,15 @@ async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
     """A fresh organization in a customers service with a database of its own."""
     async with open_shop("customers", postgres, opa.url) as shop:
         yield shop
+
+
+@pytest.fixture
+def create(shop: Shop) -> Create:
+    """Create a customer as somebody: `await create(mia, name="…", main_id=…)`."""
+
+    async def create(who: Person, **body: Any) -> dict[str, Any]:
+        answer = await shop.api.post(who, "/v1/customers", {"name": "Librería Sol", **body})
+        assert answer.status_code == 201, answer.text
+        return {**answer.json(), "path": answer.headers["location"]}
+
+    return create

@@ -45,3 +45,10 @@ class UnknownParent(Invalid):
 
     code = "unknown-parent"
     title = "No such parent customer"
+
+
+class UnknownCustomer(Invalid):
+    """An import names a customer that none from its source has brought."""
+
+    code = "unknown-customer"
+    title = "No such customer"

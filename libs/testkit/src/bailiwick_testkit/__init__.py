@@ -1,0 +1,1 @@
+"""Servers, fakes and builders for tests; never in an image."""

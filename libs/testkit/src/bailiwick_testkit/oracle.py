@@ -1,0 +1,315 @@
+"""Who may do what, a third time: plain Python, written from the domain's text and not from the Rego.
+
+Tests ask it what policy, filters and lists should say, so that the two others cannot be wrong together.
+Read it beside the domain: main and additional representatives (L8), portfolios (V2, V3, V5), roles
+(L2 to L7), permissions (V13), the matrix, and the reason codes. It imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+ORGANIZATION = "here"
+ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The organization's choices that decide who may do what, at their defaults."""
+
+    creator_keeps_access: bool = False
+    author_keeps_order_view: bool = True
+    additional_full_rights: bool = False
+
+
+@dataclass(frozen=True)
+class Member:
+    """A membership: a role, or a set of permissions; a storefront where `is_storefront`."""
+
+    id: str
+    role: str | None = None
+    permissions: tuple[str, ...] = ()
+    ticks: tuple[tuple[str, str], ...] = ()
+    is_storefront: bool = False
+    status: str = "active"
+    expired: bool = False
+    org_id: str = ORGANIZATION
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Who serves a customer, as main or additional, from one instant to before another."""
+
+    customer_id: str
+    member_id: str
+    is_main: bool
+    valid_from: datetime
+    valid_to: datetime
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer and who created it."""
+
+    id: str
+    created_by: str
+    status: str = "approved"
+    org_id: str = ORGANIZATION
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order, for whom, and who wrote it."""
+
+    id: str
+    customer_id: str
+    author: str
+    state: str = "placed"
+    org_id: str = ORGANIZATION
+
+
+@dataclass(frozen=True)
+class World:
+    """A small company at one instant."""
+
+    now: datetime
+    settings: Settings
+    members: tuple[Member, ...]
+    customers: tuple[Customer, ...]
+    orders: tuple[Order, ...]
+    assignments: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What should come out: 403 if not capable, 404 if not visible, 403 if not allowed."""
+
+    capable: bool
+    visible: bool
+    allow: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How a member stands to a customer at an instant."""
+
+    main: bool
+    additional: bool
+    ended: bool
+    future: bool
+
+    @property
+    def refusal(self) -> str:
+        """Say what a representative without a relation is told; not-assigned means never."""
+        if self.ended:
+            return "assignment-ended"
+        return "assignment-not-started" if self.future else "not-assigned"
+
+
+# What the caller may do, before any row is looked at: the matrix, row by row.
+
+ORDER_ACTIONS = frozenset(
+    {"view", "create", "edit", "place", "confirm", "fulfil", "cancel", "credit"}
+)
+CUSTOMER_WORK = frozenset({"view", "create", "edit", "edit_terms", "lookup", "history"})
+CUSTOMER_MANAGEMENT = frozenset({"approve", "assign", "hand_over"})
+MEMBER_ACTIONS = frozenset({"view", "create", "grant", "deactivate"})
+ORGANIZATION_ACTIONS = frozenset({"view", "edit"})
+REPRESENTATIVE_ON_ORDERS = frozenset({"view", "create", "edit", "place", "cancel"})
+REPRESENTATIVE_ON_CUSTOMERS = CUSTOMER_WORK - {"history"}
+
+
+def is_restricted(member: Member) -> bool:
+    """Only the portfolio: representatives for ever (L4), SELLER while it stands alone (V13)."""
+    return member.role == "sales_representative" or set(member.permissions) == {"seller"}
+
+
+_BY_ROLE: dict[str, dict[str, frozenset[str]]] = {
+    "brand_manager": {
+        "customers": CUSTOMER_WORK | CUSTOMER_MANAGEMENT,
+        "orders": ORDER_ACTIONS,
+        "members": MEMBER_ACTIONS,
+        "organizations": ORGANIZATION_ACTIONS,
+    },
+    "sales_manager": {
+        "customers": CUSTOMER_WORK | CUSTOMER_MANAGEMENT,
+        "orders": ORDER_ACTIONS,
+    },
+    "sales_administrator": {"customers": CUSTOMER_WORK | {"approve"}, "orders": ORDER_ACTIONS},
+    "sales_representative": {
+        "customers": REPRESENTATIVE_ON_CUSTOMERS,
+        "orders": REPRESENTATIVE_ON_ORDERS,
+    },
+    "sales_assistant": {"customers": frozenset({"lookup"}), "orders": REPRESENTATIVE_ON_ORDERS},
+}
+
+
+def has_right(member: Member, resource: str, action: str) -> bool:
+    """Tell whether the matrix ticks it, for a membership in force."""
+    return action in _rights(member).get(resource, ())
+
+
+def _rights(member: Member) -> dict[str, frozenset[str]]:
+    if member.is_storefront:
+        return {
+            "customers": frozenset({"lookup"}),
+            "orders": frozenset({"view", "create", "place"}),
+        }
+    if member.role == "custom_member":
+        looks = {"view", "lookup"}
+        by_tick = {"view": looks, "edit": looks | {"create", "edit"}}
+        return {"customers": frozenset(by_tick.get(dict(member.ticks).get("customers", ""), ()))}
+    if member.role is not None:
+        return _BY_ROLE[member.role]
+    return _rights_by_permissions(set(member.permissions))
+
+
+def _rights_by_permissions(permissions: set[str]) -> dict[str, frozenset[str]]:
+    """V13: each permission opens its column for all; seller opens two, for the portfolio if alone."""
+    if permissions == {"seller"}:
+        return _BY_ROLE["sales_representative"]
+    rights = {}
+    if permissions & {"seller", "customers"}:
+        # Who holds members is a manager, of the customers that they see.
+        manages = CUSTOMER_MANAGEMENT if "members" in permissions else frozenset()
+        rights["customers"] = CUSTOMER_WORK | manages
+    if permissions & {"seller", "orders"}:
+        rights["orders"] = ORDER_ACTIONS
+    if "members" in permissions:
+        rights["members"] = MEMBER_ACTIONS
+    if "settings" in permissions:
+        rights["organizations"] = ORGANIZATION_ACTIONS
+    return rights
+
+
+def _is_above_ceiling(member: Member, resource: str, action: str) -> bool:
+    """L7: a custom member never orders, sets terms or manages, whatever is ticked."""
+    if member.role != "custom_member":
+        return False
+    if resource == "customers":
+        return action in CUSTOMER_MANAGEMENT | {"edit_terms"}
+    return resource == "orders" and action == "create"
+
+
+# What the caller may do with one row.
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Answers questions about one world."""
+
+    world: World
+    _relations: dict[tuple[str, str], Relation] = field(default_factory=dict, compare=False)
+
+    def answer(
+        self, member: Member, resource: str, action: str, row: Customer | Order | None = None
+    ) -> Answer:
+        """Say what should come out. `row` is None where there is none, or none is asked about."""
+        in_force = member.status == "active" and not member.expired
+        reasons = []
+        if not has_right(member, resource, action):
+            above = _is_above_ceiling(member, resource, action)
+            reasons.append("custom-ceiling" if above else "capability-missing")
+        capable = in_force and not reasons
+        visible = in_force and self._is_visible(member, resource, action, row)
+        refusals = self._refusals(member, resource, action, row) if row else []
+        allow = capable and visible and not refusals
+        if capable and row is not None and row.org_id == member.org_id:
+            reasons += refusals
+        if member.expired:
+            reasons.append("membership-expired")
+        if member.status != "active":
+            reasons.append("account-inactive")
+        return Answer(capable, visible, allow, tuple(reasons))
+
+    def relation(self, member_id: str, customer_id: str) -> Relation:
+        """Say how a member stands to a customer now: from <= now < to."""
+        key = (member_id, customer_id)
+        if key not in self._relations:
+            self._relations[key] = self._relation(*key)
+        return self._relations[key]
+
+    def _relation(self, member_id: str, customer_id: str) -> Relation:
+        now = self.world.now
+        theirs = [
+            assignment
+            for assignment in self.world.assignments
+            if (assignment.member_id, assignment.customer_id) == (member_id, customer_id)
+        ]
+        valid = [each for each in theirs if each.valid_from <= now < each.valid_to]
+        return Relation(
+            main=any(each.is_main for each in valid),
+            additional=any(not each.is_main for each in valid),
+            ended=any(each.valid_to <= now for each in theirs),
+            future=any(each.valid_from > now for each in theirs),
+        )
+
+    def _is_visible(
+        self, member: Member, resource: str, action: str, row: Customer | Order | None
+    ) -> bool:
+        """Whether the caller may know that the row exists; else it is 404."""
+        if row is None or row.org_id != member.org_id:
+            return False
+        if isinstance(row, Order):
+            asked = ("orders", "view")
+        elif resource == "orders":  # creating one, for this customer
+            if has_right(member, "orders", "create") and not self._refusals(
+                member, "orders", "create", row
+            ):
+                return True
+            asked = ("customers", "lookup")
+        else:
+            asked = ("customers", "lookup" if action == "lookup" else "view")
+        return has_right(member, *asked) and not self._refusals(member, *asked, row)
+
+    def _refusals(
+        self, member: Member, resource: str, action: str, row: Customer | Order
+    ) -> list[str]:
+        """Why the row does not let somebody with the right do it, the most telling first."""
+        if isinstance(row, Order):
+            return self._refusals_of_order(member, action, row)
+        if not is_restricted(member):
+            return []
+        relation = self.relation(member.id, row.id)
+        settings = self.world.settings
+        ordering = resource == "orders"
+        looking = action in {"view", "lookup"}
+        keeps = looking and row.created_by == member.id and settings.creator_keeps_access
+        if relation.main or (keeps and not ordering and not relation.additional):
+            return []
+        if relation.additional:
+            may = ordering or looking or settings.additional_full_rights
+            return [] if may else ["additional-may-not-edit"]
+        return [relation.refusal]
+
+    def _refusals_of_order(self, member: Member, action: str, order: Order) -> list[str]:
+        wrote = order.author == member.id
+        if action == "view":
+            if member.is_storefront:
+                return [] if wrote else ["not-assigned"]
+            return self._refusals_to_view(member, order) if is_restricted(member) else []
+        if member.is_storefront or member.role == "sales_assistant":
+            return [] if wrote and order.state == "draft" else ["not-own-draft"]
+        return self._refusals_to_change(member, action, order) if is_restricted(member) else []
+
+    def _refusals_to_view(self, member: Member, order: Order) -> list[str]:
+        """L8: all orders of the portfolio; V5: and those one placed oneself."""
+        relation = self.relation(member.id, order.customer_id)
+        placed = order.author == member.id and order.state != "draft"
+        keeps = placed and self.world.settings.author_keeps_order_view
+        return [] if relation.main or relation.additional or keeps else [relation.refusal]
+
+    def _refusals_to_change(self, member: Member, action: str, order: Order) -> list[str]:
+        """L8: main changes all, additional what they wrote; what is confirmed, neither."""
+        relation = self.relation(member.id, order.customer_id)
+        refusals = []
+        if relation.additional and not relation.main:
+            if order.author != member.id and not self.world.settings.additional_full_rights:
+                refusals.append("order-not-own-as-additional")
+        elif not relation.main:
+            refusals.append(relation.refusal)
+        if action in {"edit", "cancel"} and order.state == "confirmed":
+            refusals.append("order-state-forbids")
+        return refusals

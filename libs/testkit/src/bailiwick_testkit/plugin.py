@@ -1,0 +1,75 @@
+"""The pytest plugin: servers for whoever asks for them, ended when the run ends.
+
+The controller of a run (or its only process) names the folder; xdist's workers get it from there.
+Nothing starts until a fixture is asked for. A run that was killed is swept by the next.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq, Servers
+
+_INPUT = "bailiwick_servers"
+_folder = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder of this run."""
+    given: dict[str, str] = getattr(config, "workerinput", {})
+    config.stash[_folder] = given.get(_INPUT, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker the folder of this run."""
+    node.workerinput[_INPUT] = node.config.stash[_folder]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers of this run, if any were started, once all workers have ended."""
+    if hasattr(config, "workerinput") or _folder not in config.stash:
+        return
+    from bailiwick_testkit.servers import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
+
+    mine = folder_of_runs() / config.stash[_folder]
+    for folder in folder_of_runs().iterdir():
+        if folder == mine or not _lives(folder):
+            Servers(folder).end()
+
+
+def _lives(folder: Path) -> bool:
+    pid = folder.name.partition("-")[0]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Servers:
+    """Give the servers of this run. `servers.private()` gives a set to do harm to."""
+    from bailiwick_testkit.servers import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
+
+    return Servers(folder_of_runs() / pytestconfig.stash[_folder])
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: Servers) -> Postgres:
+    """Give PostgreSQL; `await postgres.fresh_database("orders")` gives a migrated database."""
+    return servers.postgres()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(servers: Servers) -> Rabbitmq:
+    """Give RabbitMQ; `rabbitmq.vhost()` gives the address of an empty virtual host."""
+    return servers.rabbitmq()
+
+
+@pytest.fixture(scope="session")
+def opa(servers: Servers) -> Opa:
+    """Give OPA with the project's bundle."""
+    return servers.opa()

@@ -1,0 +1,222 @@
+"""Random small companies for property tests, and the questions about them as policy is asked.
+
+Boundaries are drawn on purpose: assignments that start or end at this very instant, several of one
+member to one customer, permissions named twice, rows of another organization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from hypothesis import strategies as st
+
+from bailiwick_testkit.oracle import (
+    CUSTOMER_MANAGEMENT,
+    CUSTOMER_WORK,
+    ELSEWHERE,
+    MEMBER_ACTIONS,
+    ORDER_ACTIONS,
+    ORGANIZATION,
+    ORGANIZATION_ACTIONS,
+    Assignment,
+    Customer,
+    Member,
+    Oracle,
+    Order,
+    Settings,
+    World,
+)
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+ROLES = (
+    "brand_manager",
+    "sales_manager",
+    "sales_administrator",
+    "sales_representative",
+    "sales_assistant",
+    "custom_member",
+)
+PERMISSIONS = (
+    "seller",
+    "customers",
+    "orders",
+    "reports",
+    "products",
+    "prices",
+    "collections",
+    "integrations",
+    "settings",
+    "members",
+)
+TICKS = ("products", "inventory", "looks", "prices", "collections", "customers")
+STATES = ("draft", "placed", "confirmed", "fulfilled", "cancelled")
+ACTIONS = {
+    "customers": sorted(CUSTOMER_WORK | CUSTOMER_MANAGEMENT),
+    "orders": sorted(ORDER_ACTIONS),
+    "members": sorted(MEMBER_ACTIONS),
+    "organizations": sorted(ORGANIZATION_ACTIONS),
+}
+
+_MEMBERS = ("m1", "m2", "m3", "m4", "m5")
+_CUSTOMERS = ("c1", "c2", "c3", "c4")
+_ORDERS = ("o1", "o2", "o3", "o4", "o5", "o6")
+
+_Rights: TypeAlias = st.SearchStrategy[dict[str, Any]]
+
+_representative: _Rights = st.sampled_from(
+    [
+        {"role": "sales_representative"},
+        {"permissions": ("seller",)},
+        {"permissions": ("seller", "seller")},
+    ]
+)
+_by_role: _Rights = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(ROLES),
+        "ticks": st.dictionaries(st.sampled_from(TICKS), st.sampled_from(["view", "edit"])).map(
+            lambda ticks: tuple(sorted(ticks.items()))
+        ),
+    }
+)
+_by_permissions: _Rights = st.fixed_dictionaries(
+    {"permissions": st.lists(st.sampled_from(PERMISSIONS), max_size=3).map(tuple)}
+)
+_storefront: _Rights = st.just({"is_storefront": True})
+_in_force = st.sampled_from([("active", False)] * 8 + [("invited", False), ("inactive", True)])
+_hours = st.sampled_from([-2, -1, 0, 1, 2])
+_organizations = st.sampled_from([ORGANIZATION] * 7 + [ELSEWHERE])
+
+
+@st.composite
+def members(draw: st.DrawFn, member_id: str) -> Member:
+    """Draw a membership; every other one is restricted to a portfolio."""
+    rights = draw(
+        st.one_of(_representative, _representative, _by_role, _by_permissions, _storefront)
+    )
+    status, expired = draw(_in_force)
+    return Member(member_id, status=status, expired=expired, **rights)
+
+
+@st.composite
+def assignments(draw: st.DrawFn) -> Assignment:
+    """Draw an assignment that ends, starts or holds around now."""
+    start, end = sorted(draw(st.lists(_hours, min_size=2, max_size=2, unique=True)))
+    return Assignment(
+        customer_id=draw(st.sampled_from(_CUSTOMERS)),
+        member_id=draw(st.sampled_from(_MEMBERS)),
+        is_main=draw(st.booleans()),
+        valid_from=NOW + timedelta(hours=start),
+        valid_to=NOW + timedelta(hours=end),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Draw a company of a fixed size, so that a number of worlds is a number of questions."""
+    authors = st.sampled_from(_MEMBERS)
+    return World(
+        now=NOW,
+        settings=Settings(*(draw(st.booleans()) for _ in range(3))),
+        members=tuple(draw(members(each)) for each in _MEMBERS),
+        customers=tuple(
+            Customer(
+                each,
+                created_by=draw(authors),
+                status=draw(st.sampled_from(["pending", "approved", "suspended"])),
+                org_id=draw(_organizations),
+            )
+            for each in _CUSTOMERS
+        ),
+        orders=tuple(
+            Order(
+                each,
+                customer_id=draw(st.sampled_from(_CUSTOMERS)),
+                author=draw(authors),
+                state=draw(st.sampled_from(STATES)),
+                org_id=draw(_organizations),
+            )
+            for each in _ORDERS
+        ),
+        assignments=tuple(draw(st.lists(assignments(), min_size=4, max_size=16))),
+    )
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to policy: by whom, about which resource, to do what, with which row if any."""
+
+    member: Member
+    resource: str
+    action: str
+    row: Customer | Order | None
+
+    def document(self, world: World) -> dict[str, object]:
+        """Return the input that a service would send."""
+        document = caller_document(world, self.member, self.action)
+        if self.row is not None:
+            name = "order" if isinstance(self.row, Order) else "customer"
+            document[name] = row_document(world, self.member, self.row)
+        return document
+
+
+def questions(world: World) -> Iterator[Question]:
+    """Return everything that can be asked: member by action by row, and what needs no row."""
+    for member in world.members:
+        for action in ACTIONS["customers"]:
+            rows = (None,) if action == "create" else world.customers
+            yield from (Question(member, "customers", action, row) for row in rows)
+        for action in ACTIONS["orders"]:
+            parents = (*world.customers, None) if action == "create" else world.orders
+            yield from (Question(member, "orders", action, row) for row in parents)
+        for resource in ("members", "organizations"):
+            yield from (Question(member, resource, action, None) for action in ACTIONS[resource])
+
+
+def caller_document(world: World, member: Member, action: str) -> dict[str, object]:
+    """Return what a service says of the caller, the settings and the action."""
+    return {
+        "subject": {
+            "org_id": member.org_id,
+            "member_id": member.id,
+            "kind": "service" if member.is_storefront else "member",
+            "mode": "role" if member.role or member.is_storefront else "permissions",
+            "role": member.role,
+            "permissions": list(member.permissions),
+            "ticks": dict(member.ticks),
+            "collections": [],
+            "status": member.status,
+            "expired": member.expired,
+        },
+        "settings": {
+            "assignment_model": "main_plus_additional",
+            "creator_keeps_access": world.settings.creator_keeps_access,
+            "rep_customers_need_approval": False,
+            "author_keeps_order_view": world.settings.author_keeps_order_view,
+            "additional_full_rights": world.settings.additional_full_rights,
+            "notify_additional": False,
+        },
+        "action": action,
+    }
+
+
+def row_document(world: World, member: Member, row: Customer | Order) -> dict[str, object]:
+    """Return what a service says of a row: itself, and how the caller stands to it."""
+    if isinstance(row, Order):
+        customer_id, author, itself = row.customer_id, row.author, {"state": row.state}
+    else:
+        customer_id, author, itself = row.id, row.created_by, {"status": row.status}
+    relation = Oracle(world).relation(member.id, customer_id)
+    held = relation.main or relation.additional
+    past = "ended" if relation.ended else "future" if relation.future else "none"
+    return {
+        "org_id": row.org_id,
+        "main": relation.main,
+        "additional": relation.additional,
+        "author": author == member.id,
+        "cover": False,
+        "relation_state": "current" if held else past,
+        **itself,
+    }

@@ -1,0 +1,122 @@
+"""Every filter that policy can give is one that a list can honour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import product
+
+import pytest
+
+from bailiwick_kit.errors import PolicyUnavailable
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.scope import All, Any, Compare, Condition, Nobody, Where, fields
+from bailiwick_kit.scope_sql import reads_facts
+from bailiwick_testkit.oracle import Member, Oracle, Settings, World, has_right, is_restricted
+from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.worlds import ACTIONS, NOW, PERMISSIONS, ROLES, TICKS, caller_document
+
+RELATIONS = {"main", "additional", "author", "cover"}
+COLUMNS = {"org_id", "state"}
+
+CALLERS = [
+    *(Member(f"role {role}", role=role) for role in ROLES if role != "custom_member"),
+    *(
+        Member(f"{column} ticked {tick}", role="custom_member", ticks=((column, tick),))
+        for column, tick in product(TICKS, ("view", "edit"))
+    ),
+    Member("nothing"),
+    *(Member(f"permission {one}", permissions=(one,)) for one in PERMISSIONS),
+    *(Member(f"seller and {one}", permissions=("seller", one)) for one in PERMISSIONS[1:]),
+    Member("customers and members", permissions=("customers", "members")),
+    Member("everything", permissions=PERMISSIONS),
+    Member("storefront", is_storefront=True),
+    Member("inactive", role="brand_manager", status="inactive"),
+    Member("expired", role="brand_manager", expired=True),
+]
+ENTITIES = {"customers": "customer", "orders": "order"}
+
+
+@pytest.fixture(scope="module")
+async def policy(engine_url: str) -> AsyncIterator[Policy]:
+    async with Policy(engine_url, deadline=5) as opened:
+        yield opened
+
+
+def world(settings: Settings, caller: Member) -> World:
+    return World(NOW, settings, (caller,), (), (), ())
+
+
+def settings_that_matter_to(caller: Member) -> list[Settings]:
+    if is_restricted(caller):
+        return [Settings(*each) for each in product((False, True), repeat=3)]
+    return [Settings()]
+
+
+def disjuncts(condition: Condition) -> list[Condition]:
+    return list(condition.parts) if isinstance(condition, Any) else [condition]
+
+
+def is_of_the_organization(condition: Condition, entity: str) -> bool:
+    own = Compare(f"{entity}.org_id", "eq", "here")
+    return condition == own or (isinstance(condition, All) and own in condition.parts)
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=[caller.id for caller in CALLERS])
+async def test_every_filter_can_be_honoured(caller: Member, policy: Policy) -> None:
+    for resource, entity in ENTITIES.items():
+        facts = frozenset(f"{entity}.{relation}" for relation in RELATIONS)
+        known = facts | {f"{entity}.{column}" for column in COLUMNS}
+        for settings, action in product(settings_that_matter_to(caller), ACTIONS[resource]):
+            asked = caller_document(world(settings, caller), caller, action)
+            found = await policy.filter(f"bailiwick/{resource}", f"input.{entity}", asked)
+            match found.scope:
+                case Nobody():
+                    capable = (
+                        Oracle(world(settings, caller)).answer(caller, resource, action).capable
+                    )
+                    # What is created has no row yet; an order's is its customer.
+                    assert action == "create" or not capable, (resource, action)
+                case Where(condition):
+                    assert fields(condition) <= known
+                    reads_facts(condition, facts)  # raises where disjuncts disagree
+                    for part in disjuncts(condition):
+                        assert is_of_the_organization(part, entity), (resource, action, part)
+                case everybody:
+                    pytest.fail(f"{everybody} is more than an organization")
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=[caller.id for caller in CALLERS])
+async def test_customers_to_order_for_can_be_listed_too(caller: Member, policy: Policy) -> None:
+    asked = caller_document(world(Settings(), caller), caller, "create")
+    found = await policy.filter("bailiwick/orders", "input.customer", asked)
+    in_force = caller.status == "active" and not caller.expired
+    assert isinstance(found.scope, Where) == (in_force and has_right(caller, "orders", "create"))
+
+
+@pytest.mark.parametrize("package", ["bailiwick/order", "bailiwick/subject", "bailiwick/nothing"])
+async def test_a_package_that_is_not_there_is_unavailable_and_not_empty(
+    package: str, policy: Policy
+) -> None:
+    caller = Member("manager", role="brand_manager")
+    asked = caller_document(world(Settings(), caller), caller, "view")
+    with pytest.raises(PolicyUnavailable):
+        await policy.filter(package, "input.order", asked)
+    with pytest.raises(PolicyUnavailable):
+        await policy.decide(package, asked)
+
+
+async def test_an_engine_without_a_policy_is_unavailable_and_not_empty(opa: Opa) -> None:
+    empty = opa.extra(with_policy=False)
+    caller = Member("manager", role="brand_manager")
+    asked = caller_document(world(Settings(), caller), caller, "view")
+    async with Policy(empty.url, deadline=5) as policy:
+        with pytest.raises(PolicyUnavailable):
+            await policy.filter("bailiwick/orders", "input.order", asked)
+        with pytest.raises(PolicyUnavailable):
+            await policy.revision()
+    empty.stop()
+
+
+async def test_the_sentinel_names_the_revision_that_was_built(opa: Opa, engine_url: str) -> None:
+    async with Policy(engine_url, expected_revision=opa.revision, deadline=5) as policy:
+        assert await policy.revision() == opa.revision

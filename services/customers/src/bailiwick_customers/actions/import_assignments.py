@@ -1,0 +1,172 @@
+"""Import assignments: a batch of who represents whom, written as one act (D18, D27)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.import_ports import Imported, ImportUnit, OpenImport
+from bailiwick_customers.domain.assignment import (
+    NOTICE,
+    Assignment,
+    Changeset,
+    Origin,
+    Relation,
+    assign,
+    takes_from_somebody,
+)
+from bailiwick_customers.domain.errors import (
+    MayNotHoldPortfolio,
+    SingleAssignmentModel,
+    UnknownCustomer,
+)
+from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_kit.errors import Fault, Invalid, Refusal
+
+
+@dataclass(frozen=True)
+class AssignmentRecord:
+    """An assignment as its source has it; None stands for now, and for an open end."""
+
+    customer_ref: str
+    member_id: UUID
+    relation: Relation
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+async def import_assignments(
+    open_import: OpenImport,
+    gate: Gate,
+    caller: Caller,
+    source: str,
+    records: Sequence[AssignmentRecord],
+) -> list[Imported]:
+    """Assign what is not assigned yet; a fault says which record it is about by its place, from 0.
+
+    A record that was imported before is left as it is, even if somebody has ended it since: running
+    an import again undoes nothing. A record that takes a customer from somebody counts from a second
+    from now, as when people do it (D18).
+
+    Raises:
+        Forbidden: the member who imports may not assign.
+        UnknownCustomer: this source has brought no such customer.
+        MayNotHoldPortfolio: a member cannot be a representative.
+        SingleAssignmentModel: the organization has no additional representatives.
+        MainOverlap: another main is planned within that time.
+    """
+    await gate.decide(caller, "customers", "assign")
+    async with open_import(caller.org_id, caller.now) as unit:
+        customers = await unit.known(source, (record.customer_ref for record in records))
+        _check_customers(records, customers)
+        await _check_members(unit, gate, caller, records)
+        existing = await unit.assignments(customers.values())
+        batch = _Batch(caller, uuid7(), {}, {})
+        imported = []
+        for place, record in enumerate(records):
+            customer_id = customers[record.customer_ref]
+            of_customer = batch.of(customer_id, existing.get(customer_id, ()))
+            try:
+                imported.append(batch.apply(record, customer_id, of_customer))
+            except Refusal as refusal:
+                fault = Fault(f"[{place}]", refusal.code, str(refusal))
+                raise Invalid(refusal.title, faults=(fault,)) from None
+        if batch.written:
+            changes = tuple(batch.written.values())
+            await unit.write(Changeset(batch.changeset_id, caller.now, changes))
+            touched = [one.record_id for one in imported if one.created]
+            await unit.note("customer.assign", caller.member_id, touched, source)
+    return imported
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The customers' assignments as the batch makes them, and which of them it wrote."""
+
+    caller: Caller
+    changeset_id: UUID
+    now: dict[UUID, dict[UUID, Assignment]]
+    written: dict[UUID, Assignment]
+
+    def of(self, customer_id: UUID, existing: Iterable[Assignment]) -> dict[UUID, Assignment]:
+        """Return a customer's assignments by id, with what the batch has done to them so far."""
+        if customer_id not in self.now:
+            self.now[customer_id] = {one.assignment_id: one for one in existing}
+        return self.now[customer_id]
+
+    def apply(
+        self, record: AssignmentRecord, customer_id: UUID, existing: dict[UUID, Assignment]
+    ) -> Imported:
+        """Write the record into the batch, unless it is there already."""
+        for one in existing.values():
+            if _is_of(one, record):
+                return Imported(one.assignment_id, created=False)
+        begun = self._begun(record, customer_id)
+        written = assign(begun, existing.values())
+        soonest = self.caller.now + NOTICE
+        if takes_from_somebody(written) and begun.valid_from < soonest:
+            begun = replace(begun, valid_from=soonest)
+            written = assign(begun, existing.values())
+        if begun.valid_to <= begun.valid_from:
+            raise Invalid("Choose an end after the beginning.")
+        for one in written:
+            existing[one.assignment_id] = self.written[one.assignment_id] = one
+        return Imported(begun.assignment_id, created=True)
+
+    def _begun(self, record: AssignmentRecord, customer_id: UUID) -> Assignment:
+        additional = record.relation is Relation.ADDITIONAL
+        if additional and self.caller.settings.assignment_model == "single":
+            raise SingleAssignmentModel("Assign a main representative instead.")
+        return Assignment(
+            org_id=self.caller.org_id,
+            assignment_id=uuid7(),
+            customer_id=customer_id,
+            member_id=record.member_id,
+            relation=record.relation,
+            origin=Origin.DIRECT,
+            valid_from=record.valid_from or self.caller.now,
+            valid_to=record.valid_to or END_OF_TIME,
+            created_by=self.caller.member_id,
+            changeset_id=self.changeset_id,
+        )
+
+
+def _is_of(assignment: Assignment, record: AssignmentRecord) -> bool:
+    """Tell whether the assignment is what this record became, or would become."""
+    same = (assignment.member_id, assignment.relation) == (record.member_id, record.relation)
+    return same and record.valid_from in {None, assignment.valid_from}
+
+
+def _check_customers(records: Sequence[AssignmentRecord], known: Mapping[str, UUID]) -> None:
+    message = "Import this customer first, from the same source."
+    faults = [
+        Fault(f"[{place}].customer", "unknown-customer", message)
+        for place, record in enumerate(records)
+        if record.customer_ref not in known
+    ]
+    if faults:
+        raise UnknownCustomer(faults=faults)
+
+
+async def _check_members(
+    unit: ImportUnit, gate: Gate, caller: Caller, records: Sequence[AssignmentRecord]
+) -> None:
+    subjects = await unit.subjects({record.member_id for record in records}, caller.now)
+    capable = {
+        member_id: await gate.is_capable(caller, subject, "customers", "hold")
+        for member_id, subject in subjects.items()
+    }
+    message = "Name an active member who sells: not an assistant, nor a custom member."
+    faults = [
+        Fault(f"[{place}].member_id", "may-not-hold-portfolio", message)
+        for place, record in enumerate(records)
+        if not capable.get(record.member_id)
+    ]
+    if faults:
+        raise MayNotHoldPortfolio(faults=faults)

@@ -1,0 +1,65 @@
+"""What importing needs of the store: many records a statement, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from bailiwick_customers.domain.assignment import Assignment, Changeset
+from bailiwick_customers.domain.customer import Customer
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one record: `created` is false where an earlier import had made it."""
+
+    record_id: UUID
+    created: bool
+
+
+class ImportUnit(Protocol):
+    """One transaction over a batch of records."""
+
+    async def known(self, source: str, external_refs: Iterable[str]) -> Mapping[str, UUID]:
+        """Return the customers that imports from this source have made, kept from changing."""
+        ...
+
+    async def taken(self, codes: Iterable[str]) -> set[str]:
+        """Return those of the codes that customers of the organization have."""
+        ...
+
+    async def add(self, customers: Sequence[Customer]) -> None:
+        """Write new customers and tell the bus."""
+        ...
+
+    async def assignments(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, list[Assignment]]:
+        """Return all assignments of each customer, ended ones included."""
+        ...
+
+    async def write(self, changeset: Changeset) -> None:
+        """Write assignments, with the visibility that follows, and tell the bus."""
+        ...
+
+    async def subjects(
+        self, member_ids: Iterable[UUID], now: datetime
+    ) -> Mapping[UUID, Mapping[str, object]]:
+        """Return what policy is told of each member that there is."""
+        ...
+
+    async def note(
+        self, action: str, member_id: UUID, entity_ids: Iterable[UUID], source: str
+    ) -> None:
+        """Add a row for each record to the audit trail."""
+        ...
+
+
+class OpenImport(Protocol):
+    """Opens a transaction for a batch."""
+
+    def __call__(self, org_id: UUID, now: datetime) -> AbstractAsyncContextManager[ImportUnit]:
+        """Open it; commits on a clean exit."""
+        ...

@@ -1,0 +1,145 @@
+"""One transaction over a batch of imported records: the same rows and events, a few statements for all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
+
+from bailiwick_access.caller import subject_of
+from bailiwick_customers.domain.assignment import Assignment, Changeset
+from bailiwick_customers.domain.customer import Customer
+from bailiwick_customers.store import tables
+from bailiwick_customers.store.rows import customer_event, customer_row, to_assignment
+from bailiwick_customers.store.unit_of_work import Assignments, author_row
+from bailiwick_kit.database import Database
+from bailiwick_kit.outbox import record
+from bailiwick_kit.sequence import next_numbers
+
+
+class ImportUnit:
+    """One transaction in one organization."""
+
+    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+        self._connection = connection
+        self._org_id = org_id
+        self._now = now
+
+    async def known(self, source: str, external_refs: Iterable[str]) -> Mapping[str, UUID]:
+        """Return the customers that imports from this source have made, kept from changing."""
+        table = tables.customers
+        statement = (
+            sa.select(table.c.external_ref, table.c.customer_id)
+            .where(
+                table.c.org_id == self._org_id,
+                table.c.import_source == source,
+                table.c.external_ref == _any_of(set(external_refs), sa.Text()),
+            )
+            .order_by(table.c.customer_id)  # two imports at once lock in the same order
+            .with_for_update()
+        )
+        found = await self._connection.execute(statement)
+        return {row.external_ref: row.customer_id for row in found}
+
+    async def taken(self, codes: Iterable[str]) -> set[str]:
+        """Return those of the codes that customers of the organization have."""
+        table = tables.customers
+        statement = sa.select(table.c.code).where(
+            table.c.org_id == self._org_id, table.c.code == _any_of(codes, sa.Text())
+        )
+        return set((await self._connection.execute(statement)).scalars())
+
+    async def add(self, customers: Sequence[Customer]) -> None:
+        """Write new customers, that they have an author, and tell the bus."""
+        if not customers:
+            return
+        numbers = await next_numbers(
+            self._connection, tables.change_counters, self._org_id, len(customers)
+        )
+        rows = [
+            {**customer_row(customer), "seq": seq}
+            for customer, seq in zip(customers, numbers, strict=True)
+        ]
+        await self._connection.execute(tables.customers.insert().inline(), rows)
+        await self._connection.execute(
+            tables.visibility.insert().inline(), [author_row(customer) for customer in customers]
+        )
+        events = (
+            customer_event(customer, seq) for customer, seq in zip(customers, numbers, strict=True)
+        )
+        await record(self._connection, tables.outbox, events)
+
+    async def assignments(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, list[Assignment]]:
+        """Return all assignments of each customer, ended ones included."""
+        table = tables.assignments
+        statement = (
+            sa.select(table)
+            .where(
+                table.c.org_id == self._org_id,
+                table.c.customer_id == _any_of(customer_ids, sa.Uuid()),
+            )
+            .order_by(table.c.valid_from, table.c.assignment_id)
+        )
+        found: dict[UUID, list[Assignment]] = {}
+        for row in (await self._connection.execute(statement)).mappings():
+            found.setdefault(row["customer_id"], []).append(to_assignment(row))
+        return found
+
+    async def write(self, changeset: Changeset) -> None:
+        """Write assignments, with the visibility that follows, and tell the bus."""
+        await Assignments(self._connection, self._org_id).write(changeset, imported=True)
+
+    async def subjects(
+        self, member_ids: Iterable[UUID], now: datetime
+    ) -> Mapping[UUID, Mapping[str, object]]:
+        """Return what policy is told of each member that there is."""
+        table = tables.members
+        statement = sa.select(table).where(
+            table.c.org_id == self._org_id, table.c.member_id == _any_of(member_ids, sa.Uuid())
+        )
+        found = (await self._connection.execute(statement)).mappings()
+        return {row["member_id"]: subject_of(row, now) for row in found}
+
+    async def note(
+        self, action: str, member_id: UUID, entity_ids: Iterable[UUID], source: str
+    ) -> None:
+        """Add a row for each record to the audit trail."""
+        rows = [
+            {
+                "org_id": self._org_id,
+                "audit_id": uuid7(),
+                "at": self._now,
+                "member_id": member_id,
+                "action": action,
+                "entity_id": entity_id,
+                "details": {"import_source": source},
+            }
+            for entity_id in entity_ids
+        ]
+        if rows:
+            await self._connection.execute(tables.audit.insert().inline(), rows)
+
+
+class OpenImport:
+    """Opens transactions on a database, as the worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[ImportUnit]:
+        """Open a transaction; it commits on a clean exit."""
+        async with self._database.writing(org_id) as connection:
+            yield ImportUnit(connection, org_id, now)
+
+
+def _any_of(
+    values: Iterable[object], kind: sa.types.TypeEngine[object]
+) -> sa.ColumnElement[object]:
+    """Return what to compare a column with: one parameter, however many values."""
+    return sa.any_(sa.literal(list(values), sa.ARRAY(kind)))

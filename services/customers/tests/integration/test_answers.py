@@ -1,0 +1,183 @@
+"""The order of answers, and that foreign and missing are the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from bailiwick_testkit.shop import Shop
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def masked(body: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(body)
+    document.pop("trace_id")
+    return document
+
+
+async def test_a_foreign_record_answers_like_a_missing_one(shop: Shop, create: Create) -> None:
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    foreign = (await create(bruno))["path"]
+    missing = f"/v1/customers/{uuid4()}"
+    for method, suffix, body in (
+        ("GET", "", None),
+        ("PATCH", "", {"name": 7}),
+        ("PATCH", "/terms", {"discount": "7"}),
+        ("POST", "/approve", None),
+        ("GET", "/assignments", None),
+        ("POST", "/assignments", {"relation": "nonsense"}),
+    ):
+        answers = [
+            await shop.api.send(ana, method, path + suffix, json=body)
+            for path in (foreign, missing)
+        ]
+        assert answers[0].status_code == answers[1].status_code
+        assert masked(answers[0].text) == masked(answers[1].text), (method, suffix)
+        assert answers[0].status_code == (403 if suffix in {"/approve", "/assignments"} else 404)
+
+
+async def test_answers_come_in_the_one_order(shop: Shop, create: Create) -> None:
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    zoe = await shop.member("custom_member")
+    mine = await create(ana)
+    bad: dict[str, Any] = {"name": "", "nonsense": True}
+
+    async def patch(who: Any, etag: str | None, body: dict[str, Any]) -> tuple[int, str]:
+        answer = await shop.api.patch(who, mine["path"], body, etag)
+        return answer.status_code, answer.json().get("code", "")
+
+    assert await patch(None, None, bad) == (401, "unauthenticated")
+    assert await patch(zoe, None, bad) == (403, "capability-missing")
+    assert await patch(bruno, None, bad) == (404, "not-found")
+    assert await patch(ana, None, bad) == (428, "precondition-required")
+    assert await patch(ana, '"v7"', bad) == (412, "stale")
+    assert await patch(ana, '"v1"', bad) == (422, "invalid")
+    assert (await patch(ana, '"v1"', {"name": "Better"}))[0] == 200
+
+
+async def test_approving_what_is_approved_is_a_conflict_of_states(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    one = await create(mia)
+    headers = {"If-Match": '"v1"'}
+    answer = await shop.api.post(mia, one["path"] + "/approve", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "customer-state-forbids")
+
+
+async def test_a_stale_tab_does_not_overwrite(shop: Shop, create: Create) -> None:
+    ana = await shop.member("sales_representative")
+    one = await create(ana)
+    first = await shop.api.patch(ana, one["path"], {"name": "First"}, '"v1"')
+    assert first.headers["etag"] == '"v2"'
+    second = await shop.api.patch(ana, one["path"], {"name": "Second"}, '"v1"')
+    assert second.status_code == 412
+    assert (await shop.api.get(ana, one["path"])).json()["name"] == "First"
+
+
+async def test_no_field_that_is_not_the_callers_to_set_is_taken(shop: Shop, create: Create) -> None:
+    ana = await shop.member("sales_representative")
+    one = await create(ana)
+    for field, value in (
+        ("org_id", str(uuid4())),
+        ("created_by", str(uuid4())),
+        ("status", "approved"),
+        ("version", 9),
+        ("code", "AAAA"),
+        ("main_id", str(ana.member_id)),
+        ("terms", {"discount": "0.9"}),
+        ("__class__", "x"),
+    ):
+        answer = await shop.api.patch(ana, one["path"], {field: value}, '"v1"')
+        assert answer.status_code == 422, field
+        assert answer.json()["errors"][0]["where"] == field
+
+
+async def test_bad_bodies_are_named_and_never_a_server_error(shop: Shop) -> None:
+    ana = await shop.member("sales_representative")
+    for raw, status in (
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"name": "a\\u0000b"}', 422),
+        (b'{"name": "\\ud800"}', 422),
+        (b'{"name": "   "}', 422),
+        (b'{"name": 7}', 422),
+        (b'{"name": "A", "addresses": [{"country": "XX"}]}', 422),
+        (b'{"name": "A", "addresses": [{"country": "ES", "subdivision": "FR-75"}]}', 422),
+        (
+            b'{"name": "A", "addresses": [{"country":"ES","primary":true},{"country":"ES","primary":true}]}',
+            422,
+        ),
+        (b'{"name": "A", "contacts": [{"name": "B", "email": "not an address"}]}', 422),
+        (b'{"name": "A", "terms": {"discount": "1.5"}}', 422),
+        (b'{"name": "A", "parent_id": "01900000-0000-7000-8000-000000000000"}', 422),
+        (b'{"name": "' + b"x" * 2_000_000 + b'"}', 413),
+    ):
+        answer = await shop.api.send(
+            ana, "POST", "/v1/customers", content=raw, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == status, (raw[:60], answer.text)
+        assert answer.headers["content-type"].startswith("application/problem+json")
+    assert (await shop.api.get(ana, "/v1/customers/count")).json() == {"count": 0}
+
+
+async def test_a_parent_out_of_sight_is_refused_like_one_that_is_not_there(
+    shop: Shop, create: Create
+) -> None:
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    foreign = (await create(bruno))["customer_id"]
+    answers = [
+        await shop.api.post(ana, "/v1/customers", {"name": "Shop", "parent_id": parent})
+        for parent in (foreign, str(uuid4()))
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert masked(answers[0].text) == masked(answers[1].text)
+
+
+async def test_a_second_click_creates_one_customer(shop: Shop) -> None:
+    ana = await shop.member("sales_representative")
+    headers = {"Idempotency-Key": "click-1"}
+    body = {"name": "Once"}
+    first = await shop.api.post(ana, "/v1/customers", body, headers=headers)
+    again = await shop.api.post(ana, "/v1/customers", body, headers=headers)
+    other = await shop.api.post(ana, "/v1/customers", {"name": "Other"}, headers=headers)
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert (await shop.api.get(ana, "/v1/customers/count")).json() == {"count": 1}
+
+
+async def test_a_repeat_is_answered_under_the_callers_present_scope(shop: Shop) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    headers = {"Idempotency-Key": "click-1"}
+    made = await shop.api.post(ana, "/v1/customers", {"name": "Once"}, headers=headers)
+    path = made.headers["location"] + "/assignments"
+    to_bruno = {"member_id": str(bruno.member_id), "relation": "main"}
+    assert (await shop.api.post(mia, path, to_bruno)).status_code == 201
+    again = await shop.api.post(ana, "/v1/customers", {"name": "Once"}, headers=headers)
+    assert again.status_code == 404
+
+
+async def test_nobody_without_an_active_membership_does_anything(shop: Shop) -> None:
+    ana = await shop.member("brand_manager")
+    left = await shop.member("brand_manager", member_id=ana.member_id, status="inactive")
+    answer = await shop.api.get(left, "/v1/customers")
+    assert (answer.status_code, answer.json()["code"]) == (403, "account-inactive")
+
+
+async def test_organizations_do_not_see_each_other(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    one = await create(mia)
+    other_org = shop.identity.organization(name="Rival")
+    rival = shop.identity.person(other_org, "brand_manager")
+    await shop.tell()
+    assert (await shop.api.get(rival, one["path"])).status_code == 404
+    assert (await shop.api.get(rival, "/v1/customers/count")).json() == {"count": 0}

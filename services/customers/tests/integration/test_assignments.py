@@ -1,0 +1,176 @@
+"""Assigning: one main at any instant, planned or now, and who may be one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bailiwick_testkit.people import Person
+from bailiwick_testkit.shop import Shop
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def of(member: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
+    return {"member_id": str(member.member_id), "relation": relation, **more}
+
+
+async def history(shop: Shop, who: Person, customer: dict[str, Any]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (
+        await shop.api.get(who, customer["path"] + "/assignments")
+    ).json()["items"]
+    return items
+
+
+async def test_a_first_representative_holds_at_once(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    one = await create(mia)
+    began = datetime.now(UTC)
+    assert (await shop.api.post(mia, one["path"] + "/assignments", of(ana))).status_code == 201
+    assert datetime.now(UTC) - began < timedelta(seconds=1)
+    assert (await shop.api.get(ana, one["path"])).json()["main_id"] == str(ana.member_id)
+
+
+async def test_reassigning_leaves_no_instant_with_two_mains_or_none(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    one = await create(ana)
+    await shop.api.post(mia, one["path"] + "/assignments", of(bruno))
+    new, old = await history(shop, mia, one)
+    assert (new["member_id"], old["member_id"]) == (str(bruno.member_id), str(ana.member_id))
+    assert new["valid_from"] == old["valid_to"]
+
+
+async def test_two_managers_at_once_make_one_main(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    sam = await shop.member("sales_manager")
+    reps = [await shop.member("sales_representative") for _ in range(4)]
+    one = await create(mia)
+    answers = await asyncio.gather(
+        *(
+            shop.api.post(who, one["path"] + "/assignments", of(rep))
+            for who, rep in zip((mia, sam, mia, sam), reps, strict=True)
+        )
+    )
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    now = datetime.now(UTC)
+    mains = [
+        row
+        for row in await history(shop, mia, one)
+        if datetime.fromisoformat(row["valid_from"])
+        <= now
+        < datetime.fromisoformat(row["valid_to"])
+    ]
+    assert len(mains) == 1
+
+
+async def test_a_planned_main_cannot_be_overrun(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    one = await create(mia)
+    path = one["path"] + "/assignments"
+    later = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    planned = await shop.api.post(mia, path, of(bruno, valid_from=later))
+    assert planned.status_code == 201, planned.text
+    assert (await shop.api.get(bruno, one["path"])).status_code == 404
+    clash = await shop.api.post(mia, path, of(ana))
+    assert (clash.status_code, clash.json()["code"]) == (409, "main-overlap")
+    until = await shop.api.post(mia, path, of(ana, valid_to=later))
+    assert until.status_code == 201, until.text
+
+
+async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    one = await create(mia)
+    others = [
+        await shop.member("sales_assistant"),
+        await shop.member("custom_member"),
+        await shop.member("sales_representative", status="inactive"),
+        await shop.member(kind="service"),
+        shop.identity.person(shop.org_id, "sales_representative"),  # not told yet
+    ]
+    for other in others:
+        answer = await shop.api.post(mia, one["path"] + "/assignments", of(other))
+        assert (answer.status_code, answer.json()["code"]) == (422, "may-not-hold-portfolio")
+    rep = await shop.member("sales_representative", name="Ana")
+    listed = (await shop.api.get(mia, "/v1/representatives")).json()["items"]
+    assert {item["member_id"] for item in listed} >= {str(rep.member_id), str(mia.member_id)}
+    assert not {item["member_id"] for item in listed} & {str(o.member_id) for o in others[:4]}
+
+
+async def test_only_who_assigns_assigns(shop: Shop, create: Create) -> None:
+    ana = await shop.member("sales_representative")
+    admin = await shop.member("sales_administrator")
+    one = await create(ana)
+    for who in (ana, admin):
+        answer = await shop.api.post(who, one["path"] + "/assignments", of(ana))
+        assert (answer.status_code, answer.json()["code"]) == (403, "capability-missing")
+    named = await shop.api.post(
+        admin, "/v1/customers", {"name": "X", "main_id": str(ana.member_id)}
+    )
+    assert named.status_code == 403
+
+
+async def test_ending_an_assignment_leaves_nobody(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    one = await create(ana)
+    [held] = await history(shop, mia, one)
+    path = f"{one['path']}/assignments/{held['assignment_id']}/end"
+    assert (await shop.api.post(mia, path)).status_code == 200
+    assert (await shop.api.get(ana, one["path"])).status_code == 404
+    assert (await shop.api.get(mia, "/v1/customers/count?unassigned=true")).json() == {"count": 1}
+    again = await shop.api.post(mia, path)
+    assert (again.status_code, again.json()["code"]) == (409, "assignment-already-ended")
+
+
+async def test_one_representative_a_customer_where_the_organization_wants_it(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    one = await create(mia)
+    await shop.settings(assignment_model="single")
+    answer = await shop.api.post(mia, one["path"] + "/assignments", of(ana, "additional"))
+    assert (answer.status_code, answer.json()["code"]) == (409, "assignment-model-single")
+
+
+async def test_a_representatives_customer_waits_for_approval_where_that_is_wanted(
+    shop: Shop, create: Create
+) -> None:
+    await shop.settings(rep_customers_need_approval=True)
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    mine = await create(ana)
+    assert mine["status"] == "pending"
+    assert (await create(mia))["status"] == "approved"
+    headers = {"If-Match": '"v1"'}
+    body = {"main_id": str(bruno.member_id)}
+    approved = await shop.api.post(mia, mine["path"] + "/approve", body, headers=headers)
+    assert approved.status_code == 200, approved.text
+    assert approved.json()["status"] == "approved"
+    assert approved.json()["main_id"] == str(bruno.member_id)
+    assert (await shop.api.get(ana, mine["path"])).status_code == 404
+
+
+async def test_a_creator_keeps_sight_only_where_the_organization_wants_it(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    one = await create(ana)
+    await shop.api.post(mia, one["path"] + "/assignments", of(bruno))
+    assert (await shop.api.get(ana, one["path"])).status_code == 404
+    await shop.settings(creator_keeps_access=True)
+    assert (await shop.api.get(ana, one["path"])).status_code == 200
+    edited = await shop.api.patch(ana, one["path"], {"tags": ["x"]}, "*")
+    assert (edited.status_code, edited.json()["code"]) == (403, "assignment-ended")

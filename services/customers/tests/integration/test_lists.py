@@ -1,0 +1,115 @@
+"""Lists of customers: pages, filters and counts agree, for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from bailiwick_testkit.people import Person
+from bailiwick_testkit.shop import Shop
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
+
+
+async def names(shop: Shop, who: Person, query: str = "") -> set[str]:
+    listed = await shop.api.get(who, f"/v1/customers?{query}")
+    assert listed.status_code == 200, listed.text
+    counted = await shop.api.get(who, f"/v1/customers/count?{query}")
+    items = listed.json()["items"]
+    assert counted.json() == {"count": len(items)}
+    return {item["name"] for item in items}
+
+
+async def test_pages_hold_every_customer_once_whoever_turns_them(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    made = [(await create(ana, name=f"Shop {n}"))["customer_id"] for n in range(7)]
+    await create(mia, name="Not Ana's")
+    for who, expected in ((ana, 7), (mia, 8)):
+        path: str | None = "/v1/customers?limit=3"
+        seen: list[str] = []
+        while path:
+            page = await shop.api.get(who, path)
+            seen += [item["customer_id"] for item in page.json()["items"]]
+            cursor = page.json()["next_cursor"]
+            path = f"/v1/customers?limit=3&cursor={cursor}" if cursor else None
+        assert len(seen) == len(set(seen)) == expected
+        assert [one for one in seen if one in made] == made[::-1]
+
+
+async def test_a_cursor_is_of_no_use_to_another_or_with_another_filter(
+    shop: Shop, create: Create
+) -> None:
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    for n in range(3):
+        await create(ana, name=f"Shop {n}")
+    cursor = (await shop.api.get(ana, "/v1/customers?limit=1")).json()["next_cursor"]
+    for who, query in ((bruno, "limit=1"), (ana, "limit=1&country=ES")):
+        answer = await shop.api.get(who, f"/v1/customers?{query}&cursor={cursor}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "cursor-invalid")
+
+
+async def test_filters_narrow_and_never_widen(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    await create(ana, name="Ωμέγα", addresses=[{"country": "GR", "city": "Αθήνα"}])
+    second = await create(bruno, name="Café Élan", addresses=[{"country": "FR", "city": "Paris"}])
+    await create(mia, name="100% Vino")
+    extra = {"member_id": str(ana.member_id), "relation": "additional"}
+    await shop.api.post(mia, second["path"] + "/assignments", extra)
+
+    assert await names(shop, mia) == {"Ωμέγα", "Café Élan", "100% Vino"}
+    assert await names(shop, mia, f"rep={ana.member_id}") == {"Ωμέγα"}
+    assert await names(shop, mia, f"any_rep={ana.member_id}") == {"Ωμέγα", "Café Élan"}
+    assert await names(shop, mia, "unassigned=true") == {"100% Vino"}
+    assert await names(shop, mia, "unassigned=false") == {"Ωμέγα", "Café Élan"}
+    assert await names(shop, mia, "country=gr") == {"Ωμέγα"}
+    assert await names(shop, mia, "text=cafe elan") == {"Café Élan"}
+    assert await names(shop, mia, "text=ΩΜΕΓΑ") == {"Ωμέγα"}
+    assert await names(shop, mia, "text=αθηνα") == {"Ωμέγα"}
+    assert await names(shop, mia, "text=%25") == {"100% Vino"}
+    assert await names(shop, mia, "text=_") == set()
+    assert await names(shop, mia, "status=pending") == set()
+    assert await names(shop, ana) == {"Ωμέγα", "Café Élan"}
+    assert await names(shop, ana, f"rep={bruno.member_id}") == {"Café Élan"}
+    assert await names(shop, bruno, f"rep={ana.member_id}") == set()
+    assert await names(shop, bruno, "text=vino") == set()
+
+
+async def test_a_customer_of_an_inactive_member_counts_as_unassigned(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    await create(ana, name="Left behind")
+    assert await names(shop, mia, "unassigned=true") == set()
+    await shop.member("sales_representative", member_id=ana.member_id, status="inactive")
+    assert await names(shop, mia, "unassigned=true") == {"Left behind"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=garbage",
+        "rep=7",
+        "status=none",
+        "country=XX",
+        "nonsense=1",
+        "unassigned=maybe",
+        "text=%00",
+    ],
+)
+async def test_a_wrong_filter_is_named(shop: Shop, query: str) -> None:
+    mia = await shop.member("brand_manager")
+    answer = await shop.api.get(mia, f"/v1/customers?{query}")
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["where"] == query.partition("=")[0]
