@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -37,20 +39,6 @@ def visibility_table(metadata: sa.MetaData, entity: str) -> sa.Table:
 
 
 @dataclass(frozen=True)
-class Readable:
-    """The rows of a resource that a caller may see, as SQL.
-
-    `source` is what to select from, `where` what to filter by, `facts` the columns main, additional,
-    author and cover of each row, `key` the columns (listed_at, id) that pages are ordered by.
-    """
-
-    source: sa.FromClause
-    where: sa.ColumnElement[bool]
-    facts: Mapping[str, sa.ColumnElement[bool]]
-    key: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]
-
-
-@dataclass(frozen=True)
 class Listed:
     """A resource with its visibility rows: how its lists and single rows are read.
 
@@ -68,86 +56,96 @@ class Listed:
         """The resource's own id column."""
         return self.table.c[f"{self.entity}_id"]
 
-    def readable(
-        self,
-        scope: Scope,
-        *,
-        after: tuple[object, object] | None = None,
-    ) -> Readable | None:
-        """Return what a caller may read, None where that is nothing.
+    def rows(
+        self, scope: Scope, *, after: tuple[datetime, UUID] | None = None
+    ) -> sa.Select[Any] | None:
+        """Return what selects the rows that a caller may see, newest first; None where there are none.
 
-        Binds `org_id`, `member_id` and `now`. `after` is the key of the last row of the page before;
-        it goes where the index is read, so a deep page costs what the first one does.
+        All columns of the table, and the facts as `fact_main` and so on. Narrow it by `where` on the
+        table's columns, and `limit` it. Binds `org_id`, `member_id` and `now`. `after` is the key of
+        the last row of the page before; it goes where the index is read, so that a deep page costs
+        what the first one does.
 
         Raises:
             PolicyUnavailable: the condition mixes facts with none, or names an unknown field.
         """
-        facts = frozenset(f"{self.entity}.{fact}" for fact in FACTS)
         match scope:
             case Nobody():
                 return None
             case Everybody():
                 return self._from_resource(sa.true(), after)
             case Where(condition=condition):
-                if reads_facts(condition, facts):
+                if reads_facts(condition, frozenset(f"{self.entity}.{fact}" for fact in FACTS)):
                     return self._from_visibility(scope, after)
                 return self._from_resource(to_sql(condition, self._fields({})), after)
 
-    def facts_of_one(self) -> tuple[sa.FromClause, Mapping[str, sa.ColumnElement[bool]]]:
-        """Return a lateral join partner of the table that has the member's facts on its one row."""
+    @staticmethod
+    def counted(rows: sa.Select[Any]) -> sa.Select[int]:
+        """Return what counts the rows that a statement would select."""
+        return sa.select(sa.func.count()).select_from(rows.order_by(None).subquery())
+
+    def one(self) -> sa.Select[Any]:
+        """Return what selects one row with the caller's facts about it, seen or not.
+
+        Binds `org_id`, `member_id`, `now` and `id`.
+        """
         visible, table = self.visibility, self.table
-        grouped = (
-            sa.select(*_facts(visible))
+        facts = (
+            sa.select(*(fact.label(name) for name, fact in _facts(visible).items()))
             .where(
                 visible.c.org_id == table.c.org_id,
                 visible.c.member_id == sa.bindparam("member_id"),
                 visible.c.listed_at == table.c.listed_at,
-                visible.c[f"{self.entity}_id"] == self.id,
+                visible.c[self.id.name] == self.id,
                 _valid(visible),
             )
             .lateral("facts")
         )
-        return grouped, {fact: sa.func.coalesce(grouped.c[fact], sa.false()) for fact in FACTS}
+        known = (sa.func.coalesce(facts.c[f], sa.false()).label(f"fact_{f}") for f in FACTS)
+        return (
+            sa.select(table, *known)
+            .select_from(table.outerjoin(facts, sa.true()))
+            .where(table.c.org_id == sa.bindparam("org_id"), self.id == sa.bindparam("id"))
+        )
 
-    def _from_visibility(self, scope: Where, after: tuple[object, object] | None) -> Readable:
+    def _from_visibility(self, scope: Where, after: tuple[datetime, UUID] | None) -> sa.Select[Any]:
+        # One level, grouped by the index's own order and the table's key: PostgreSQL then stops at the
+        # limit. With the grouping in a subquery it reads the whole portfolio first (measured: 155 ms
+        # against 0.8 ms for 12,000 customers).
         visible, table = self.visibility, self.table
-        id_name = f"{self.entity}_id"
-        grouped = (
-            sa.select(visible.c.listed_at, visible.c[id_name], *_facts(visible))
+        visible_id = visible.c[self.id.name]
+        facts = _facts(visible)
+        rows = (
+            sa.select(table, *(fact.label(f"fact_{name}") for name, fact in facts.items()))
+            .select_from(
+                visible.join(
+                    table,
+                    sa.and_(table.c.org_id == sa.bindparam("org_id"), self.id == visible_id),
+                )
+            )
             .where(
                 visible.c.org_id == sa.bindparam("org_id"),
                 visible.c.member_id == sa.bindparam("member_id"),
                 _valid(visible),
             )
-            .group_by(visible.c.listed_at, visible.c[id_name])
+            .group_by(visible.c.listed_at, visible_id, *table.primary_key.columns)
+            .having(to_sql(scope.condition, self._fields(facts)))
+            .order_by(visible.c.listed_at.desc(), visible_id.desc())
         )
-        if after is not None:
-            grouped = grouped.where(_before(visible.c.listed_at, visible.c[id_name], after))
-        rows = grouped.subquery("visible")
-        facts = {fact: rows.c[fact] for fact in FACTS}
-        return Readable(
-            source=rows.join(
-                table,
-                sa.and_(table.c.org_id == sa.bindparam("org_id"), self.id == rows.c[id_name]),
-            ),
-            where=to_sql(scope.condition, self._fields(facts)),
-            facts=facts,
-            key=(rows.c.listed_at, rows.c[id_name]),
+        return (
+            rows if after is None else rows.where(_before(visible.c.listed_at, visible_id, after))
         )
 
     def _from_resource(
-        self, where: sa.ColumnElement[bool], after: tuple[object, object] | None
-    ) -> Readable:
+        self, where: sa.ColumnElement[bool], after: tuple[datetime, UUID] | None
+    ) -> sa.Select[Any]:
         table = self.table
-        where = sa.and_(table.c.org_id == sa.bindparam("org_id"), where)
-        if after is not None:
-            where = sa.and_(where, _before(table.c.listed_at, self.id, after))
-        return Readable(
-            source=table,
-            where=where,
-            facts={fact: sa.false() for fact in FACTS},
-            key=(table.c.listed_at, self.id),
+        rows = (
+            sa.select(table, *(sa.false().label(f"fact_{fact}") for fact in FACTS))
+            .where(table.c.org_id == sa.bindparam("org_id"), where)
+            .order_by(table.c.listed_at.desc(), self.id.desc())
         )
+        return rows if after is None else rows.where(_before(table.c.listed_at, self.id, after))
 
     def _fields(
         self, facts: Mapping[str, sa.ColumnElement[bool]]
@@ -161,8 +159,8 @@ class Listed:
         return fields
 
 
-def _facts(visible: sa.Table) -> list[sa.Label[bool]]:
-    return [sa.func.bool_or(visible.c.relation == fact, type_=sa.Boolean).label(fact) for fact in FACTS]
+def _facts(visible: sa.Table) -> dict[str, sa.ColumnElement[bool]]:
+    return {fact: sa.func.bool_or(visible.c.relation == fact, type_=sa.Boolean) for fact in FACTS}
 
 
 def _valid(visible: sa.Table) -> sa.ColumnElement[bool]:
@@ -172,7 +170,7 @@ def _valid(visible: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _before(
-    listed_at: sa.ColumnElement[Any], entity_id: sa.ColumnElement[Any], after: tuple[object, object]
+    listed_at: sa.ColumnElement[Any], entity_id: sa.ColumnElement[Any], after: tuple[datetime, UUID]
 ) -> sa.ColumnElement[bool]:
     """Tell rows after the last one of the page before, newest first."""
     return sa.tuple_(listed_at, entity_id) < sa.tuple_(

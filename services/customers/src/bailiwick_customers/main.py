@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
+import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import checks, entered
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_customers import importing
 from bailiwick_customers.api import assignments, customers
 from bailiwick_customers.events.identity import from_identity
 from bailiwick_customers.settings import Settings
@@ -104,3 +107,17 @@ service = Service(
     work=work,
 )
 program = service.command_line()
+
+
+@program.command("import")
+def import_(
+    org: Annotated[UUID, typer.Option(help="The organization to import into.")],
+    source: Annotated[
+        str, typer.Option(help="Where it comes from; with a record's own name, its key.")
+    ],
+    member: Annotated[
+        UUID, typer.Option(help="The member who imports, as the audit trail has it.")
+    ],
+) -> None:
+    """Import customers and assignments, a JSON object a line of standard input."""
+    raise typer.Exit(importing.run(service.load(), org, member, source))

@@ -80,7 +80,11 @@ async def import_assignments(
         if batch.written:
             changes = tuple(batch.written.values())
             await unit.write(Changeset(batch.changeset_id, caller.now, changes))
-            touched = [one.record_id for one in imported if one.created]
+            touched = [
+                customers[record.customer_ref]
+                for record, one in zip(records, imported, strict=True)
+                if one.created
+            ]
             await unit.note("customer.assign", caller.member_id, touched, source)
     return imported
 

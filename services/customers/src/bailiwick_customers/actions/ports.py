@@ -138,10 +138,6 @@ class Customers(Protocol):
         """Tell whether the organization has a customer of that code."""
         ...
 
-    async def imported(self, source: str, external_ref: str) -> Customer | None:
-        """Return the customer that an earlier import made of that record."""
-        ...
-
 
 class Assignments(Protocol):
     """Assignments of one organization, in one transaction."""

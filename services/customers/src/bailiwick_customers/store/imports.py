@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -138,8 +139,6 @@ class OpenImport:
             yield ImportUnit(connection, org_id, now)
 
 
-def _any_of(
-    values: Iterable[object], kind: sa.types.TypeEngine[object]
-) -> sa.ColumnElement[object]:
+def _any_of(values: Iterable[object], kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[bool]:
     """Return what to compare a column with: one parameter, however many values."""
     return sa.any_(sa.literal(list(values), sa.ARRAY(kind)))

@@ -55,29 +55,19 @@ class CustomerQueries:
         after: tuple[datetime, UUID] | None,
     ) -> list[Shown]:
         """Return up to `limit` customers, newest first."""
-        readable = LISTED.readable(scope, after=after)
-        if readable is None:
+        rows = LISTED.rows(scope, after=after)
+        if rows is None:
             return []
-        statement = (
-            sa.select(customers)
-            .select_from(readable.source)
-            .where(readable.where, *_narrowed(filters))
-            .order_by(*(column.desc() for column in readable.key))
-            .limit(limit)
-        )
+        statement = rows.where(*_narrowed(filters)).limit(limit)
         found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
         return await self.shown(reading, [to_customer(row) for row in found.mappings()])
 
     async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
         """Return exactly how many there are (D13)."""
-        readable = LISTED.readable(scope)
-        if readable is None:
+        rows = LISTED.rows(scope)
+        if rows is None:
             return 0
-        statement = (
-            sa.select(sa.func.count())
-            .select_from(readable.source)
-            .where(readable.where, *_narrowed(filters))
-        )
+        statement = LISTED.counted(rows.where(*_narrowed(filters)))
         found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
         return int(found.scalar_one())
 
@@ -119,15 +109,11 @@ class CustomerQueries:
         customer_id: UUID | None,
     ) -> list[LookedUp]:
         """Return customers to order for, at most twenty, by name."""
-        readable = LISTED.readable(scope)
-        if readable is None:
+        rows = LISTED.rows(scope)
+        if rows is None:
             return []
         statement = (
-            sa.select(*customers.c["customer_id", "name", "city", "country"])
-            .select_from(readable.source)
-            .where(readable.where)
-            .order_by(customers.c.search, customers.c.customer_id)
-            .limit(20)
+            rows.order_by(None).order_by(customers.c.search, customers.c.customer_id).limit(20)
         )
         if text is not None:
             statement = statement.where(customers.c.search.contains(folded(text), autoescape=True))
@@ -136,7 +122,10 @@ class CustomerQueries:
         if customer_id is not None:
             statement = statement.where(customers.c.customer_id == customer_id)
         found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
-        return [LookedUp(**row) for row in found.mappings()]
+        return [
+            LookedUp(row["customer_id"], row["name"], row["city"], row["country"])
+            for row in found.mappings()
+        ]
 
     async def history(self, reading: Reading, customer_id: UUID) -> list[Assignment]:
         """Return all assignments of a customer, latest first."""
@@ -175,7 +164,7 @@ async def one(
 ) -> Found | None:
     """Return a customer with the caller's facts, to be decided on; `locked` for a change."""
     statement = _ONE_LOCKED if locked else _ONE
-    found = await connection.execute(statement, {**who.bound, "customer_id": customer_id})
+    found = await connection.execute(statement, {**who.bound, "id": customer_id})
     row = found.mappings().first()
     if row is None:
         return None
@@ -248,19 +237,7 @@ _RELATION_STATE = sa.case(
     else_="none",
 )
 
-_facts_source, _facts = LISTED.facts_of_one()
-_ONE = (
-    sa.select(
-        customers,
-        *(fact.label(f"fact_{name}") for name, fact in _facts.items()),
-        _RELATION_STATE.label("relation_state"),
-    )
-    .select_from(customers.outerjoin(_facts_source, sa.true()))
-    .where(
-        customers.c.org_id == sa.bindparam("org_id"),
-        customers.c.customer_id == sa.bindparam("customer_id"),
-    )
-)
+_ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
 _ONE_LOCKED = _ONE.with_for_update(of=customers)
 
 _REPRESENTATIVES = (

@@ -27,7 +27,6 @@ from bailiwick_customers.store.rows import (
     customer_event,
     customer_row,
     to_assignment,
-    to_customer,
 )
 from bailiwick_kit import audit, faults
 from bailiwick_kit.clock import END_OF_TIME
@@ -38,6 +37,32 @@ from bailiwick_kit.sequence import next_numbers
 from bailiwick_kit.trace import trace_parent
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
+
+_VISIBLE_THROUGH = (
+    sa.select(
+        tables.assignments.c.org_id,
+        tables.assignments.c.member_id,
+        tables.customers.c.listed_at,
+        tables.assignments.c.customer_id,
+        tables.assignments.c.relation,
+        tables.assignments.c.valid_from,
+        tables.assignments.c.valid_to,
+    )
+    .join_from(
+        tables.assignments,
+        tables.customers,
+        sa.and_(
+            tables.customers.c.org_id == tables.assignments.c.org_id,
+            tables.customers.c.customer_id == tables.assignments.c.customer_id,
+        ),
+    )
+    .where(
+        tables.assignments.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+        tables.assignments.c.assignment_id
+        == sa.any_(sa.bindparam("assignment_ids", type_=sa.ARRAY(sa.Uuid))),
+    )
+)
+"""The visibility rows that follow from assignments (D11)."""
 
 
 class Customers:
@@ -59,17 +84,7 @@ class Customers:
         await self._connection.execute(
             tables.customers.insert().values(**customer_row(customer), seq=seq)
         )
-        await self._connection.execute(
-            tables.visibility.insert().values(
-                org_id=customer.org_id,
-                member_id=customer.created_by,
-                listed_at=customer.created_at,
-                customer_id=customer.customer_id,
-                relation="author",
-                valid_from=customer.created_at,
-                valid_to=END_OF_TIME,
-            )
-        )
+        await self._connection.execute(tables.visibility.insert().values(**author_row(customer)))
         await self._tell(customer, seq)
 
     async def save(self, customer: Customer) -> None:
@@ -90,17 +105,6 @@ class Customers:
             table.c.org_id == self._org_id, table.c.code == code
         )
         return (await self._connection.execute(statement)).first() is not None
-
-    async def imported(self, source: str, external_ref: str) -> Customer | None:
-        """Return the customer that an earlier import made of that record."""
-        table = tables.customers
-        statement = sa.select(table).where(
-            table.c.org_id == self._org_id,
-            table.c.import_source == source,
-            table.c.external_ref == external_ref,
-        )
-        row = (await self._connection.execute(statement)).mappings().first()
-        return None if row is None else to_customer(row)
 
     async def _number(self) -> int:
         return (await next_numbers(self._connection, tables.change_counters, self._org_id)).start
@@ -139,9 +143,13 @@ class Assignments:
         """
         numbers = await next_numbers(self._connection, tables.change_counters, self._org_id)
         seq = numbers.start
-        # What ends goes first: the constraint against two mains looks at each row as it comes.
-        for assignment in sorted(changeset.assignments, key=lambda one: -one.version):
-            await self._write_one(assignment, seq)
+        # What ends goes first: the constraint against two mains looks at each row as it comes, and
+        # what begins when another one ends before it held has the same visibility row.
+        ended = [one for one in changeset.assignments if one.version > 1]
+        begun = [one for one in changeset.assignments if one.version == 1]
+        for assignments in filter(None, (ended, begun)):
+            await self._upsert(assignments, seq)
+            await self._make_visible(assignments)
         await record(
             self._connection,
             tables.outbox,
@@ -158,44 +166,49 @@ class Assignments:
             trace_parent=trace_parent(),
         )
 
-    async def _write_one(self, assignment: Assignment, seq: int) -> None:
-        row = {**assignment_row(assignment), "seq": seq}
-        statement = insert(tables.assignments).values(**row)
+    async def _upsert(self, assignments: Sequence[Assignment], seq: int) -> None:
+        rows = [{**assignment_row(assignment), "seq": seq} for assignment in assignments]
+        statement = insert(tables.assignments)
         keys = ("org_id", "assignment_id")
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
         try:
             await self._connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=list(keys),
-                    set_={name: statement.excluded[name] for name in row if name not in keys},
-                )
+                statement.on_conflict_do_update(index_elements=list(keys), set_=changed).inline(),
+                rows,
             )
         except IntegrityError as error:
             if "assignments_one_main" in str(error.orig):
                 raise MainOverlap("Read the customer's assignments again.") from None
             raise
-        await self._make_visible(assignment)
 
-    async def _make_visible(self, assignment: Assignment) -> None:
-        customer, visible = tables.customers, tables.visibility
-        source = sa.select(
-            customer.c.org_id,
-            sa.literal(assignment.member_id, sa.Uuid),
-            customer.c.listed_at,
-            customer.c.customer_id,
-            sa.literal(assignment.relation.value),
-            sa.literal(assignment.valid_from, sa.DateTime(timezone=True)),
-            sa.literal(assignment.valid_to, sa.DateTime(timezone=True)),
-        ).where(
-            customer.c.org_id == assignment.org_id,
-            customer.c.customer_id == assignment.customer_id,
+    async def _make_visible(self, assignments: Sequence[Assignment]) -> None:
+        visible = tables.visibility
+        statement = insert(visible).from_select(
+            [column.name for column in visible.columns], _VISIBLE_THROUGH
         )
-        statement = insert(visible).from_select([column.name for column in visible.columns], source)
         await self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=list(visible.primary_key.columns),
                 set_={"valid_to": statement.excluded.valid_to},
-            )
+            ),
+            {
+                "org_id": self._org_id,
+                "assignment_ids": [assignment.assignment_id for assignment in assignments],
+            },
         )
+
+
+def author_row(customer: Customer) -> dict[str, Any]:
+    """Return the visibility row that says who made a customer; it never ends (D11)."""
+    return {
+        "org_id": customer.org_id,
+        "member_id": customer.created_by,
+        "listed_at": customer.created_at,
+        "customer_id": customer.customer_id,
+        "relation": "author",
+        "valid_from": customer.created_at,
+        "valid_to": END_OF_TIME,
+    }
 
 
 class Members:

@@ -1,0 +1,266 @@
+"""The way in for what comes from elsewhere: JSON lines of customers and assignments (D27).
+
+    python -m bailiwick_customers import --org ORG --source NAME --member MEMBER < lines
+
+Each line of standard input is one record, each line of standard output what became of it, in the same
+order. A batch is a transaction; what is wrong with a line ends the run with the line's number on
+standard error, and what was written before stays: the same import can simply be run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.gate import Gate
+from bailiwick_access.replica import IdentityReplica
+from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
+from bailiwick_customers.actions.import_customers import CustomerRecord, import_customers
+from bailiwick_customers.actions.import_ports import Imported, OpenImport
+from bailiwick_customers.api import wire
+from bailiwick_customers.domain.assignment import Relation
+from bailiwick_customers.domain.customer import Status, Terms
+from bailiwick_customers.settings import Settings
+from bailiwick_customers.store import imports, tables
+from bailiwick_kit.clock import SystemClock
+from bailiwick_kit.database import Database
+from bailiwick_kit.door import Door
+from bailiwick_kit.errors import Refusal
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.replica import Replica
+from bailiwick_kit.text import Text, TextRule
+from bailiwick_kit.tokens import Claims
+from bailiwick_kit.validation import faults_of
+from bailiwick_kit.wire import Instant, Model
+
+BATCH = 500
+"""Records a transaction."""
+_LONGEST_LINE = 1_000_000
+
+Ref = Annotated[str, TextRule(max_length=200)]
+"""What a record is called where it comes from."""
+
+
+class CustomerLine(Model):
+    """A customer to create. Left out, `status` is approved and `created_at` is now."""
+
+    kind: Literal["customer"]
+    external_ref: Ref
+    name: Text
+    tax_id: wire.Short | None = None
+    contacts: wire.Contacts = ()
+    addresses: wire.Addresses = ()
+    tags: wire.Tags = ()
+    terms: wire.TermsBody | None = None
+    status: wire.Status = "approved"
+    created_at: Instant | None = None
+
+    def record(self) -> CustomerRecord:
+        """Return what the action takes."""
+        return CustomerRecord(
+            external_ref=self.external_ref,
+            name=self.name,
+            tax_id=self.tax_id,
+            contacts=wire.to_contacts(self.contacts),
+            addresses=wire.to_addresses(self.addresses),
+            tags=self.tags,
+            terms=Terms(**dict(self.terms)) if self.terms else Terms(),
+            status=Status(self.status),
+            created_at=self.created_at,
+        )
+
+    def answer(self, imported: Imported) -> dict[str, Any]:
+        """Return what is printed."""
+        return {
+            "kind": self.kind,
+            "external_ref": self.external_ref,
+            "customer_id": str(imported.record_id),
+            "created": imported.created,
+        }
+
+
+class AssignmentLine(Model):
+    """An assignment to make. Left out, `valid_from` is now and `valid_to` is open."""
+
+    kind: Literal["assignment"]
+    customer: Ref
+    member_id: UUID
+    relation: Literal["main", "additional"]
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+    def record(self) -> AssignmentRecord:
+        """Return what the action takes."""
+        return AssignmentRecord(
+            customer_ref=self.customer,
+            member_id=self.member_id,
+            relation=Relation(self.relation),
+            valid_from=self.valid_from,
+            valid_to=self.valid_to,
+        )
+
+    def answer(self, imported: Imported) -> dict[str, Any]:
+        """Return what is printed."""
+        return {
+            "kind": self.kind,
+            "customer": self.customer,
+            "member_id": str(self.member_id),
+            "relation": self.relation,
+            "assignment_id": str(imported.record_id),
+            "created": imported.created,
+        }
+
+
+Line: TypeAlias = CustomerLine | AssignmentLine
+_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
+
+
+class LineError(Exception):
+    """A line cannot be imported; the message says which, and why."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import of one source into one organization, by one of its members."""
+
+    open_import: OpenImport
+    gate: Gate
+    caller: Caller
+    source: str
+
+    async def run(self, lines: Iterable[bytes]) -> AsyncIterator[dict[str, Any]]:
+        """Import the lines in batches, and yield what became of each.
+
+        Raises:
+            LineError: a line is wrong; what came before its batch is imported.
+            Refusal: the member may not import, or a part that is needed does not answer.
+        """
+        first = 1
+        for batch in _batches(lines):
+            try:
+                imported = await self._apply(batch)
+            except Refusal as refusal:
+                raise _about(refusal, first) from None
+            for line, became in zip(batch, imported, strict=True):
+                yield line.answer(became)
+            first += len(batch)
+
+    async def _apply(self, batch: Sequence[Line]) -> list[Imported]:
+        caller = replace(self.caller, now=SystemClock().now())
+        if customers := [line.record() for line in batch if isinstance(line, CustomerLine)]:
+            return await import_customers(
+                self.open_import, self.gate, caller, self.source, customers
+            )
+        assignments = [line.record() for line in batch if isinstance(line, AssignmentLine)]
+        return await import_assignments(
+            self.open_import, self.gate, caller, self.source, assignments
+        )
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[Line]]:
+    """Give the lines in batches of one kind each."""
+    read = (_read(number, line) for number, line in enumerate(lines, start=1))
+    for _, same in itertools.groupby(read, key=lambda line: line.kind):
+        while batch := list(itertools.islice(same, BATCH)):
+            yield batch
+
+
+def _read(number: int, line: bytes) -> Line:
+    if len(line) > _LONGEST_LINE:
+        raise LineError(f"line {number}: Send at most {_LONGEST_LINE} bytes a line")
+    try:
+        return _LINE.validate_json(line)
+    except ValidationError as error:
+        faults = faults_of(error.errors(include_url=False, include_input=False), drop=1)
+        said = "; ".join(f"{fault.where}: {fault.message}".lstrip(": ") for fault in faults)
+        raise LineError(f"line {number}: {said}") from None
+
+
+def _about(refusal: Refusal, first: int) -> Exception:
+    """Name the lines that a batch's refusal is about; its faults know their place in the batch."""
+    if not refusal.faults:
+        return refusal
+    said = []
+    for fault in refusal.faults:
+        place, _, field = fault.where.removeprefix("[").partition("]")
+        said.append(f"line {first + int(place)}: {field.lstrip('.')}: {fault.message}")
+    return LineError("\n".join(one.replace(": : ", ": ") for one in said))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, org_id: UUID, member_id: UUID, source: str
+) -> AsyncIterator[Import]:
+    """Open what an import needs, with everything that identity knows by now in our replica.
+
+    Raises:
+        Unavailable: identity's door does not answer, or knows no such member.
+    """
+    database = Database(
+        settings.database_worker_url.get_secret_value(), name="customers-import", pool=2
+    )
+    policy = Policy(settings.policy_url, expected_revision=settings.policy_revision)
+    try:
+        async with Door(settings.identity_url, settings.door_secret) as door, policy:
+            replica = Replica(
+                source="identity",
+                database=database,
+                positions=tables.replica_positions,
+                appliers=IdentityReplica(tables.organizations, tables.members).appliers(),
+                door=door,
+            )
+            await replica.pull(org_id)
+            caller = await _caller(database, org_id, member_id)
+            yield Import(imports.OpenImport(database), Gate(policy), caller, source)
+    finally:
+        await database.close()
+
+
+async def _caller(database: Database, org_id: UUID, member_id: UUID) -> Caller:
+    now = SystemClock().now()
+    claims = Claims(
+        account=member_id,
+        org_id=org_id,
+        member_id=member_id,
+        member_version=1,
+        kind="member",
+        session=None,
+        expires_at=now + timedelta(hours=1),
+    )
+    async with database.reading(org_id) as connection:
+        return await Callers(tables.members, tables.organizations).resolve(connection, claims, now)
+
+
+def run(settings: Settings, org_id: UUID, member_id: UUID, source: str) -> int:
+    """Import what is on standard input, telling on standard output what became of each line.
+
+    Returns 0, or 1 once it has said on standard error what is wrong.
+    """
+
+    async def work() -> None:
+        async with opened(settings, org_id, member_id, source) as work:
+            async for answer in work.run(sys.stdin.buffer):
+                sys.stdout.write(json.dumps(answer) + "\n")
+
+    try:
+        asyncio.run(work())
+    except LineError as error:
+        sys.stderr.write(f"{error}\n")
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.code}: {refusal}\n")
+    else:
+        return 0
+    finally:
+        sys.stdout.flush()
+    return 1

@@ -1,0 +1,208 @@
+"""Importing customers and assignments: once in effect, by the rules, told to the bus as imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
+from bailiwick_customers.importing import BATCH, Import, LineError, opened
+from bailiwick_customers.settings import Settings
+from bailiwick_customers.store import tables
+from bailiwick_kit.errors import Forbidden, Refusal
+from bailiwick_testkit.apps import served, settings_for
+from bailiwick_testkit.people import Person
+from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.shop import Shop
+
+Open = Callable[[Person], AbstractAsyncContextManager[Import]]
+
+
+@pytest.fixture
+async def opening(shop: Shop, opa: Opa) -> AsyncIterator[Open]:
+    """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
+    async with served(shop.identity.application()) as (identity_url,):
+        settings = settings_for(Settings, shop.urls, policy_url=opa.url, identity_url=identity_url)
+
+        @asynccontextmanager
+        async def opening(who: Person) -> AsyncIterator[Import]:
+            async with opened(settings, shop.org_id, who.member_id, "old-shop") as work:
+                yield work
+
+        yield opening
+
+
+def customer(ref: str, **more: Any) -> dict[str, Any]:
+    return {"kind": "customer", "external_ref": ref, "name": f"Shop {ref}", **more}
+
+
+def assignment(ref: str, who: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
+    member_id = str(who.member_id)
+    return {
+        "kind": "assignment",
+        "customer": ref,
+        "member_id": member_id,
+        "relation": relation,
+        **more,
+    }
+
+
+async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]:
+    return [became async for became in work.run(json.dumps(line).encode() for line in lines)]
+
+
+async def events(shop: Shop) -> list[dict[str, Any]]:
+    async with shop.database.reading(shop.org_id) as connection:
+        rows = await connection.execute(
+            sa.select(tables.outbox.c.type, tables.outbox.c.body).order_by(tables.outbox.c.position)
+        )
+        return [{"type": row.type, **json.loads(row.body)} for row in rows]
+
+
+async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = shop.identity.person(shop.org_id, permissions=["seller"])  # the replica has to be pulled
+    bruno = shop.identity.person(shop.org_id, "sales_representative")
+    lines = [
+        customer(
+            "A", addresses=[{"country": "ES", "city": "Ávila"}], created_at="2020-02-29T00:00:00Z"
+        ),
+        customer("B", status="suspended", terms={"discount": "0.05"}),
+        assignment("A", ana),
+        assignment("A", bruno, "additional"),
+        assignment("B", bruno),
+    ]
+    async with opening(mia) as work:
+        first = await imported(work, *lines)
+        told = await events(shop)
+        second = await imported(work, *lines)
+
+    assert [one["created"] for one in first] == [True] * 5
+    assert second == [{**one, "created": False} for one in first]
+    assert await events(shop) == told
+    assert [event["type"] for event in told] == [CustomerChanged.type] * 2 + [
+        AssignmentChanged.type
+    ]
+    assert all(event["imported"] for event in told)
+    assert [event["seq"] for event in told] == [1, 2, 3]
+    assert len(told[2]["assignments"]) == 3
+    seen = (await shop.api.get(ana, "/v1/customers")).json()["items"]
+    assert [(one["name"], one["main_id"], one["created_at"]) for one in seen] == [
+        ("Shop A", str(ana.member_id), "2020-02-29T00:00:00Z")
+    ]
+    assert seen[0]["addresses"][0]["primary"] is True
+    assert (await shop.api.get(bruno, "/v1/customers/count")).json() == {"count": 2}
+
+
+async def test_more_records_than_a_batch_are_numbered_without_gaps(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    count = BATCH + 100
+    customers = [customer(str(number)) for number in range(count)]
+    async with opening(mia) as work:
+        became = await imported(
+            work, *customers, *(assignment(one["external_ref"], mia) for one in customers)
+        )
+
+    assert sum(one["created"] for one in became) == 2 * count
+    told = await events(shop)
+    assert [event["seq"] for event in told] == list(range(1, count + 3))
+    assert [len(event["assignments"]) for event in told[count:]] == [BATCH, 100]
+
+
+async def test_what_people_changed_since_is_not_undone_by_a_second_run(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    lines = [customer("A"), assignment("A", ana)]
+    async with opening(mia) as work:
+        customer_id = (await imported(work, *lines))[0]["customer_id"]
+        body = {"member_id": str(bruno.member_id), "relation": "main"}
+        path = f"/v1/customers/{customer_id}/assignments"
+        assert (await shop.api.post(mia, path, body)).status_code == 201
+        again = await imported(work, *lines)
+
+    assert [one["created"] for one in again] == [False, False]
+    shown = (await shop.api.get(mia, f"/v1/customers/{customer_id}")).json()
+    assert shown["main_id"] == str(bruno.member_id)
+
+
+async def test_a_new_main_takes_over_with_notice(shop: Shop, opening: Open) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    async with opening(mia) as work:
+        await imported(work, customer("A"), assignment("A", ana))
+        await imported(work, assignment("A", mia))
+
+    told = (await events(shop))[-1]["assignments"]
+    ended, begun = sorted(told, key=lambda one: one["version"], reverse=True)
+    assert ended["member_id"] == str(ana.member_id)
+    assert ended["valid_to"] == begun["valid_from"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"kind": "customer"', "line 2: "),
+        ("[]", "line 2: "),
+        ('{"kind": "order"}', "line 2: "),
+        ('{"kind": "customer", "external_ref": "B"}', "line 2: "),
+        (json.dumps(customer("B", version=3)), "line 2: version: Remove this field"),
+        (json.dumps(customer("B", addresses=[{"country": "UK"}])), "line 2: addresses"),
+        (
+            json.dumps(customer("B", created_at="2020-01-01")),
+            "line 2: created_at: Write an instant",
+        ),
+        (json.dumps(customer("B", name="a\x00b")), "line 2: name: Remove the character"),
+    ],
+)
+async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
+    shop: Shop, opening: Open, line: str, said: str
+) -> None:
+    mia = await shop.member("brand_manager")
+    async with opening(mia) as work:
+        with pytest.raises(LineError, match=said):
+            await anext(work.run([json.dumps(customer("A")).encode(), line.encode()]))
+
+    assert await events(shop) == []
+
+
+async def test_assignments_keep_the_rules_whoever_brings_them(shop: Shop, opening: Open) -> None:
+    mia = await shop.member("brand_manager")
+    tom = await shop.member("sales_assistant")
+    stranger = Person(shop.org_id, uuid4(), "")
+    async with opening(mia) as work:
+        await imported(work, customer("A"))
+        for line, said in (
+            (assignment("A", tom), "line 2: member_id: Name an active member who sells"),
+            (assignment("A", stranger), "line 2: member_id: Name an active member who sells"),
+            (assignment("B", mia), "line 2: customer: Import this customer first"),
+            (assignment("A", mia, valid_to="2020-01-01T00:00:00Z"), "line 2: Choose an end after"),
+        ):
+            with pytest.raises(LineError, match=said):
+                await imported(work, assignment("A", mia, "additional"), line)
+    await shop.settings(assignment_model="single")
+    async with opening(mia) as work:
+        with pytest.raises(LineError, match="line 1: Assign a main representative"):
+            await imported(work, assignment("A", mia, "additional"))
+
+
+async def test_who_may_not_assign_cannot_import(shop: Shop, opening: Open) -> None:
+    ana = await shop.member(permissions=["seller"])
+    async with opening(ana) as work:
+        with pytest.raises(Forbidden):
+            await imported(work, customer("A"))
+    with pytest.raises(Refusal, match="Try again"):
+        async with opening(Person(shop.org_id, uuid4(), "")):
+            pass
