@@ -1,0 +1,218 @@
+"""The commands of `./bailiwick`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bailiwick_local import gate
+from bailiwick_local.places import CHECKOUT, of_the_checkout
+from bailiwick_local.processes import StackError
+from bailiwick_local.servers import providers
+from bailiwick_local.services import SERVICES
+from bailiwick_local.stack import Stack
+
+app = typer.Typer(
+    help="Bailiwick on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console(highlight=False, markup=False, soft_wrap=True)
+_PASS_ON: Any = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def report(line: str) -> None:
+    """Print one line of what is going on."""
+    console.print(line)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: ruled on a terminal, else columns of plain text."""
+    if console.is_terminal:
+        ruled = Table(*columns)
+        for row in rows:
+            ruled.add_row(*row)
+        console.print(ruled)
+        return
+    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        report(line.rstrip())
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Turn what went wrong with the stack into a sentence and exit code 1."""
+    try:
+        yield
+    except StackError as error:
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
+        raise typer.Exit(1) from None
+
+
+def _stack() -> Stack:
+    return Stack(of_the_checkout(), report)
+
+
+def _running() -> Stack:
+    stack = _stack()
+    if absent := stack.absent():
+        raise StackError(_not_up(absent))
+    return stack
+
+
+def _not_up(absent: Sequence[str]) -> str:
+    return f"The stack is not up ({', '.join(absent)} not running). Start it with: ./bailiwick up"
+
+
+def _call(module: str, function: str, *arguments: object) -> Any:
+    """Call what only some commands need, and what takes long to load."""
+    return getattr(importlib.import_module(f"bailiwick_local.{module}"), function)(*arguments)
+
+
+@app.command()
+def demo() -> None:
+    """Start everything, load the sample company, and play a short story through the API."""
+    with _telling():
+        stack = _stack()
+        stack.up()
+        came_out_as_told = _call("demo", "play", stack)
+    raise typer.Exit(0 if came_out_as_told else 1)
+
+
+@app.command()
+def up(
+    *, empty: Annotated[bool, typer.Option("--empty", help="Without the sample company.")] = False
+) -> None:
+    """Start everything; load the sample company where there is none."""
+    with _telling():
+        stack = _stack()
+        stack.up()
+        if not empty:
+            _call("demo", "load", stack)
+        report(f"\nup at {stack.gateway.url}")
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; the data stay."""
+    with _telling():
+        ended = _stack().down()
+        report(f"stopped {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
+def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Tell what runs where, and the sample company's sign-ins."""
+    with _telling():
+        stack = _stack()
+        told = stack.status()
+    if as_json:
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    if not told["up"]:
+        report(_not_up(stack.absent()))
+    else:
+        report(f"gateway  {told['gateway']}\n")
+    services = [
+        [s["name"], str(s["pid"] or "-"), s["address"], s["health"]] for s in told["services"]
+    ]
+    table(["service", "pid", "address", "health"], services)
+    if told["servers"]:
+        report("")
+        running = {True: "running", False: "not running"}
+        servers = [[s["name"], s["version"], running[s["running"]]] for s in told["servers"]]
+        table(["server", "version", "state"], servers)
+    if told["sign_ins"]:
+        report("")
+        columns = ["name", "role", "email", "password"]
+        table(columns, [[str(one.get(c, "")) for c in columns] for one in told["sign_ins"]])
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(metavar="SERVICE", help="A service or server.")],
+    lines: Annotated[int, typer.Option("--lines", "-n")] = 200,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
+) -> None:
+    """Show the end of a service's or server's log."""
+    folder = of_the_checkout().folder("logs")
+    path = folder / f"{name}.log"
+    with _telling():
+        if not path.exists():
+            known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
+            raise StackError(f"There is no log of {name}. Logs: {known}.")
+    sys.stdout.flush()
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
+
+
+@app.command("import")
+def import_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+    mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, metavar="FILE")],
+) -> None:
+    """Import a company from CSV files, by a mapping; nothing is loaded while one row is wrong."""
+    with _telling():
+        code = _call("importing", "run", _running(), directory, mapping)
+    raise typer.Exit(code)
+
+
+@app.command(context_settings=_PASS_ON)
+def test(context: typer.Context) -> None:
+    """Run the tests, two at a time; arguments are pytest's."""
+    arguments = list(context.args)
+    if not any(argument.startswith(("-n", "--numprocesses")) for argument in arguments):
+        arguments = ["-n", "2", "--dist", "loadgroup", *arguments]
+    with _telling():
+        providers.prepare(of_the_checkout(), report)
+    sys.stdout.flush()
+    os.chdir(CHECKOUT)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606
+
+
+@app.command()
+def check() -> None:
+    """Check format, lint, types, import rules, policy and contracts."""
+    with _telling():
+        passed = gate.run(report)
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def contracts() -> None:
+    """Rewrite the generated contract files."""
+    os.chdir(CHECKOUT)
+    os.execv(sys.executable, [sys.executable, "-m", "bailiwick_contracts.generate"])  # noqa: S606
+
+
+@app.command()
+def bench() -> None:
+    """Measure the goals that are ratios, side by side in one run."""
+    with _telling():
+        code = _call("bench", "run")
+    raise typer.Exit(code)
+
+
+@app.command(context_settings=_PASS_ON)
+def service(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Run a service's own command (dead-letters, republish …) in the running stack."""
+    with _telling():
+        if name not in SERVICES:
+            raise StackError(f"There is no service {name}. Services: {', '.join(SERVICES)}.")
+        done = _running().run_service(name, *context.args)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    raise typer.Exit(done.returncode)

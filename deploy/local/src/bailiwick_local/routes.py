@@ -1,0 +1,43 @@
+"""What the gateway lets in, and to whom: the one table. What is not listed does not exist outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path and the service that answers it.
+
+    `/v1/orders` is that path and everything below it; `/v1/auth/` only what is below; a path with
+    a file name is that file alone. `/v1/ordersX` is none of them.
+    """
+
+    path: str
+    service: str
+
+    @property
+    def is_file(self) -> bool:
+        """Say whether it is a single document."""
+        return "." in self.path.rpartition("/")[2]
+
+    @property
+    def pattern(self) -> str:
+        """Give a regular expression for the paths that it matches, as nginx and Python read it."""
+        path = self.path.replace(".", r"\.")
+        if self.is_file:
+            return f"^{path}$"
+        return f"^{path}" if path.endswith("/") else f"^{path}(/|$)"
+
+
+ROUTES = (
+    Route("/.well-known/jwks.json", "identity"),
+    Route("/v1/auth/", "identity"),
+    Route("/v1/me", "identity"),
+    Route("/v1/members", "identity"),
+    Route("/v1/service-accounts", "identity"),
+    Route("/v1/organization", "identity"),
+    Route("/v1/customers", "customers"),
+    Route("/v1/representatives", "customers"),
+    Route("/v1/orders", "orders"),
+)

@@ -1,0 +1,137 @@
+"""Open Policy Agent on a Unix socket, with the bundle built from `policy/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+
+from bailiwick_local.places import CHECKOUT, Places, tools
+from bailiwick_local.processes import Process, StackError, found
+from bailiwick_local.servers import Elsewhere, Server, containers, knock
+
+VARIABLE = "BAILIWICK_OPA_URL"
+VERSION = "1.22.2"
+POLICY = CHECKOUT / "policy"
+_NOT_IN_BUNDLE = ("*_test.rego", "cases", "schemas", "tests")
+
+
+def program() -> str | None:
+    """Give an OPA that is new enough: ours, one on PATH, or one that `go install` has built."""
+    candidates = [str(tools() / "opa"), found("opa"), str(_go_folder() / "opa")]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK) and version(candidate) >= _key(VERSION):
+            return candidate
+    return None
+
+
+def version(opa: str) -> tuple[int, ...]:
+    """Give the version that the program tells, as numbers."""
+    told = subprocess.run([opa, "version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"Version: (\d+\.\d+\.\d+)", told)
+    return _key(match.group(1)) if match else ()
+
+
+def _key(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
+
+
+def _go_folder() -> Path:
+    go = found("go", "/usr/local/go/bin")
+    if go is None:
+        return Path.home() / "go" / "bin"
+    answer = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=False)
+    return Path(answer.stdout.strip() or Path.home() / "go") / "bin"
+
+
+def revision(policy: Path = POLICY) -> str:
+    """Give twelve digits that stand for what the bundle contains."""
+    digest = hashlib.sha256()
+    for path in sorted(policy.rglob("*")):
+        relative = path.relative_to(policy)
+        if path.is_dir() or any(p in _NOT_IN_BUNDLE for p in relative.parts):
+            continue
+        rule = path.suffix == ".rego" and not path.name.endswith("_test.rego")
+        if rule or path.name in {".manifest", "data.yaml", "data.json"}:
+            digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def bundle(places: Places, policy: Path = POLICY) -> Path:
+    """Build the bundle, once for each revision, and give its path.
+
+    Raises:
+        StackError: the policy does not compile; with OPA's words.
+
+    """
+    number = revision(policy)
+    path = places.folder("opa") / f"bundle-{number}.tar.gz"
+    if path.exists():
+        return path
+    ignored = [word for pattern in _NOT_IN_BUNDLE for word in ("--ignore", pattern)]
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    arguments = ["build", "-b", ".", *ignored, "--revision", number, "-o", str(unfinished)]
+    if opa := program():
+        built = subprocess.run(
+            [opa, *arguments], cwd=policy, capture_output=True, text=True, check=False
+        )
+    elif containers.answers():
+        built = containers.run_once("opa", policy, path.parent, arguments)
+    else:
+        raise StackError("OPA is not installed")
+    if built.returncode:
+        raise StackError(f"the policy does not compile:\n{built.stderr.strip()}")
+    places.account.owns(unfinished)
+    unfinished.rename(path)
+    return path
+
+
+def given(url: str) -> Server:
+    """Use the OPA at an address; it has to serve our bundle."""
+    return Server("opa", url, "given", Elsewhere(VARIABLE), partial(_is_ready, url))
+
+
+def native(places: Places, name: str = "opa", bundle_file: Path | None = None) -> Server:
+    """Run an OPA on a Unix socket; without a bundle it knows no policy."""
+    opa = program()
+    if opa is None:
+        raise StackError("OPA is not installed")
+    socket = places.socket(name)
+    arguments = ["run", "--server", "--addr", f"unix://{socket}", "--log-level", "error"]
+    arguments += ["--disable-telemetry", *(["--bundle", str(bundle_file)] if bundle_file else [])]
+    process = Process(
+        name,
+        places,
+        (_runnable(opa, places), *arguments),
+        environment={"HOME": str(places.folder("opa"))},
+    )
+    url = f"unix://{socket}"
+    numbers = ".".join(str(number) for number in version(opa))
+    return Server(
+        name, url, numbers, process, partial(_is_ready, url), partial(_clear, socket), patience=20
+    )
+
+
+def _is_ready(url: str) -> bool:
+    return knock.http_status(url, "/health") == 200  # noqa: PLR2004 - OK
+
+
+def _clear(socket: Path) -> None:
+    socket.unlink(missing_ok=True)  # what a crash leaves behind would keep OPA from listening
+
+
+def _runnable(opa: str, places: Places) -> str:
+    """Copy the program to where the stack's account can run it, if it is root's own."""
+    if places.account.reaches(Path(opa)):
+        return opa
+    copy = tools() / "opa"
+    unfinished = copy.with_name(f"opa.{os.getpid()}")
+    shutil.copy2(opa, unfinished)
+    unfinished.chmod(0o755)
+    places.account.owns(unfinished)
+    unfinished.rename(copy)
+    return str(copy)

@@ -1,0 +1,86 @@
+"""Chooses who provides a server: a given address, else a container, else a process on this machine.
+
+What was chosen for a data folder stays, because its data lie there. Nothing is skipped silently:
+a server that cannot be had is an error that says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from bailiwick_local.places import Places
+from bailiwick_local.servers import Server, containers, install, opa, postgres, rabbitmq
+
+Report = Callable[[str], None]
+
+
+def provide_postgres(
+    places: Places, report: Report, *, durable: bool = True, own: bool = False
+) -> Server:
+    """Give PostgreSQL, not started yet. `own`: a given address will not do."""
+    if (url := os.environ.get(postgres.VARIABLE)) and not own:
+        return postgres.given(url)
+    if _in_container(places, "postgres", report):
+        return containers.run_postgres(places)
+    install.ensure(["postgres"], report)
+    return postgres.native(places, durable=durable)
+
+
+def provide_rabbitmq(
+    places: Places, report: Report, *, with_management: bool = False, own: bool = False
+) -> Server:
+    """Give RabbitMQ, not started yet. `own`: a given address will not do."""
+    if (url := os.environ.get(rabbitmq.VARIABLE)) and not own:
+        return rabbitmq.given(url, os.environ.get(rabbitmq.MANAGEMENT_VARIABLE, ""))
+    if _in_container(places, "rabbitmq", report):
+        return containers.run_rabbitmq(places)
+    install.ensure(["rabbitmq"], report)
+    return rabbitmq.native(places, with_management=with_management)
+
+
+def provide_opa(
+    places: Places,
+    report: Report,
+    name: str = "opa",
+    bundle_file: Path | None = None,
+    *,
+    own: bool = False,
+) -> Server:
+    """Give an OPA with a bundle, not started yet. `own`: a given address will not do."""
+    if (url := os.environ.get(opa.VARIABLE)) and not own:
+        return opa.given(url)
+    if _in_container(places, "opa", report):
+        return containers.run_opa(places, name, bundle_file)
+    install.ensure(["opa"], report)
+    return opa.native(places, name, bundle_file)
+
+
+def prepare(places: Places, report: Report) -> None:
+    """Install at once whatever of this machine's own the stack will need.
+
+    Raises:
+        StackError: something is missing and cannot be installed; with the commands that would.
+    """
+    given = {"postgres": postgres.VARIABLE, "rabbitmq": rabbitmq.VARIABLE, "opa": opa.VARIABLE}
+    wanted = [
+        name
+        for name, variable in given.items()
+        if not os.environ.get(variable) and not _in_container(places, name, report)
+    ]
+    if not containers.answers():
+        wanted.append("gateway")
+    install.ensure(wanted, report)
+
+
+def _in_container(places: Places, name: str, report: Report) -> bool:
+    def look() -> str:
+        if not containers.answers():
+            return "native"
+        if containers.has_image(name):
+            return "container"
+        report(f"image {containers.IMAGES[name]} cannot be had: {name} runs as a process")
+        return "native"
+
+    return places.kept.choice(f"provider of {name}", look) == "container"

@@ -1,0 +1,266 @@
+"""The stack: servers at once, then databases and migrations, services, and the gateway last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from bailiwick_local.databases import DatabaseUrls, create_database, urls
+from bailiwick_local.places import Places, locked
+from bailiwick_local.processes import (
+    Process,
+    StackError,
+    pid_files,
+    stop_by,
+    wait_until,
+)
+from bailiwick_local.servers import Server, containers, gateway, knock, opa, providers
+from bailiwick_local.services import (
+    SERVICES,
+    Interpreter,
+    Surroundings,
+    code_print,
+    interpreter,
+    signing_keys,
+)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The whole of it in one data folder; every method may be repeated."""
+
+    places: Places
+    report: Report
+    services: tuple[str, ...] = SERVICES
+    _began: float = field(default_factory=time.monotonic)
+
+    def up(self) -> None:
+        """Bring everything up; what runs as it should is left alone.
+
+        Raises:
+            StackError: something did not come up; with what to do or the end of its log.
+        """
+        with locked(self.places.folder(".") / "stack.lock"):
+            providers.prepare(self.places, self.report)
+            with ThreadPoolExecutor() as pool:
+                _all(
+                    [
+                        pool.submit(self._start_postgres),
+                        pool.submit(lambda: self._start(self.rabbitmq)),
+                        pool.submit(self._start_policies),
+                        pool.submit(self._find_python),
+                    ]
+                )
+                _all([pool.submit(self._migrate, service) for service in self.services])
+                _all([pool.submit(self._start_service, service) for service in self.services])
+            self._start(self.gateway)
+
+    def down(self) -> list[str]:
+        """End everything that was started here, and give the names of what was running.
+
+        What has the higher rank goes first: gateway, services, servers, epmd. Data stay.
+        """
+        ended: list[str] = []
+        with locked(self.places.folder(".") / "stack.lock"), ThreadPoolExecutor() as pool:
+            files = pid_files(self.places)
+            for rank in sorted(set(files.values()), reverse=True):
+                of_rank = [file for file, its_rank in files.items() if its_rank == rank]
+                for file, had_run in zip(of_rank, pool.map(stop_by, of_rank), strict=True):
+                    ended += [file.stem] * had_run
+            ended += containers.stop_all(self.places)
+            for folder in {self.places.socket("any").parent, self.places.folder("sockets")}:
+                shutil.rmtree(folder, ignore_errors=True)
+        return ended
+
+    @cached_property
+    def postgres(self) -> Server:
+        """The server of all the databases."""
+        return providers.provide_postgres(self.places, self.report)
+
+    @cached_property
+    def rabbitmq(self) -> Server:
+        """The broker."""
+        return providers.provide_rabbitmq(self.places, self.report)
+
+    @cached_property
+    def policies(self) -> dict[str, Server]:
+        """The OPA beside each service."""
+        bundle = opa.bundle(self.places)
+        return {
+            service: providers.provide_opa(self.places, self.report, f"opa-{service}", bundle)
+            for service in self.services
+        }
+
+    @cached_property
+    def gateway(self) -> Server:
+        """The one origin for web clients."""
+        return gateway.native(self.places, {service: self.port(service) for service in SERVICES})
+
+    @cached_property
+    def python(self) -> Interpreter:
+        """What runs the services."""
+        return interpreter(self.places)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What every service is told of the others."""
+        kept = self.places.kept
+        return Surroundings(
+            broker=self.rabbitmq.url,
+            policy={service: server.url for service, server in self.policies.items()},
+            revision=opa.revision(),
+            ports={service: self.port(service) for service in SERVICES},
+            issuer=self.gateway.url,
+            door_secret=kept.secret("door"),
+            cursor_secret=kept.secret("cursor"),
+            signing_keys=signing_keys(self.places),
+        )
+
+    def port(self, service: str) -> int:
+        """Give a service's own port, which the gateway knows and nobody outside."""
+        in_use = Process(service, self.places, ()).is_running()
+        return self.places.kept.port(service, in_use=in_use)
+
+    def address(self, service: str) -> str:
+        """Give a service's own address."""
+        return f"http://127.0.0.1:{self.port(service)}"
+
+    def database(self, service: str) -> DatabaseUrls:
+        """Give the addresses of a service's database."""
+        secret = self.places.kept.secret("roles")
+        return urls(self.postgres.url, service, f"bailiwick_{service}", secret)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Give the settings that a service runs with."""
+        return self.surroundings.environment(service, self.database(service))
+
+    def run_service(
+        self, service: str, *arguments: str, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a service's subcommand (`migrate`, `dead-letters list` …) and collect what it says.
+
+        It runs as the stack's account, which may not read the caller's files: `text` is its input.
+        """
+        return self.python.run(self.places, service, arguments, self.environment(service), text)
+
+    def service(self, service: str) -> Process:
+        """Give a service's process."""
+        environment = self.environment(service) | {"BAILIWICK_CODE": code_print()}
+        return self.python.process(self.places, service, environment)
+
+    def absent(self) -> list[str]:
+        """Give those of the services and the gateway that do not run."""
+        names = ("gateway", *self.services)
+        return [name for name in names if not Process(name, self.places, ()).is_running()]
+
+    @property
+    def sign_ins_file(self) -> Path:
+        """Where the sample company's sign-ins are kept: a list of name, role, email, password."""
+        return self.places.data / "sign-ins.json"
+
+    def status(self) -> dict[str, Any]:
+        """Tell what runs where, for people and programs."""
+        is_up = not self.absent()
+        services = []
+        for name in self.services:
+            process = Process(name, self.places, ())
+            ready = process.is_running() and knock.http_status(self.address(name), "/ready")
+            services.append(
+                {
+                    "name": name,
+                    "pid": process.pid(),
+                    "address": self.address(name),
+                    "health": "ready" if ready == 200 else "not ready" if ready else "not running",  # noqa: PLR2004
+                }
+            )
+        sign_ins = []
+        with contextlib.suppress(OSError, ValueError):
+            sign_ins = json.loads(self.sign_ins_file.read_text())
+        return {
+            "up": is_up,
+            "gateway": self.gateway.url if is_up else None,
+            "services": services,
+            "servers": self._servers() if is_up else [],
+            "sign_ins": sign_ins,
+        }
+
+    def _servers(self) -> list[dict[str, Any]]:
+        servers = [self.postgres, self.rabbitmq, *self.policies.values(), self.gateway]
+        return [
+            {
+                "name": server.name,
+                "version": server.version,
+                "running": server.is_running() and server.is_ready(),
+            }
+            for server in servers
+        ]
+
+    def _start_postgres(self) -> None:
+        self._start(self.postgres)
+        with self._step("databases"):
+            asyncio.run(self._create_databases())
+
+    async def _create_databases(self) -> None:
+        secret = self.places.kept.secret("roles")
+        for service in self.services:
+            await create_database(self.postgres.url, service, f"bailiwick_{service}", secret)
+
+    def _find_python(self) -> None:
+        self.report(f"{'python':<20} {self.python.program}, as {self.places.account.name}")
+
+    def _start_policies(self) -> None:
+        with self._step("policy", f"bundle {opa.revision()}, an OPA beside each service"):
+            for server in self.policies.values():
+                server.start()
+
+    def _start(self, server: Server) -> None:
+        with self._step(server.name, f"{server.version} on {_public(server.url)}"):
+            server.start()
+
+    def _migrate(self, service: str) -> None:
+        with self._step(f"{service} migrated"):
+            done = self.run_service(service, "migrate")
+            if done.returncode:
+                end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+                raise StackError(f"{service} did not migrate:\n{end}")
+
+    def _start_service(self, service: str) -> None:
+        with self._step(service, f"on {self.address(service)}"):
+            process = self.service(service)
+            process.start()
+            is_ready = partial(_is_ready, self.address(service))
+            wait_until(is_ready, process, service, 30)
+
+    @contextmanager
+    def _step(self, name: str, what: str = "") -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.report(f"{name:<20} {what:<50} {time.monotonic() - began:5.1f} s".rstrip())
+
+
+def _is_ready(address: str) -> bool:
+    return knock.http_status(address, "/ready") == 200  # noqa: PLR2004 - OK
+
+
+def _public(url: str) -> str:
+    return url.rpartition("@")[2].partition("/")[0] or url if "@" in url else url
+
+
+def _all(futures: list[Future[Any]]) -> None:
+    """Wait for all of them; the first failure is told once none is still at work."""
+    failures = [failure for future in futures if (failure := future.exception())]
+    if failures:
+        raise failures[0]

@@ -1,0 +1,238 @@
+"""The gateway before dummy services: what gets through, what does not, and in which words."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from bailiwick_local.places import Places
+from bailiwick_local.routes import ROUTES
+from bailiwick_local.servers import gateway, install
+from bailiwick_testkit.servers import Servers
+
+
+class _Echo(BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        seen = {
+            "service": getattr(self.server, "service", ""),
+            "path": self.path,
+            "method": self.command,
+            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "length": len(self.rfile.read(length)),
+        }
+        body = json.dumps(seen).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _answer  # noqa: N815 - so the library has it
+
+    @override
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, object]:
+        return dict(json.loads(self.body))
+
+
+@dataclass(frozen=True)
+class Gateway:
+    port: int
+
+    def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        told = {name.lower(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, told, response.read())
+        connection.close()
+        return answer
+
+    def send(self, raw: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(raw)
+            return connection.recv(65536)
+
+
+@pytest.fixture(scope="module")
+def running(servers: Servers) -> Iterator[Gateway]:
+    install.ensure(["gateway"], lambda _: None)
+    upstreams: dict[str, ThreadingHTTPServer] = {}
+    for service in ("identity", "customers"):  # orders is down
+        upstream = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+        upstream.service = service  # type: ignore[attr-defined]
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        upstreams[service] = upstream
+    with servers.private() as mine:
+        places: Places = mine.places
+        ports = {name: upstream.server_port for name, upstream in upstreams.items()}
+        server = gateway.native(places, ports | {"orders": places.kept.port("nobody")})
+        server.start()
+        yield Gateway(int(server.url.rpartition(":")[2]))
+    for upstream in upstreams.values():
+        upstream.shutdown()
+        upstream.server_close()
+
+
+def assert_is_problem(answer: Answer, status: int, code: str) -> None:
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["code"] == code
+    assert answer.json["type"] == f"urn:bailiwick:problem:{code}"
+    assert answer.json["status"] == status
+    assert answer.json["title"]
+    assert answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "route", [r for r in ROUTES if r.service != "orders"], ids=lambda r: r.path
+)
+def test_listed_path_reaches_its_service_unchanged(running: Gateway, route: object) -> None:
+    assert isinstance(route, type(ROUTES[0]))
+    path = f"{route.path}token" if route.path.endswith("/") else route.path
+    answer = running.ask(f"{path}?q=a%2Fb%20%2e")
+    assert answer.status == 200
+    assert answer.json["service"] == route.service
+    assert answer.json["path"] == f"{path}?q=a%2Fb%20%2e"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/auth",
+        "/v1/auth/",
+        "/v1/customersX",
+        "/v1/customers.json",
+        "/v1/customers/../../internal/v1/changes",
+        "/v1/customers/..%2f..%2finternal/v1/changes",
+        "/v1/customers/%2e%2e/%2e%2e/internal/v1/changes",
+        "/internal/v1/changes/../../../v1/customers",
+        "/internal/v1/changes",
+        "//v1/customers",
+        "/v1//customers",
+        "/V1/customers",
+        "/docs",
+        "/openapi.json",
+        "/metrics",
+        "/live",
+        "/ready",
+        "/.well-known/jwks.json/x",
+        "/.well-known/other",
+        "/.problem/missing",
+    ],
+)
+def test_path_that_is_not_listed_is_not_found(running: Gateway, path: str) -> None:
+    answer = running.ask(path)
+    if path == "/v1/auth/":  # below it is the service's business, the folder itself too
+        assert answer.json["service"] == "identity"
+    else:
+        assert_is_problem(answer, 404, "not-found")
+
+
+def test_only_known_headers_are_forwarded(running: Gateway) -> None:
+    sent = {
+        "Authorization": "Bearer t",
+        "Idempotency-Key": "k",
+        "If-Match": '"v1"',
+        "Bailiwick-After": "orders:x:1",
+        "traceparent": "00-x",
+        "X-User-Id": "mia",
+        "X-Forwarded-For": "10.0.0.1",
+        "X-Forwarded-Host": "evil",
+        "X-Real-IP": "10.0.0.1",
+        "Forwarded": "for=10.0.0.1",
+        "X-HTTP-Method-Override": "DELETE",
+        "Host": "evil.example",
+    }
+    seen = running.ask("/v1/customers", headers=sent).json["headers"]
+    assert isinstance(seen, dict)
+    assert seen.keys() == {
+        *("host", "connection", "x-forwarded-for", "x-forwarded-proto"),
+        *("authorization", "idempotency-key", "if-match", "bailiwick-after", "traceparent"),
+    }
+    assert seen["x-forwarded-for"] == "127.0.0.1"
+    assert seen["host"] == f"127.0.0.1:{running.port}"
+
+
+def test_body_of_a_mebibyte_passes_and_a_larger_one_does_not(running: Gateway) -> None:
+    mebibyte = 1024 * 1024
+    assert running.ask("/v1/customers", "POST", b"x" * mebibyte).json["length"] == mebibyte
+    answer = running.ask("/v1/customers", "POST", b"x" * (mebibyte + 1))
+    assert_is_problem(answer, 413, "body-too-large")
+
+
+def test_service_that_is_down_is_unavailable_for_a_second(running: Gateway) -> None:
+    answer = running.ask("/v1/orders", "POST", b"{}")
+    assert_is_problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_address_that_is_too_long_is_told_so(running: Gateway) -> None:
+    assert_is_problem(running.ask("/v1/customers?q=" + "x" * 20_000), 414, "address-too-long")
+
+
+def test_headers_that_are_too_large_are_malformed(running: Gateway) -> None:
+    answer = running.ask("/v1/customers", headers={"Authorization": "x" * 20_000})
+    assert_is_problem(answer, 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /v1/customers HTTP/1.1\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=["no request", "no host", "bad escape"],
+)
+def test_request_that_is_not_http_is_malformed(running: Gateway, raw: bytes) -> None:
+    answer = running.send(raw)
+    assert b'"code": "malformed"' in answer
+    assert b"application/problem+json" in answer
+    assert re.match(rb"HTTP/1.1 400 ", answer)
+
+
+def test_trace_is_refused(running: Gateway) -> None:
+    assert_is_problem(running.ask("/v1/customers", "TRACE"), 405, "method-not-allowed")
+
+
+def test_answers_do_not_tell_versions(running: Gateway) -> None:
+    for path in ("/v1/customers", "/nowhere"):
+        assert running.ask(path).headers["server"] == "nginx"
+
+
+def test_problem_documents_have_no_character_that_nginx_reads(tmp_path: Path) -> None:
+    written = gateway.configuration(tmp_path, 1, {"identity": 1, "customers": 2, "orders": 3})
+    for document in re.findall(r"return \d+ '(.*)';", written):
+        assert "$" not in document
+        assert json.loads(document)["status"]

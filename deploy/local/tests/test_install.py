@@ -1,0 +1,79 @@
+"""What is said and done about servers that are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bailiwick_local.processes import StackError
+from bailiwick_local.servers import install, opa, providers
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without any server, without root's rights, without apt and Go."""
+    monkeypatch.setattr(install, "missing", list)
+    monkeypatch.setattr(install, "tools", lambda: tmp_path)
+    monkeypatch.setattr(install, "_root_prefix", lambda: None)
+    monkeypatch.setattr(install, "found", lambda *_: None)
+
+
+def test_where_nothing_can_be_installed_the_commands_are_told(bare_machine: None) -> None:
+    with pytest.raises(StackError) as refusal:
+        install.ensure(install.EVERYTHING, lambda _: None)
+    text = str(refusal.value)
+    assert "apt-get install --no-install-recommends postgresql rabbitmq-server nginx-light" in text
+    assert f"go install github.com/open-policy-agent/opa@v{opa.VERSION}" in text
+
+
+def test_only_what_is_missing_is_named() -> None:
+    assert install.commands(["opa"]) == [
+        f"go install github.com/open-policy-agent/opa@v{opa.VERSION}"
+    ]
+    assert "rabbitmq" not in "".join(install.commands(["postgres"]))
+    assert install.commands([]) == []
+
+
+def test_package_daemons_are_kept_off_and_the_rule_is_removed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rule = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(install, "_POLICY", rule)
+    with install._daemons_kept_off([]):
+        assert "exit 101" in rule.read_text()
+        assert rule.stat().st_mode & 0o111
+    assert not rule.exists()
+
+
+def test_somebody_elses_rule_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rule = tmp_path / "policy-rc.d"
+    rule.write_text("theirs")
+    monkeypatch.setattr(install, "_POLICY", rule)
+    with install._daemons_kept_off([]):
+        pass
+    assert rule.read_text() == "theirs"
+
+
+def test_given_addresses_come_first(monkeypatch: pytest.MonkeyPatch, servers: object) -> None:
+    places = servers.places  # type: ignore[attr-defined]
+    monkeypatch.setenv("BAILIWICK_POSTGRES_URL", "postgresql://root:x@db.example:5433/postgres")
+    server = providers.provide_postgres(places, lambda _: None)
+    assert server.url == "postgresql://root:x@db.example:5433/postgres"
+    with pytest.raises(StackError, match="not ours"):
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "cases/orders.yaml", "bailiwick/orders/orders_test.rego"]
+)
+def test_what_is_not_in_the_bundle_does_not_change_its_revision(tmp_path: Path, name: str) -> None:
+    (tmp_path / "bailiwick").mkdir()
+    (tmp_path / "bailiwick" / "a.rego").write_text("package a")
+    before = opa.revision(tmp_path)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("x")
+    assert opa.revision(tmp_path) == before
+    (tmp_path / "bailiwick" / "a.rego").write_text("package b")
+    assert opa.revision(tmp_path) != before
+    assert len(before) == 12
