@@ -5,6 +5,7 @@ package bailiwick.customers
 
 import data.bailiwick.reasons
 import data.bailiwick.sentinel
+import data.bailiwick.subject
 
 # METADATA
 # title: Decision
@@ -15,7 +16,7 @@ decision := {
 	"visible": visible,
 	"allow": allow,
 	"reasons": reasons.sorted(refusals),
-	"masks": {},
+	"masks": _masks,
 	"revision": sentinel.revision,
 }
 
@@ -41,6 +42,19 @@ allow if {
 
 # METADATA
 # title: Masks
-# description: Nothing of a customer that may be viewed is masked. A filter is told which revision made it.
+# description: |-
+#   What is shown less of, for this caller. `terms` hidden: commercial conditions are not theirs to know.
+#   `parent_id` visible: only where they may view the parent too. `search` exact: who names a customer by id or
+#   code does not search among them. A filter is sent with them, so they say which revision made it.
 # entrypoint: true
-masks := {"revision": sentinel.revision}
+masks := object.union(_masks, {"revision": sentinel.revision})
+
+_masks := {"customer": _columns}
+
+_columns := {column: {"replace": {"value": how}} | some column, how in _shown}
+
+_shown["terms"] := "hidden" if subject.is_above_ceiling("customers", "edit_terms")
+
+_shown["parent_id"] := "visible" if "portfolio" in subject.reach("customers", "view")
+
+_shown["search"] := "exact" if input.subject.kind == "service"

@@ -10,8 +10,22 @@ test_table[case.case] if {
 	tables.told(decision, document) == tables.expected(case)
 }
 
-test_masks_hide_nothing_and_name_the_revision if {
-	customers.masks == {"revision": "tested"} with data.system.bundles as tables.bundles
+test_whoever_views_all_customers_sees_all_of_them[person] if {
+	some person in ["mia", "omar", "nora", "ana_with_reports"]
+	_masks(person) == {}
+}
+
+test_a_portfolio_shows_parents_that_may_be_viewed_too[person] if {
+	some person in ["ana", "bruno"]
+	_masks(person) == {"parent_id": {"replace": {"value": "visible"}}}
+}
+
+test_terms_are_not_for_custom_members if {
+	_masks("zoe") == {"terms": {"replace": {"value": "hidden"}}}
+}
+
+test_a_storefront_names_a_customer_and_does_not_search if {
+	_masks("storefront") == {"search": {"replace": {"value": "exact"}}}
 }
 
 test_nothing_is_answered_without_a_bundle if {
@@ -21,4 +35,10 @@ test_nothing_is_answered_without_a_bundle if {
 test_whoever_is_nobody_may_nothing if {
 	not customers.capable with input as {"action": "view"}
 	not customers.include with input as {"action": "view"}
+}
+
+_masks(person) := masks.customer if {
+	document := tables.document({"who": person, "does": "view"})
+	masks := customers.masks with input as document with data.system.bundles as tables.bundles
+	masks.revision == "tested"
 }

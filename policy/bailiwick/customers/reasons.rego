@@ -7,7 +7,10 @@ import data.bailiwick.subject
 # description: |-
 #   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
 #   read (D10); a list never asks for it.
-refusals contains code if some code in subject.refusals("customers", input.action)
+refusals contains code if {
+	not capable
+	some code in subject.refusals("customers", input.action)
+}
 
 refusals contains "additional-may-not-edit" if {
 	_refused

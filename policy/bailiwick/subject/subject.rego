@@ -46,10 +46,11 @@ _role := capabilities.roles[input.subject.role] if {
 
 # A name that nobody knows is not "more" than seller.
 _permissions := {permission |
-	input.subject.kind == "member"
-	input.subject.mode == "permissions"
 	some permission in input.subject.permissions
 	permission in capabilities.permissions.known
+} if {
+	input.subject.kind == "member"
+	input.subject.mode == "permissions"
 }
 
 _in_force if {
@@ -63,11 +64,13 @@ _not_in_force contains "membership-expired" if input.subject.expired
 
 _missing(resource, action) := set() if count(_granted(resource, action)) > 0
 
-_missing(resource, action) := {"custom-ceiling"} if _is_above_ceiling(resource, action)
+_missing(resource, action) := {"custom-ceiling"} if is_above_ceiling(resource, action)
 
 _missing(resource, action) := {"capability-missing"} if {
 	count(_granted(resource, action)) == 0
-	not _is_above_ceiling(resource, action)
+	not is_above_ceiling(resource, action)
 }
 
-_is_above_ceiling(resource, action) if action in _role.never[resource]
+# METADATA
+# description: Whether this is never done by such a caller, whatever they are granted (L7).
+is_above_ceiling(resource, action) if action in _role.never[resource]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
 from bailiwick_kit.errors import Forbidden, Missing
-from bailiwick_kit.policy import Decision, Policy
+from bailiwick_kit.policy import Decision, Masks, Policy
 from bailiwick_kit.scope import Nobody, Scope, Where, fields
 
 _UNKNOWNS = {
@@ -43,7 +43,7 @@ class Visible:
     """Which rows of a resource a caller may see, and what of them is masked."""
 
     scope: Scope
-    masks: Mapping[str, object]
+    masks: Masks
 
     def hides(self, table: str, column: str) -> bool:
         """Tell whether policy masks a column of what may be seen."""
@@ -119,10 +119,9 @@ class Gate:
                 return False
 
 
-def hides(masks: Mapping[str, object], table: str, column: str) -> bool:
+def hides(masks: Masks, table: str, column: str) -> bool:
     """Tell whether policy masks a column."""
-    columns = masks.get(table)
-    return isinstance(columns, Mapping) and column in columns
+    return column in masks.get(table, {})
 
 
 def _package(resource: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -181,3 +182,42 @@ async def test_organizations_do_not_see_each_other(shop: Shop, create: Create) -
     await shop.tell()
     assert (await shop.api.get(rival, one["path"])).status_code == 404
     assert (await shop.api.get(rival, "/v1/customers/count")).json() == {"count": 0}
+
+
+async def test_a_parent_is_shown_to_whoever_may_view_it_and_to_nobody_else(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    parent = await create(mia, name="Head office")
+    child = await create(
+        mia, name="Branch", parent_id=parent["customer_id"], main_id=str(ana.member_id)
+    )
+    assert (await shop.api.get(mia, child["path"])).json()["parent_id"] == parent["customer_id"]
+    assert (await shop.api.get(ana, child["path"])).json()["parent_id"] is None
+    assert (await shop.api.get(ana, "/v1/customers")).json()["items"][0]["parent_id"] is None
+    to_ana = {"member_id": str(ana.member_id), "relation": "additional"}
+    await shop.api.post(mia, parent["path"] + "/assignments", to_ana)
+    assert (await shop.api.get(ana, child["path"])).json()["parent_id"] == parent["customer_id"]
+
+
+async def test_custom_members_never_see_terms(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    zoe = await shop.member("custom_member", ticks={"customers": "edit"})
+    one = await create(mia, terms={"discount": "0.05", "price_list": "A"})
+    assert Decimal(one["terms"]["discount"]) == Decimal("0.05")
+    assert (await shop.api.get(zoe, one["path"])).json()["terms"] is None
+    assert (await shop.api.get(zoe, "/v1/customers")).json()["items"][0]["terms"] is None
+    answer = await shop.api.patch(zoe, one["path"] + "/terms", {"discount": "0.1"}, "*")
+    assert (answer.status_code, answer.json()["code"]) == (403, "custom-ceiling")
+
+
+async def test_a_storefront_names_a_customer_and_cannot_search(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    one = await create(mia, name="Corner shop")
+    store = await shop.member(kind="service")
+    by_code = await shop.api.get(store, f"/v1/customers/lookup?code={one['code']}")
+    assert [item["name"] for item in by_code.json()["items"]] == ["Corner shop"]
+    assert (await shop.api.get(store, "/v1/customers/lookup?text=corner")).status_code == 422
+    assert (await shop.api.get(store, "/v1/customers/lookup")).status_code == 422
+    assert (await shop.api.get(store, one["path"])).status_code == 403

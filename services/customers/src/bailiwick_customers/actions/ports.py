@@ -38,12 +38,15 @@ class Filters:
 
 @dataclass(frozen=True)
 class Shown:
-    """A customer as a reader gets it: with those who represent it now, and a parent they may know of."""
+    """A customer as a reader gets it: with those who represent it now.
+
+    `represents_parent` tells whether the reader represents its parent too, and so may know of it.
+    """
 
     customer: Customer
     main_id: UUID | None
     additional_ids: tuple[UUID, ...]
-    parent_id: UUID | None
+    represents_parent: bool
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.gate import Gate, hides
+from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
@@ -60,9 +60,8 @@ async def list_customers(
     )
     if cut.link:
         response.headers["Link"] = cut.link
-    shows_terms = not visible.hides("customer", "terms")
     return Page(
-        items=tuple(wire.customer_body(row, shows_terms=shows_terms) for row in cut.rows),
+        items=tuple(wire.customer_body(row, visible.masks) for row in cut.rows),
         next_cursor=cut.next_cursor,
     )
 
@@ -239,4 +238,4 @@ async def _shown(
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
     [shown] = await queries.shown(reading, [found.customer])
-    return wire.customer_body(shown, shows_terms=not hides(decision.masks, "customer", "terms"))
+    return wire.customer_body(shown, decision.masks)

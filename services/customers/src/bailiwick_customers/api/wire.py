@@ -13,6 +13,7 @@ import pycountry
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
+from bailiwick_access.gate import hides
 from bailiwick_customers.actions.assign_customer import NewAssignment
 from bailiwick_customers.actions.create_customer import NewCustomer
 from bailiwick_customers.actions.ports import Filters, Shown
@@ -20,6 +21,7 @@ from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.pages import PageQuery
+from bailiwick_kit.policy import Masks
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Exact, Instant, Model
 
@@ -315,9 +317,11 @@ def to_contacts(bodies: Sequence[ContactBody]) -> tuple[domain.Contact, ...]:
     return tuple(domain.Contact(**dict(body)) for body in bodies)
 
 
-def customer_body(shown: Shown, *, shows_terms: bool) -> CustomerBody:
-    """Return the customer as it goes over the wire."""
+def customer_body(shown: Shown, masks: Masks) -> CustomerBody:
+    """Return the customer as it goes over the wire, less what policy masks."""
     customer = shown.customer
+    shows_terms = not hides(masks, "customer", "terms")
+    shows_parent = shown.represents_parent or not hides(masks, "customer", "parent_id")
     return CustomerBody(
         customer_id=customer.customer_id,
         code=customer.code,
@@ -327,7 +331,7 @@ def customer_body(shown: Shown, *, shows_terms: bool) -> CustomerBody:
         contacts=tuple(ContactBody.model_construct(**asdict(c)) for c in customer.contacts),
         addresses=tuple(AddressBody.model_construct(**asdict(a)) for a in customer.addresses),
         tags=customer.tags,
-        parent_id=shown.parent_id,
+        parent_id=customer.parent_id if shows_parent else None,
         terms=TermsBody.model_construct(**asdict(customer.terms)) if shows_terms else None,
         main_id=shown.main_id,
         additional_ids=shown.additional_ids,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -89,12 +90,13 @@ class CustomerQueries:
                 mains[customer_id] = member_id
             else:
                 additionals.setdefault(customer_id, []).append(member_id)
+        represented = await _represented(reading, {customer.parent_id for customer in found})
         return [
             Shown(
                 customer,
                 mains.get(customer.customer_id),
                 tuple(additionals.get(customer.customer_id, ())),
-                customer.parent_id,
+                customer.parent_id in represented,
             )
             for customer in found
         ]
@@ -157,6 +159,17 @@ class CustomerQueries:
         )
         found = await reading.connection.execute(statement)
         return [(row["name"], subject_of(row, reading.caller.now)) for row in found.mappings()]
+
+
+async def _represented(reading: Reading, ids: AbstractSet[UUID | None]) -> AbstractSet[UUID]:
+    """Return which of the customers the caller represents now, main or additional."""
+    wanted = [one for one in ids if one is not None]
+    if not wanted:
+        return frozenset()
+    bound = {**Who.of(reading.caller).bound, "ids": wanted}
+    found = await reading.connection.execute(_REPRESENTATIVES, bound)
+    me = reading.caller.member_id
+    return {customer_id for customer_id, member_id, _ in found if member_id == me}
 
 
 async def one(
