@@ -1,0 +1,136 @@
+"""The gate gives policy's answers in the one order, and never more than it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from typing_extensions import override
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_contracts.identity import Settings
+from bailiwick_kit.errors import Forbidden, Missing
+from bailiwick_kit.policy import Decision, Filter, Policy
+from bailiwick_kit.scope import All, Compare, Everybody, Nobody, Scope, Where
+
+
+@dataclass
+class Told(Policy):
+    """A policy that says what it is told to, and remembers what it was asked."""
+
+    decision: Decision = field(
+        default_factory=lambda: Decision(capable=False, visible=False, allow=False)
+    )
+    scope: Scope = field(default_factory=Nobody)
+    asked: list[Mapping[str, object]] = field(default_factory=list)
+
+    @override
+    async def decide(self, package: str, document: Mapping[str, object]) -> Decision:
+        self.asked.append(document)
+        return self.decision
+
+    @override
+    async def filter(self, package: str, unknown: str, document: Mapping[str, object]) -> Filter:
+        self.asked.append(document)
+        return Filter(self.scope)
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller(
+        org_id=uuid4(),
+        member_id=uuid4(),
+        account_id=uuid4(),
+        name="Ana",
+        settings=Settings(),
+        time_zone="UTC",
+        currency="EUR",
+        now=datetime(2026, 1, 15, tzinfo=UTC),
+        subject={"org_id": "o"},
+    )
+
+
+INCAPABLE = Decision(capable=False, visible=False, allow=False, reasons=("capability-missing",))
+INVISIBLE = Decision(capable=True, visible=False, allow=False, reasons=("not-assigned",))
+REFUSED = Decision(capable=True, visible=True, allow=False, reasons=("not-own-draft",))
+ALLOWED = Decision(capable=True, visible=True, allow=True)
+ROW = {"org_id": "o"}
+
+
+async def test_an_incapable_caller_is_forbidden_whatever_the_row(caller: Caller) -> None:
+    for row in (ROW, None):
+        with pytest.raises(Forbidden) as refusal:
+            await Gate(Told(INCAPABLE)).decide(caller, "orders", "view", order=row)
+        assert refusal.value.reasons == ("capability-missing",)
+
+
+async def test_an_invisible_row_is_missing_and_says_no_reason(caller: Caller) -> None:
+    with pytest.raises(Missing) as invisible:
+        await Gate(Told(INVISIBLE)).decide(caller, "orders", "view", order=ROW)
+    with pytest.raises(Missing) as absent:
+        await Gate(Told(INVISIBLE)).decide(caller, "orders", "view", order=None)
+    assert (invisible.value.reasons, invisible.value.detail) == ((), "")
+    assert str(invisible.value) == str(absent.value)
+
+
+async def test_a_row_that_is_not_there_is_missing_even_if_policy_would_allow(
+    caller: Caller,
+) -> None:
+    with pytest.raises(Missing):
+        await Gate(Told(ALLOWED)).decide(caller, "orders", "view", order=None)
+
+
+async def test_a_visible_row_that_may_not_be_changed_is_forbidden_with_its_reasons(
+    caller: Caller,
+) -> None:
+    with pytest.raises(Forbidden) as refusal:
+        await Gate(Told(REFUSED)).decide(caller, "orders", "edit", order=ROW)
+    assert refusal.value.reasons == ("not-own-draft",)
+    assert refusal.value.detail
+
+
+async def test_what_needs_no_row_needs_the_capability_only(caller: Caller) -> None:
+    capable = Decision(capable=True, visible=False, allow=False, reasons=("not-assigned",))
+    assert (await Gate(Told(capable)).decide(caller, "customers", "create")).capable
+
+
+async def test_an_empty_scope_is_forbidden_without_the_capability_and_empty_with_it(
+    caller: Caller,
+) -> None:
+    with pytest.raises(Forbidden):
+        await Gate(Told(INCAPABLE)).scope(caller, "orders")
+    assert (await Gate(Told(INVISIBLE)).scope(caller, "orders")).scope == Nobody()
+
+
+@pytest.mark.parametrize(
+    ("scope", "restricted"),
+    [
+        (Everybody(), False),
+        (Where(Compare("customer.org_id", "eq", "o")), False),
+        (
+            Where(
+                All((Compare("customer.org_id", "eq", "o"), Compare("customer.main", "eq", True)))
+            ),
+            True,
+        ),
+    ],
+)
+async def test_restricted_is_whose_sight_depends_on_how_they_stand_to_a_row(
+    caller: Caller,
+    scope: Scope,
+    restricted: bool,  # noqa: FBT001
+) -> None:
+    assert await Gate(Told(scope=scope)).is_restricted(caller, "customers") is restricted
+
+
+async def test_policy_is_told_the_subject_that_the_server_built(caller: Caller) -> None:
+    told = Told(ALLOWED)
+    await Gate(told).decide(caller, "orders", "view", order=ROW)
+    [document] = told.asked
+    assert document["subject"] is caller.subject
+    assert document["action"] == "view"
+    assert document["order"] == ROW

@@ -1,0 +1,69 @@
+"""orders as it is, with one more route: the same list by hand-written SQL, and nobody asked.
+
+    uvicorn app:create --factory
+
+`BENCH_UNASKED=1` replaces the policy client by one that allows everything without asking.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from fastapi import APIRouter, FastAPI
+from typing_extensions import override
+
+from bailiwick_access.requests import Reads
+from bailiwick_kit.pages import Page
+from bailiwick_kit.policy import Decision, Filter, Policy
+from bailiwick_kit.scope import Everybody
+from bailiwick_orders import main
+from bailiwick_orders.api import wire
+from bailiwick_orders.store.rows import to_order
+
+_BY_HAND = sa.text(
+    """
+    SELECT o.* FROM visibility v JOIN orders o ON o.org_id = v.org_id AND o.order_id = v.order_id
+    WHERE v.org_id = :org_id AND v.member_id = :member_id
+      AND v.valid_from <= :now AND v.valid_to > :now
+    ORDER BY v.listed_at DESC, v.order_id DESC LIMIT 51
+    """
+)
+
+router = APIRouter()
+
+
+@router.get("/bench/orders")
+async def list_by_hand(reading: Reads) -> Page[wire.OrderBody]:
+    """List as somebody would who writes the rule into the query."""
+    bound = {
+        "org_id": reading.caller.org_id,
+        "member_id": reading.caller.member_id,
+        "now": reading.caller.now,
+    }
+    rows = (await reading.connection.execute(_BY_HAND, bound)).mappings().all()
+    return Page(items=tuple(wire.order_body(to_order(row)) for row in rows[:50]), next_cursor=None)
+
+
+class Unasked(Policy):
+    """Allows everything without asking: what a request costs besides policy."""
+
+    @override
+    async def decide(self, package: str, document: Mapping[str, object]) -> Decision:
+        """Allow."""
+        return Decision(capable=True, visible=True, allow=True)
+
+    @override
+    async def filter(self, package: str, unknown: str, document: Mapping[str, object]) -> Filter:
+        """Show everything."""
+        return Filter(Everybody())
+
+
+def create() -> FastAPI:
+    """Build the application."""
+    if os.environ.get("BENCH_UNASKED"):
+        main.Policy = Unasked
+    app = main.application(main.Settings.load())
+    app.include_router(router)
+    return app
