@@ -70,6 +70,7 @@ def orders_at(urls: DatabaseUrls, policy_url: str, identity_url: str, **more: st
         "BAILIWICK_DATABASE_WORKER_URL": urls.worker,
         "BAILIWICK_BROKER_URL": "amqp://nobody@127.0.0.1:9/",
         "BAILIWICK_POLICY_URL": policy_url,
+        "BAILIWICK_POLICY_DEADLINE": "2",
         "BAILIWICK_LISTEN": f"127.0.0.1:{port}",
         "BAILIWICK_IDENTITY_URL": identity_url,
         "BAILIWICK_CUSTOMERS_URL": identity_url,

@@ -19,23 +19,29 @@ from bailiwick_kit.pages import Page
 from bailiwick_kit.policy import Decision, Filter, Policy
 from bailiwick_kit.scope import Everybody
 from bailiwick_orders import main
+from bailiwick_orders.actions.ports import Seen
 from bailiwick_orders.api import wire
 from bailiwick_orders.store.rows import to_order
 
 _BY_HAND = sa.text(
     """
-    SELECT o.* FROM visibility v JOIN orders o ON o.org_id = v.org_id AND o.order_id = v.order_id
+    SELECT o.order_id, o.org_id, o.number, o.customer_id, o.customer_name, o.author_id, o.placed_by,
+        o.credited_to, o.source, o.state, o.order_date, o.listed_at, o.placed_at, o.currency, o.net,
+        o.imported, o.import_source, o.external_ref, o.version
+    FROM visibility v JOIN orders o ON o.org_id = v.org_id AND o.order_id = v.order_id
     WHERE v.org_id = :org_id AND v.member_id = :member_id
       AND v.valid_from <= :now AND v.valid_to > :now
     ORDER BY v.listed_at DESC, v.order_id DESC LIMIT 51
     """
 )
 
+_RELATED = {"main": True, "additional": False}
+
 router = APIRouter()
 
 
 @router.get("/bench/orders")
-async def list_by_hand(reading: Reads) -> Page[wire.OrderBody]:
+async def list_by_hand(reading: Reads) -> Page[wire.OrderSummary]:
     """List as somebody would who writes the rule into the query."""
     bound = {
         "org_id": reading.caller.org_id,
@@ -43,7 +49,11 @@ async def list_by_hand(reading: Reads) -> Page[wire.OrderBody]:
         "now": reading.caller.now,
     }
     rows = (await reading.connection.execute(_BY_HAND, bound)).mappings().all()
-    return Page(items=tuple(wire.order_body(to_order(row)) for row in rows[:50]), next_cursor=None)
+    found = (Seen(to_order(row), row["net"], _RELATED) for row in rows[:50])
+    return Page(
+        items=tuple(wire.order_summary(seen, hides_customers=True) for seen in found),
+        next_cursor=None,
+    )
 
 
 class Unasked(Policy):

@@ -72,6 +72,8 @@ class ServiceSettings(BaseSettings):
     """Where this service's OPA listens: unix:///path or http://host:port."""
     policy_revision: str | None = None
     """The bundle revision that decisions must come from; absent: any one."""
+    policy_deadline: float = Field(default=0.25, gt=0, le=5)
+    """Seconds after which a question to policy counts as unanswered, and the request as 503."""
     listen: str = Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:]+):\d{1,5}$")
     """host:port."""
     identity_url: str

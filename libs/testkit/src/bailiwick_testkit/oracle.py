@@ -113,7 +113,7 @@ class Relation:
 ORDER_ACTIONS = frozenset(
     {"view", "create", "edit", "place", "confirm", "fulfil", "cancel", "credit"}
 )
-CUSTOMER_WORK = frozenset({"view", "create", "edit", "edit_terms", "lookup", "history"})
+CUSTOMER_WORK = frozenset({"view", "create", "edit", "edit_terms", "lookup", "history", "hold"})
 CUSTOMER_MANAGEMENT = frozenset({"approve", "assign", "hand_over"})
 MEMBER_ACTIONS = frozenset({"view", "create", "grant", "deactivate"})
 ORGANIZATION_ACTIONS = frozenset({"view", "edit"})

@@ -23,6 +23,7 @@ _folder = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Name the folder of this run."""
     given: dict[str, str] = getattr(config, "workerinput", {})
+    config.addinivalue_line("markers", "faults: kills, freezes and restarts servers of its own")
     config.stash[_folder] = given.get(_INPUT, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 

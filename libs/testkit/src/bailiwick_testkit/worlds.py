@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
@@ -59,6 +60,23 @@ ACTIONS = {
     "members": sorted(MEMBER_ACTIONS),
     "organizations": sorted(ORGANIZATION_ACTIONS),
 }
+
+CALLERS = (
+    *(Member(f"role {role}", role=role) for role in ROLES if role != "custom_member"),
+    *(
+        Member(f"{column} ticked {tick}", role="custom_member", ticks=((column, tick),))
+        for column, tick in product(TICKS, ("view", "edit"))
+    ),
+    Member("nothing"),
+    *(Member(f"permission {one}", permissions=(one,)) for one in PERMISSIONS),
+    *(Member(f"seller and {one}", permissions=("seller", one)) for one in PERMISSIONS[1:]),
+    Member("customers and members", permissions=("customers", "members")),
+    Member("everything", permissions=PERMISSIONS),
+    Member("storefront", is_storefront=True),
+    Member("inactive", role="brand_manager", status="inactive"),
+    Member("expired", role="brand_manager", expired=True),
+)
+"""Every kind of caller there is, one of each."""
 
 _MEMBERS = ("m1", "m2", "m3", "m4", "m5")
 _CUSTOMERS = ("c1", "c2", "c3", "c4")

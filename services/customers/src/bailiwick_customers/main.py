@@ -43,7 +43,11 @@ def application(settings: Settings) -> FastAPI:
     database = Database(settings.database_api_url.get_secret_value(), name="customers-api")
     # The door is read as the worker: the API's role sees one organization at a time.
     door = Database(settings.database_worker_url.get_secret_value(), name="customers-door", pool=2)
-    policy = Policy(settings.policy_url, expected_revision=settings.policy_revision)
+    policy = Policy(
+        settings.policy_url,
+        expected_revision=settings.policy_revision,
+        deadline=settings.policy_deadline,
+    )
     versions = ReplicaVersions(database)
 
     @asynccontextmanager

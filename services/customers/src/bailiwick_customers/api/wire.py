@@ -23,7 +23,7 @@ from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.policy import Masks
 from bailiwick_kit.text import Text, TextRule
-from bailiwick_kit.wire import Exact, Instant, Model
+from bailiwick_kit.wire import Edit, Exact, Instant, Model
 
 _COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
 _SUBDIVISIONS = frozenset(part.code for part in pycountry.subdivisions)
@@ -131,7 +131,7 @@ class NewCustomerBody(Model):
         )
 
 
-class CustomerEdit(Model):
+class CustomerEdit(Edit):
     """Fields to change; what is not sent stays as it is."""
 
     name: Text = ""
@@ -151,7 +151,7 @@ class CustomerEdit(Model):
         return sent
 
 
-class TermsEdit(TermsBody):
+class TermsEdit(TermsBody, Edit):
     """Terms to change; what is not sent stays as it is, and null clears it."""
 
     def changes(self) -> dict[str, Any]:
