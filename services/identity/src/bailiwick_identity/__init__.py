@@ -1,0 +1,1 @@
+"""identity: which organizations there are, who is a member of them with what rights, and signing in."""

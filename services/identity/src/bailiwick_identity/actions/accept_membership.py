@@ -1,0 +1,32 @@
+"""Accept an invitation: only the account's own owner does, once signed in (D3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from bailiwick_identity.actions.ports import OpenUnit, SignIns, Written
+from bailiwick_kit.errors import Missing
+
+
+async def accept_membership(
+    open_unit: OpenUnit, sign_ins: SignIns, account_id: UUID, member_id: UUID, now: datetime
+) -> Written:
+    """Make the invitation an active membership.
+
+    Raises:
+        Missing: it is nobody's, or another's.
+        NotInvited: it is accepted already, withdrawn or over.
+    """
+    found = [one for one in await sign_ins.memberships(account_id) if one.member_id == member_id]
+    if not found or found[0].account_id != account_id:
+        raise Missing
+    async with open_unit(found[0].org_id, now) as unit:
+        await unit.organizations.locked()
+        invited = await unit.members.one(member_id)
+        if invited is None:
+            raise Missing
+        member = invited.accept(now)
+        await unit.members.save(member)
+        await unit.note("member.accept", member_id, member_id)
+    return Written(member_id, [(member_id, member.version)])

@@ -1,0 +1,50 @@
+"""Change an organization's name and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.domain.organization import changed_settings, widening
+from bailiwick_kit.etags import Expected
+from bailiwick_kit.submitted import Submitted
+
+
+def facts_of(org_id: UUID) -> Mapping[str, object]:
+    """Return what policy is told of an organization's row."""
+    return {"org_id": str(org_id)}
+
+
+async def change_organization(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    expected: Expected,
+    submitted: Submitted[Mapping[str, Any]],
+) -> Written:
+    """Change what was sent: `name`, and of `settings` those that are named.
+
+    Raises:
+        Forbidden: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        Invalid: a field is wrong.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        before = await unit.organizations.locked()
+        await gate.decide(caller, "organizations", "edit", organization=facts_of(caller.org_id))
+        expected.check(before.version)
+        changes = submitted.read()
+        after = before.changed(name=changes.get("name"), settings=changes.get("settings", {}))
+        await unit.organizations.save(after)
+        settings = changed_settings(before.settings, after.settings)
+        await unit.note(
+            "organization.change",
+            caller.member_id,
+            caller.org_id,
+            {"fields": sorted(changes), "settings": settings, "widens": widening(settings)},
+        )
+    return Written(caller.org_id, [(caller.org_id, after.version)])

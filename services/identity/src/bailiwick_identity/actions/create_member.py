@@ -1,0 +1,52 @@
+"""Create a member with email and password (V12), without telling whether the address has an account (D3)."""
+
+from __future__ import annotations
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_access.requests import Act
+from bailiwick_identity.actions.enrolment import check_new, enrol
+from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, Written
+from bailiwick_identity.domain import password
+from bailiwick_identity.domain.grants import check_grant
+from bailiwick_kit.errors import Missing
+from bailiwick_kit.submitted import Submitted
+
+
+async def create_member(
+    open_unit: OpenUnit,
+    gate: Gate,
+    passwords: Passwords,
+    caller: Caller,
+    submitted: Submitted[NewMember],
+    act: Act | None,
+) -> Written:
+    """Create the member. Where the address has an account, the password is discarded and they are invited.
+
+    The password is hashed and the account looked for in either case, so that time tells nothing.
+
+    Raises:
+        Forbidden: the caller does not create members, or not with these grants (GrantNotHeld).
+        Invalid: a field is wrong, or the password is too easily guessed.
+        Conflict: they are a member already, or no seat is left.
+    """
+    await gate.decide(caller, "members", "create")
+    new = submitted.read()
+    password_hash = await passwords.hash(password.normalized(new.password))
+    async with open_unit(caller.org_id, caller.now) as unit:
+        claim = act.claim() if act else None
+        if earlier := await unit.earlier(claim):
+            return Written(earlier.entity_id)
+        organization = await unit.organizations.locked()
+        granter = await unit.members.one(caller.member_id)
+        if granter is None:
+            raise Missing
+        check_grant(granter.grants, None, new.grants)
+        check_new(new, organization.name, caller.now)
+        account_id, made = await unit.accounts.ensure(new.email, password_hash, caller.now)
+        member = await enrol(unit, organization, new, account_id, caller.now, accepted=made)
+        await unit.note(
+            "member.create", caller.member_id, member.member_id, {"status": member.status.value}
+        )
+        await unit.remember(claim, member.member_id)
+    return Written(member.member_id, [(member.member_id, member.version)])

@@ -1,0 +1,131 @@
+"""Import members (D27): through the rules that everybody goes through, and each record only once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bailiwick_identity.actions.enrolment import check_new, enrol
+from bailiwick_identity.actions.ports import OPERATOR, NewMember, OpenUnit, Passwords, Unit
+from bailiwick_identity.domain import password
+from bailiwick_identity.domain.errors import MemberExists
+from bailiwick_identity.domain.organization import Organization
+from bailiwick_kit.errors import Refusal
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of an import, with the line it stands on."""
+
+    line: int
+    external_ref: str
+    member: NewMember
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Which member a record became, and whether it did so now."""
+
+    external_ref: str
+    member_id: UUID
+    created: bool
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A record that has to be written; `is_owners`: its password is that of an account there is."""
+
+    record: Record
+    password_hash: str
+    is_owners: bool
+
+
+class RecordRefused(Exception):  # noqa: N818 - a no is not an error of ours
+    """A record cannot be imported. Of its batch nothing was written; earlier batches stay."""
+
+    def __init__(self, line: int, refusal: Refusal) -> None:
+        super().__init__(f"line {line}: {refusal}")
+        self.line = line
+        self.refusal = refusal
+
+
+async def import_members(
+    open_unit: OpenUnit,
+    passwords: Passwords,
+    org_id: UUID,
+    source: str,
+    records: Sequence[Record],
+    now: datetime,
+) -> list[Imported]:
+    """Import a batch in one transaction.
+
+    A record of an earlier import is left alone, whatever has become of it. An address that is a member
+    already is linked to the record. One that has an account is active if the record has its password,
+    which proves whose it is, and invited if not (D3).
+
+    Raises:
+        RecordRefused: naming the line.
+        Missing: there is no such organization.
+    """
+    async with open_unit(org_id, now) as unit:
+        organization = await unit.organizations.locked()
+        known = await unit.members.imported(source, [one.external_ref for one in records])
+    new = [one for one in records if one.external_ref not in known]
+    for record in new:
+        try:
+            check_new(record.member, organization.name, now)
+        except Refusal as refusal:
+            raise RecordRefused(record.line, refusal) from None
+    async with open_unit(org_id, now) as unit:
+        accounts = {one.line: await unit.accounts.of(one.member.email) for one in new}
+    hashes = {line: one.password_hash if one else None for line, one in accounts.items()}
+    prepared = await asyncio.gather(*(_prepared(passwords, one, hashes[one.line]) for one in new))
+    written: dict[str, Imported] = {}
+    async with open_unit(org_id, now) as unit:
+        organization = await unit.organizations.locked()
+        for one in prepared:
+            try:
+                made = await _write(unit, organization, source, one, now)
+            except Refusal as refusal:
+                raise RecordRefused(one.record.line, refusal) from None
+            written[made.external_ref] = made
+    return [
+        written.get(one.external_ref)
+        or Imported(one.external_ref, known[one.external_ref], created=False)
+        for one in records
+    ]
+
+
+async def _prepared(passwords: Passwords, record: Record, known_hash: str | None) -> _Prepared:
+    secret = password.normalized(record.member.password)
+    if known_hash is None:
+        return _Prepared(record, await passwords.hash(secret), is_owners=False)
+    correct, _ = await passwords.verify(secret, known_hash)
+    return _Prepared(record, known_hash, is_owners=correct)
+
+
+async def _write(
+    unit: Unit, organization: Organization, source: str, prepared: _Prepared, now: datetime
+) -> Imported:
+    record = prepared.record
+    account_id, made = await unit.accounts.ensure(record.member.email, prepared.password_hash, now)
+    existing = await unit.members.of_account(account_id)
+    if existing is not None:
+        if existing.import_source is not None:
+            raise MemberExists("Another record is this member already: give each an address.")
+        await unit.members.link(existing.member_id, source, record.external_ref)
+        return Imported(record.external_ref, existing.member_id, created=False)
+    member = await enrol(
+        unit,
+        organization,
+        record.member,
+        account_id,
+        now,
+        accepted=made or prepared.is_owners,
+        imported=(source, record.external_ref),
+    )
+    await unit.note("member.import", OPERATOR, member.member_id, {"source": source})
+    return Imported(record.external_ref, member.member_id, created=True)

@@ -1,0 +1,1 @@
+"""The ways into identity: routes and their models, and the records of an import; no SQL, no rules."""

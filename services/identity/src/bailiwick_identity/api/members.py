@@ -1,0 +1,225 @@
+"""Routes over members and service accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from bailiwick_access.gate import Gate
+from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_identity.actions.change_member import change_member
+from bailiwick_identity.actions.create_member import create_member
+from bailiwick_identity.actions.create_service_account import create_service_account
+from bailiwick_identity.actions.deactivate_member import deactivate_member
+from bailiwick_identity.actions.permits import facts_of
+from bailiwick_identity.actions.ports import Written
+from bailiwick_identity.actions.reactivate_member import reactivate_member
+from bailiwick_identity.api import wire
+from bailiwick_identity.api.parts import AtDesk, Open, Queried, told
+from bailiwick_identity.domain.member import Member
+from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.errors import Missing
+from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.idempotency import IdempotencyKey
+from bailiwick_kit.pages import Cursors, Key, Page
+from bailiwick_kit.problems import problems
+from bailiwick_kit.submitted import Mapped
+
+router = APIRouter(tags=["members"])
+
+_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+_CREATE = problems(400, 401, 403, 409, 422)
+
+
+@router.get("/v1/members", operation_id="list_members", responses=problems(400, 401, 403))
+async def list_members(
+    request: Request,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.MemberFilters], query(wire.MemberFilters)],
+) -> Page[wire.MemberBody]:
+    """List members and service accounts, newest first."""
+    visible = await gate.scope(reading.caller, "members")
+    cursors: Cursors = request.state.cursors
+    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
+    found = await queries.page(
+        reading,
+        visible.scope,
+        filters.filters(),
+        limit=filters.limit + 1,
+        after=(key.listed_at, key.id) if key else None,
+    )
+    cut = cursors.slice(
+        sent, reading.caller.member_id, found, lambda row: Key(row.created_at, row.member_id)
+    )
+    if cut.link:
+        response.headers["Link"] = cut.link
+    return Page(items=tuple(wire.member_body(row) for row in cut.rows), next_cursor=cut.next_cursor)
+
+
+@router.post("/v1/members", operation_id="create_member", status_code=201, responses=_CREATE)
+async def post_member(
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    desk: AtDesk,
+    key: IdempotencyKey,
+    body: Annotated[SentBody[wire.NewMemberBody], json_body(wire.NewMemberBody)],
+) -> wire.CreatedMember:
+    """Create a member with email and password. Whether the email has an account is not told."""
+    act = Act(caller, "POST", request.url.path, key, body)
+    submitted = Mapped(body, wire.NewMemberBody.command)
+    written = await create_member(open_unit, gate, desk.passwords, caller, submitted, act)
+    response.headers["Location"] = f"/v1/members/{written.entity_id}"
+    return wire.created_member(await _after(request, response, entrance, gate, queries, written))
+
+
+@router.get(
+    "/v1/members/{member_id}", operation_id="read_member", responses=problems(400, 401, 403, 404)
+)
+async def read_member(
+    member_id: UUID,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    held: IfNoneMatch,
+) -> Any:
+    """Read a member."""
+    member = await _shown(reading, gate, queries, member_id)
+    response.headers["ETag"] = etag(member.version)
+    if held.is_current(member.version):
+        return Response(status_code=304, headers={"ETag": etag(member.version)})
+    return wire.member_body(member)
+
+
+@router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
+async def patch_member(
+    member_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.MemberEdit], json_body(wire.MemberEdit)],
+) -> wire.MemberBody:
+    """Change what a member is granted, their name, language or end; what is not sent stays."""
+    submitted = Mapped(body, wire.MemberEdit.changes)
+    written = await change_member(open_unit, gate, caller, member_id, expected, submitted)
+    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+
+
+@router.post(
+    "/v1/members/{member_id}/deactivate", operation_id="deactivate_member", responses=_CHANGE
+)
+async def post_deactivation(
+    member_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+) -> wire.MemberBody:
+    """Deactivate a member, withdraw an invitation, or stop a service account."""
+    written = await deactivate_member(open_unit, gate, caller, member_id, expected)
+    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+
+
+@router.post(
+    "/v1/members/{member_id}/reactivate", operation_id="reactivate_member", responses=_CHANGE
+)
+async def post_reactivation(
+    member_id: UUID,
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    expected: IfMatch,
+) -> wire.MemberBody:
+    """Let a member come back, with the grants they had."""
+    written = await reactivate_member(open_unit, gate, caller, member_id, expected)
+    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+
+
+@router.post(
+    "/v1/service-accounts",
+    operation_id="create_service_account",
+    status_code=201,
+    responses=_CREATE,
+)
+async def post_service_account(
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    entrance: AtEntrance,
+    queries: Queried,
+    open_unit: Open,
+    key: IdempotencyKey,
+    body: Annotated[SentBody[wire.NewServiceAccountBody], json_body(wire.NewServiceAccountBody)],
+) -> wire.CreatedServiceAccount:
+    """Create a storefront's account. Its secret is in this answer and nowhere else."""
+    act = Act(caller, "POST", request.url.path, key, body)
+    submitted = Mapped(body, lambda sent: sent.name)
+    written, secret = await create_service_account(open_unit, gate, caller, submitted, act)
+    response.headers["Location"] = f"/v1/members/{written.entity_id}"
+    member = await _after(request, response, entrance, gate, queries, written)
+    return wire.CreatedServiceAccount(
+        member_id=member.member_id,
+        name=member.name,
+        client_id=member.member_id,
+        client_secret=secret,
+        version=member.version,
+    )
+
+
+async def _after(
+    request: Request,
+    response: Response,
+    entrance: Entrance,
+    gate: Gate,
+    queries: Queried,
+    written: Written,
+) -> Member:
+    """Return what was written, and tell where replicas must get to.
+
+    Who has just written it sees it, even if that took their own rights; a repetition is decided anew.
+    """
+    told(response, written)
+    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
+        if written.positions:
+            member = _there(await queries.member(reading, written.entity_id))
+        else:
+            member = await _shown(reading, gate, queries, written.entity_id)
+    response.headers["ETag"] = etag(member.version)
+    return member
+
+
+async def _shown(reading: Reading, gate: Gate, queries: Queried, member_id: UUID) -> Member:
+    member = await queries.member(reading, member_id)
+    facts = facts_of(member) if member else None
+    await gate.decide(reading.caller, "members", "view", member=facts)
+    return _there(member)
+
+
+def _there(member: Member | None) -> Member:
+    if member is None:  # the gate has refused already; this is for the reader and the type checker
+        raise Missing
+    return member

@@ -1,0 +1,213 @@
+"""The token endpoint (RFC 6749, D2), signing out (RFC 7009), and the public keys (RFC 7517)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from bailiwick_access.requests import AtEntrance
+from bailiwick_identity.actions.refresh_session import end_session, refresh_session
+from bailiwick_identity.actions.sign_in import Credentials, Issued, sign_in, sign_in_service
+from bailiwick_identity.api import wire
+from bailiwick_identity.api.parts import AtDesk, Desk
+from bailiwick_identity.domain.errors import ClientInvalid, GrantTypeUnknown, RequestNotUsable
+from bailiwick_kit.clock import Clock
+from bailiwick_kit.problems import answer_to, problems
+from bailiwick_kit.trace import trace_id_of
+
+router = APIRouter(tags=["sign-in"])
+
+MOST_BYTES = 16 * 1024
+_MOST_FIELDS = 20
+_FORM = "application/x-www-form-urlencoded"
+_TOKEN_FORM = {
+    "type": "object",
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": {"enum": ["password", "refresh_token", "client_credentials"]},
+        "username": {"type": "string", "description": "The email, for password"},
+        "password": {"type": "string", "format": "password"},
+        "org_id": {
+            "type": "string",
+            "format": "uuid",
+            "description": "Which organization, for who is a member of several",
+        },
+        "refresh_token": {"type": "string"},
+        "client_id": {"type": "string", "description": "A service account's id; or HTTP Basic"},
+        "client_secret": {"type": "string", "format": "password"},
+    },
+}
+_REVOCATION_FORM = {
+    "type": "object",
+    "required": ["token"],
+    "properties": {"token": {"type": "string", "description": "The refresh token"}},
+}
+
+
+def _form_body(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {_FORM: {"schema": schema}}}}
+
+
+@router.post(
+    "/v1/auth/token",
+    operation_id="issue_token",
+    response_model=wire.TokenBody,
+    response_model_exclude_none=True,
+    responses=problems(400, 401, 429),
+    openapi_extra=_form_body(_TOKEN_FORM),
+)
+async def post_token(request: Request, desk: AtDesk, entrance: AtEntrance) -> Any:
+    """Sign in, go on with a session, or get a token for a service account.
+
+    Form-encoded. Errors carry RFC 6749's `error` and `error_description` beside the problem's members.
+    """
+    try:
+        issued = await _issued(request, desk, entrance.clock)
+    except ClientInvalid as refusal:
+        # RFC 6749 §5.2: the scheme that clients sign in with, not the one that tokens are sent with.
+        answer = answer_to(refusal, trace_id_of(request.scope))
+        answer.headers["WWW-Authenticate"] = 'Basic realm="bailiwick"'
+        return answer
+    return wire.TokenBody(**vars(issued))
+
+
+async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
+    form = await _form(request)
+    now = clock.now()
+    match form.get("grant_type"):
+        case "password":
+            given = Credentials(
+                email=_email(_needed(form, "username")),
+                password=_needed(form, "password"),
+                org_id=_org_id(form),
+                address=_address(request),
+            )
+            return await sign_in(
+                desk.sign_ins, desk.passwords, desk.tokens, desk.throttle, given, now
+            )
+        case "refresh_token":
+            token = _needed(form, "refresh_token")
+            return await refresh_session(desk.sign_ins, desk.tokens, token, now)
+        case "client_credentials":
+            client_id, secret = _client(request, form)
+            return await sign_in_service(desk.sign_ins, desk.tokens, client_id, secret, now)
+        case None:
+            raise RequestNotUsable("Send grant_type.")
+        case _:
+            raise GrantTypeUnknown
+
+
+@router.post(
+    "/v1/auth/revoke",
+    operation_id="revoke_token",
+    responses=problems(400),
+    openapi_extra=_form_body(_REVOCATION_FORM),
+)
+async def post_revocation(request: Request, desk: AtDesk, entrance: AtEntrance) -> Response:
+    """Sign out: end the session of a refresh token. Any other token is answered the same."""
+    form = await _form(request)
+    await end_session(desk.sign_ins, _needed(form, "token"), entrance.clock.now())
+    return Response(status_code=200)
+
+
+@router.get("/.well-known/jwks.json", operation_id="read_keys")
+async def read_keys(request: Request, response: Response) -> dict[str, Any]:
+    """Give the public keys that access tokens are verified with."""
+    response.headers["Cache-Control"] = "public, max-age=600"
+    published: dict[str, Any] = request.state.jwks
+    return published
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """Read a form: small, UTF-8, nothing twice; what is empty counts as left out (RFC 6749 §3.2).
+
+    Raises:
+        RequestNotUsable: it is none.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != _FORM or request.headers.get("content-encoding", "identity") != "identity":
+        raise RequestNotUsable(f"Send Content-Type: {_FORM}.")
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MOST_BYTES:
+            raise RequestNotUsable(f"Send at most {MOST_BYTES} bytes.")
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError:
+        raise RequestNotUsable("Send a form in UTF-8, percent-encoded.") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise RequestNotUsable("Send each field once.")
+    return {name: value for name, value in form.items() if value}
+
+
+def _needed(form: Mapping[str, str], name: str) -> str:
+    try:
+        return form[name]
+    except KeyError:
+        raise RequestNotUsable(f"Send {name}.") from None
+
+
+def _email(username: str) -> str | None:
+    try:
+        return wire.normalized_email(username)
+    except ValueError:
+        return None
+
+
+def _org_id(form: Mapping[str, str]) -> UUID | None:
+    try:
+        return UUID(form["org_id"]) if "org_id" in form else None
+    except ValueError:
+        raise RequestNotUsable("Send org_id as it was given to you.") from None
+
+
+def _client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
+    """Return client id and secret: from HTTP Basic, else from the form, never from both."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        if "client_id" not in form or "client_secret" not in form:
+            raise ClientInvalid
+        return form["client_id"], form["client_secret"]
+    if "client_secret" in form:
+        raise RequestNotUsable("Send the client's secret in one place only.")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        raise ClientInvalid from None
+    client_id, colon, secret = decoded.partition(":")
+    if scheme.lower() != "basic" or not colon:
+        raise ClientInvalid
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _address(request: Request) -> str:
+    """Return where a request comes from, as failed sign-ins are counted; of IPv6 the network.
+
+    The gateway writes X-Forwarded-For itself and lets none of a client's through; nothing but the
+    gateway and the siblings reaches this service.
+    """
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    for text in (forwarded, request.client.host if request.client else ""):
+        try:
+            address = ip_address(text)
+        except ValueError:
+            continue
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address, 64), strict=False))
+        return str(address)
+    return "unknown"

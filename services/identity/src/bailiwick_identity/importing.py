@@ -1,0 +1,118 @@
+"""The way in for another system's members (D27): JSON lines on standard input, through identity's own rules.
+
+All lines are read before anything is written; then whole batches are, each in one transaction. Running it
+again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+
+from bailiwick_identity.actions.import_members import Record, RecordRefused, import_members
+from bailiwick_identity.api import wire
+from bailiwick_identity.api.founding import Open, done, told
+from bailiwick_kit.clock import SystemClock
+from bailiwick_kit.errors import Refusal
+from bailiwick_kit.text import Text
+from bailiwick_kit.validation import refusal_of
+
+BATCH = 50
+"""Members written in one transaction."""
+
+
+class RecordLine(wire.NewMemberBody):
+    """A member of another system."""
+
+    external_ref: Text
+
+
+class RecordsRefused(Exception):  # noqa: N818 - a no is not an error of ours
+    """Some lines are wrong; each message names its line, none repeats what was sent."""
+
+    def __init__(self, messages: Iterable[str]) -> None:
+        self.messages = tuple(messages)
+        super().__init__("\n".join(self.messages))
+
+
+def add_import(program: typer.Typer, open_tools: Open) -> None:
+    """Add the command to identity's program."""
+
+    @program.command("import")
+    def import_(
+        org: Annotated[UUID, typer.Option(help="The organization's id")],
+        source: Annotated[str, typer.Option(help="The system that external_ref is of")],
+    ) -> None:
+        """Import members: JSON lines on standard input; nothing is written while one line is wrong.
+
+        Prints a line for each: {external_ref, member_id, created}.
+        """
+        try:
+            records = read_records(sys.stdin)
+            done(_import(open_tools, org, source, records))
+        except RecordsRefused as refused:
+            for message in refused.messages:
+                typer.echo(message, err=True)
+            raise typer.Exit(1) from None
+
+
+def read_records(lines: Iterable[str]) -> list[Record]:
+    """Return the records of all lines; empty lines are passed over.
+
+    Raises:
+        RecordsRefused: at least one line is wrong.
+    """
+    records: list[Record] = []
+    wrong: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = _record(number, line)
+        except Refusal as refusal:
+            wrong += _at(number, refusal)
+            continue
+        earlier = seen.setdefault(record.external_ref, number)
+        if earlier != number:
+            wrong.append(f"line {number}: external_ref: the same as on line {earlier}")
+        records.append(record)
+    if wrong:
+        raise RecordsRefused(wrong)
+    return records
+
+
+def _record(number: int, line: str) -> Record:
+    try:
+        read = RecordLine.model_validate_json(line)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise refusal_of(found) from None
+    return Record(number, read.external_ref, read.command())
+
+
+async def _import(open_tools: Open, org_id: UUID, source: str, records: Iterable[Record]) -> None:
+    remaining = iter(records)
+    async with open_tools() as tools:
+        while batch := list(islice(remaining, BATCH)):
+            now = SystemClock().now()
+            try:
+                made = await import_members(
+                    tools.open_unit, tools.passwords, org_id, source, batch, now
+                )
+            except RecordRefused as refused:
+                raise RecordsRefused(_at(refused.line, refused.refusal)) from None
+            for one in made:
+                typer.echo(json.dumps(asdict(one), default=str))
+
+
+def _at(line: int, refusal: Refusal) -> list[str]:
+    return [f"line {line}: {message}" for message in told(refusal)]

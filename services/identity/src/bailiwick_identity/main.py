@@ -1,0 +1,142 @@
+"""The composition root of identity: the only file that knows all of its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from bailiwick_access.composition import checks, entered
+from bailiwick_contracts.catalogue import BOUND
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_identity.actions.throttle import Throttle
+from bailiwick_identity.api import founding, members, organization, token
+from bailiwick_identity.api.parts import Desk
+from bailiwick_identity.importing import add_import
+from bailiwick_identity.settings import Settings
+from bailiwick_identity.store import tables
+from bailiwick_identity.store.changes import IdentityChanges
+from bailiwick_identity.store.expiry import SessionExpiry
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.queries import IdentityQueries
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.signing_keys import SigningKeys
+from bailiwick_identity.store.unit_of_work import OpenUnit
+from bailiwick_kit.database import Database
+from bailiwick_kit.door_routes import door_routes
+from bailiwick_kit.health import health_routes
+from bailiwick_kit.housekeeping import Housekeeping
+from bailiwick_kit.http import create_app
+from bailiwick_kit.idempotency import IdempotencyKeys
+from bailiwick_kit.jwks import StaticKeys
+from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.relay import Relay
+from bailiwick_kit.service import Service, Work
+
+
+def application(settings: Settings) -> FastAPI:
+    """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
+    database = Database(settings.database_api_url.get_secret_value(), name="identity-api")
+    # The door is read as the worker: the API's role sees one organization at a time.
+    door = Database(settings.database_worker_url.get_secret_value(), name="identity-door", pool=2)
+    policy = Policy(
+        settings.policy_url,
+        expected_revision=settings.policy_revision,
+        deadline=settings.policy_deadline,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        keys = SigningKeys.load(settings.signing_keys, settings.issuer)
+        passwords = passwords_of(settings)
+        sign_ins = StoredSignIns(database)
+        throttle = Throttle(sign_ins, settings.failed_sign_ins_per_address)
+        # No position of identity's has to be waited for here: this is where they come from.
+        async with entered(
+            settings,
+            database,
+            policy,
+            tables.members,
+            tables.organizations,
+            {},
+            own_keys=StaticKeys(*keys.public),
+        ) as entrance:
+            yield {
+                "entrance": entrance,
+                "queries": IdentityQueries(),
+                "open_unit": OpenUnit(database, keys.derived("idempotency")),
+                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
+                "desk": Desk(sign_ins, passwords, keys, throttle),
+                "jwks": keys.published(),
+            }
+        passwords.close()
+        await door.close()
+
+    return create_app(
+        title="Bailiwick identity",
+        version="1",
+        description="Organizations, members with their grants, and signing in.",
+        routers=[
+            token.router,
+            organization.router,
+            members.router,
+            door_routes(IdentityChanges(door), [settings.door_secret]),
+            health_routes(checks(database, policy)),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def passwords_of(settings: Settings) -> ArgonPasswords:
+    """Return what hashes passwords, as hard as the settings say."""
+    return ArgonPasswords(
+        time_cost=settings.password_time_cost,
+        memory_kib=settings.password_memory_kib,
+        parallelism=settings.password_parallelism,
+        at_once=settings.passwords_at_once,
+    )
+
+
+@asynccontextmanager
+async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
+    """Open what the worker needs; yield what it does."""
+    worker_url = settings.database_worker_url.get_secret_value()
+    broker_url = settings.broker_url.get_secret_value()
+    database = Database(worker_url, name="identity-worker", pool=3)
+    yield [
+        Relay(worker_url, broker_url, "identity", EXCHANGE, BOUND).run,
+        Housekeeping(database, tables.outbox, IdempotencyKeys(tables.idempotency_keys)).run,
+        SessionExpiry(database).run,
+    ]
+    await database.close()
+
+
+@asynccontextmanager
+async def operator(settings: Settings) -> AsyncIterator[founding.Tools]:
+    """Open what an operator's command needs; it goes through the same actions as everybody."""
+    keys = SigningKeys.load(settings.signing_keys, settings.issuer)
+    database = Database(settings.database_api_url.get_secret_value(), name="identity-operator")
+    passwords = passwords_of(settings)
+    try:
+        yield founding.Tools(
+            OpenUnit(database, keys.derived("idempotency")), StoredSignIns(database), passwords
+        )
+    finally:
+        passwords.close()
+        await database.close()
+
+
+service = Service(
+    name="identity",
+    settings=Settings,
+    migrations=Path(__file__).parent / "store" / "migrations",
+    application=application,
+    work=work,
+)
+program = service.command_line()
+founding.add_to(program, lambda: operator(service.load()))
+add_import(program, lambda: operator(service.load()))

@@ -1,0 +1,1 @@
+"""Where organizations, members, accounts and sessions rest: tables, repositories, queries, migrations."""

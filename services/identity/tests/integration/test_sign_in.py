@@ -1,0 +1,278 @@
+"""Signing in: what a token says, who gets none, and in which words (D2, S4, S6)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx2
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from bailiwick_kit.clock import SystemClock
+from bailiwick_kit.jwks import StaticKeys, usable_keys
+from bailiwick_kit.tokens import TokenVerifier
+from bailiwick_testkit.house import PASSWORD, House, claims_of
+from bailiwick_testkit.people import ISSUER
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def told(answer: httpx2.Response) -> tuple[int, dict[str, Any]]:
+    """What an answer tells, but for the trace."""
+    return answer.status_code, {k: v for k, v in answer.json().items() if k != "trace_id"}
+
+
+async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: House) -> None:
+    mia = await house.found(email="mia@wines.example")
+
+    answer = await house.sign_in("  MIA@Wines.example ".strip())
+
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert set(body) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert (body["token_type"], body["expires_in"]) == ("Bearer", 600)
+    claims = claims_of(body["access_token"])
+    assert set(claims) == {
+        *("iss", "aud", "sub", "org", "mem", "mver", "kind", "sid", "iat", "exp"),
+    }
+    assert (claims["org"], claims["mem"]) == (str(mia.org_id), str(mia.member_id))
+    published = (await house.api.get(None, "/.well-known/jwks.json")).json()
+    verifier = TokenVerifier(
+        StaticKeys(*usable_keys(published).values()), issuer=ISSUER, clock=SystemClock()
+    )
+    read = await verifier.verify(body["access_token"])
+    assert (read.org_id, read.member_id, read.member_version) == (mia.org_id, mia.member_id, 1)
+
+
+async def test_all_keys_are_published_and_no_private_part_of_any(house: House) -> None:
+    answer = await house.api.get(None, "/.well-known/jwks.json")
+
+    assert answer.headers["cache-control"] == "public, max-age=600"
+    keys = answer.json()["keys"]
+    assert [key["kid"] for key in keys] == ["new", "old"]
+    assert all(set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"} for key in keys)
+
+
+async def test_a_token_of_the_key_before_is_still_good_and_of_another_is_not(house: House) -> None:
+    mia = await house.found()
+    claims = claims_of(mia.token)
+    header = {"alg": "ES256", "typ": "at+jwt"}
+    stranger = ECKey.generate_key("P-256", {"kid": "new"})
+    for key, kid, status in (
+        (house.keys[0], "new", 200),
+        (house.keys[1], "old", 200),
+        (house.keys[1], "new", 401),
+        (stranger, "new", 401),
+        (house.keys[0], "gone", 401),
+    ):
+        token = jwt.encode({**header, "kid": kid}, claims, key)
+        sent = {"Authorization": f"Bearer {token}"}
+        assert (await house.api.send(None, "GET", "/v1/me", headers=sent)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": None},
+        {"aud": "another"},
+        {"iss": "http://evil.example"},
+        {"exp": 1},
+        {"mver": 0},
+        {"mem": "x"},
+        {"iat": 0},
+    ],
+    ids=str,
+)
+async def test_wrong_claims_are_401_whoever_signed_them(
+    house: House, changes: dict[str, Any]
+) -> None:
+    mia = await house.found()
+    claims = {k: v for k, v in (claims_of(mia.token) | changes).items() if v is not None}
+    token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "new"}, claims, house.keys[0])
+    for path in ("/v1/me", "/v1/members", "/v1/organization"):
+        sent = {"Authorization": f"Bearer {token}"}
+        answer = await house.api.send(None, "GET", path, headers=sent)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid")
+
+
+async def test_unsigned_and_refresh_tokens_are_no_access_tokens(house: House) -> None:
+    mia = await house.found(email="mia@wines.example")
+    refresh_token = (await house.sign_in("mia@wines.example")).json()["refresh_token"]
+    head = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode())
+    unsigned = f"{head.decode().rstrip('=')}.{mia.token.split('.')[1]}."
+    for token in (refresh_token, unsigned, mia.token[:-4] + "AAAA", ""):
+        sent = {"Authorization": f"Bearer {token}"}
+        assert (await house.api.send(None, "GET", "/v1/me", headers=sent)).status_code == 401
+
+
+async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    wrong = [
+        await house.sign_in("mia@wines.example", "not her password at all"),
+        await house.sign_in("nobody@wines.example", "not her password at all"),
+        await house.sign_in("no address", "not her password at all"),
+        await house.sign_in("mia@wines.example", "x"),
+        await house.sign_in("mia@wines.example", "x" * 5000),
+        await house.sign_in("mia@wines.example\x00", PASSWORD),
+    ]
+
+    assert told(wrong[0])[0] == 400
+    body = told(wrong[0])[1]
+    assert (body["error"], body["code"]) == ("invalid_grant", "invalid-grant")
+    assert body["error_description"] == body["detail"]
+    assert wrong[0].headers["content-type"] == "application/problem+json"
+    assert all(told(one) == told(wrong[0]) for one in wrong)
+    sizes = {len(one.content) for one in wrong}
+    assert len(sizes) == 1
+
+
+async def test_a_password_is_the_same_however_its_accents_are_typed(house: House) -> None:
+    mia = await house.found()
+    await house.member(
+        mia, email="ana@wines.example", password="une façon très élégante", role="sales_assistant"
+    )
+
+    assert (await house.sign_in("ana@wines.example", "une façon très élégante")).is_success
+    assert not (await house.sign_in("ana@wines.example", "une facon tres elegante")).is_success
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "error"),
+    [
+        (b"", FORM, "invalid_request"),
+        (b"grant_type=", FORM, "invalid_request"),
+        (b"grant_type=implicit", FORM, "unsupported_grant_type"),
+        (b"grant_type=password", FORM, "invalid_request"),
+        (b"grant_type=password&username=a@b.example", FORM, "invalid_request"),
+        (b"grant_type=password&grant_type=password", FORM, "invalid_request"),
+        (b"grant_type=password&username=%ff&password=x", FORM, "invalid_request"),
+        (b"grant_type=password&username=\xff&password=x", FORM, "invalid_request"),
+        (b"grant_type=password&username=a&password=b&org_id=x", FORM, "invalid_request"),
+        (b"&".join(b"f%d=1" % n for n in range(100)), FORM, "invalid_request"),
+        (b"grant_type=password&password=" + b"x" * 20000, FORM, "invalid_request"),
+        (b'{"grant_type": "password"}', {"Content-Type": "application/json"}, "invalid_request"),
+        (b"x", {"Content-Type": "multipart/form-data; boundary=x"}, "invalid_request"),
+        (b"grant_type=password", {**FORM, "Content-Encoding": "gzip"}, "invalid_request"),
+        (b"grant_type=refresh_token&refresh_token=x", FORM, "invalid_grant"),
+        (b"grant_type=refresh_token&refresh_token=" + b"A" * 43, FORM, "invalid_grant"),
+        (b"grant_type=client_credentials", FORM, "invalid_client"),
+        (b"grant_type=client_credentials&client_id=x&client_secret=y", FORM, "invalid_client"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_what_is_no_token_request_is_refused_in_one_body(
+    house: House, body: bytes, headers: dict[str, str], error: str
+) -> None:
+    answer = await house.api.send(None, "POST", "/v1/auth/token", content=body, headers=headers)
+
+    assert answer.status_code == (401 if error == "invalid_client" else 400), answer.text
+    told_error = answer.json()
+    assert told_error["error"] == error
+    assert told_error["error_description"]
+    assert {"type", "title", "status", "detail", "code", "trace_id"} <= set(told_error)
+    if error == "invalid_client":
+        assert answer.headers["www-authenticate"] == 'Basic realm="bailiwick"'
+
+
+async def test_who_is_a_member_of_several_says_which(house: House) -> None:
+    first = await house.found(email="mia@wines.example")
+    second = await house.found(email="other@wines.example")
+    await house.member(second, email="mia@wines.example", role="sales_manager")
+    alone = await house.sign_in("mia@wines.example")
+    assert claims_of(alone.json()["access_token"])["org"] == str(first.org_id), "an invitation"
+
+    mia = await house.person("mia@wines.example")
+    invited = (await house.api.get(mia, "/v1/memberships")).json()["items"]
+    open_one = next(one for one in invited if one["status"] == "invited")
+    accepted = await house.api.post(mia, f"/v1/memberships/{open_one['member_id']}/accept")
+    assert accepted.status_code == 200
+
+    several = await house.sign_in("mia@wines.example")
+    assert (several.status_code, several.json()["error"]) == (400, "invalid_request")
+    assert {one["org_id"] for one in several.json()["organizations"]} == {
+        str(first.org_id),
+        str(second.org_id),
+    }
+    wrong = await house.sign_in("mia@wines.example", "not her password at all")
+    assert "organizations" not in wrong.json()
+    named = await house.person("mia@wines.example", second.org_id)
+    assert named.org_id == second.org_id
+    other = await house.sign_in("mia@wines.example", org_id=str(uuid4()))
+    assert other.json()["error"] == "invalid_grant"
+
+
+async def test_a_service_account_signs_in_with_its_secret_and_gets_no_refresh_token(
+    house: House,
+) -> None:
+    mia = await house.found()
+    made = (await house.api.post(mia, "/v1/service-accounts", {"name": "Web shop"})).json()
+    client, secret = made["client_id"], made["client_secret"]
+    basic = base64.b64encode(f"{client}:{quote(secret)}".encode()).decode()
+    grant = {"grant_type": "client_credentials"}
+
+    by_form = await house.token({**grant, "client_id": client, "client_secret": secret})
+    by_header = await house.token(grant, Authorization=f"Basic {basic}")
+
+    for answer in (by_form, by_header):
+        assert answer.status_code == 200, answer.text
+        assert set(answer.json()) == {"access_token", "token_type", "expires_in"}
+        claims = claims_of(answer.json()["access_token"])
+        assert (claims["sub"], claims["mem"], claims["kind"]) == (client, client, "service")
+        assert "sid" not in claims
+        sent = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        me = await house.api.send(None, "GET", "/v1/me", headers=sent)
+        assert me.json()["member"]["kind"] == "service"
+    for given in ({"client_secret": "x"}, {"client_id": str(mia.member_id)}):
+        asked = {**grant, "client_id": client, "client_secret": secret, **given}
+        refused = await house.token(asked)
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+
+
+async def test_guessing_is_slowed_down_and_another_device_still_gets_in(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    wrong, right = (
+        {"grant_type": "password", "username": "mia@wines.example", "password": password}
+        for password in ("not her password at all", PASSWORD)
+    )
+    nobody = {**wrong, "username": "nobody@wines.example"}
+    here, elsewhere = "192.0.2.7", "192.0.2.8"
+
+    for _ in range(10):
+        assert (await house.token(wrong, X_Forwarded_For=here)).status_code == 400
+    slowed = await house.token(wrong, X_Forwarded_For=here)
+    assert slowed.status_code == 429
+    assert 0 < int(slowed.headers["retry-after"]) <= 900
+    assert (await house.token(right, X_Forwarded_For=here)).status_code == 429
+    assert (await house.token(right, X_Forwarded_For=elsewhere)).status_code == 200
+    for _ in range(10):
+        await house.token(nobody, X_Forwarded_For=here)
+    assert told(await house.token(nobody, X_Forwarded_For=here)) == told(slowed)
+
+
+async def test_an_address_that_tries_many_accounts_is_slowed_down(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    form = {"grant_type": "password", "password": "not her password at all"}
+    limit = house.settings.failed_sign_ins_per_address
+    answers = await asyncio.gather(
+        *(
+            house.token({**form, "username": f"{n}@x.example"}, X_Forwarded_For="2001:db8::7")
+            for n in range(limit + 5)
+        )
+    )
+
+    assert sorted(one.status_code for one in answers) == [400] * limit + [429] * 5
+    neighbour = {**form, "username": "mia@wines.example"}
+    assert (await house.token(neighbour, X_Forwarded_For="2001:db8::8")).status_code == 429
+    assert (await house.token(neighbour, X_Forwarded_For="2001:db8:1::8")).status_code == 400
+
+
+async def test_good_sign_ins_never_slow_anybody_down(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    for _ in range(15):
+        assert (await house.sign_in("mia@wines.example")).status_code == 200

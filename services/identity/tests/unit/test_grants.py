@@ -1,0 +1,109 @@
+"""Grants: what goes together, and which of two is the larger (domain §3, V13, L7)."""
+
+from __future__ import annotations
+
+from itertools import chain, combinations
+
+import pytest
+
+from bailiwick_contracts import identity as contract
+from bailiwick_identity.domain.errors import CustomCeiling, GrantNotHeld
+from bailiwick_identity.domain.grants import (
+    ABOVE_CEILING,
+    TICK_COLUMNS,
+    Grants,
+    Mode,
+    Permission,
+    Role,
+    Tick,
+    check_grant,
+    granted,
+    holdings,
+    regranted,
+)
+from bailiwick_kit.errors import Invalid
+
+
+def permitted(*names: str) -> Grants:
+    return Grants(Mode.PERMISSIONS, permissions=frozenset(Permission(name) for name in names))
+
+
+def role(name: str) -> Grants:
+    return Grants(Mode.ROLE, Role(name))
+
+
+EVERY_ROLE = [Grants(Mode.ROLE, one) for one in Role]
+EVERY_SET = [
+    Grants(Mode.PERMISSIONS, permissions=frozenset(some))
+    for some in chain.from_iterable(combinations(Permission, n) for n in range(4))
+]
+
+
+def may(granter: Grants, before: Grants | None, after: Grants) -> bool:
+    try:
+        check_grant(granter, before, after)
+    except GrantNotHeld:
+        return False
+    return True
+
+
+def test_the_words_are_the_contracts() -> None:
+    assert {one.value for one in Role} == set(contract.Role.__args__)
+    assert {one.value for one in Permission} == set(contract.Permission.__args__)
+    assert {one.value for one in Tick} == set(contract.Tick.__args__)
+    assert set(TICK_COLUMNS) == set(contract.TickColumn.__args__)
+    assert not ABOVE_CEILING & set(TICK_COLUMNS)
+
+
+def test_a_brand_manager_grants_everything() -> None:
+    manager = role("brand_manager")
+    assert all(may(manager, None, grants) for grants in EVERY_ROLE + EVERY_SET)
+
+
+@pytest.mark.parametrize("granter", EVERY_SET, ids=lambda one: "+".join(sorted(one.permissions)))
+def test_nobody_else_grants_settings_or_members_nor_more_than_they_hold(granter: Grants) -> None:
+    for after in EVERY_ROLE + EVERY_SET:
+        if may(granter, None, after):
+            assert not holdings(after) & {"settings", "members"}
+            assert holdings(after) <= holdings(granter)
+
+
+def test_more_than_seller_is_a_grant_of_the_whole_organization() -> None:
+    seller, more = permitted("seller"), permitted("seller", "reports")
+    assert not may(permitted("members", "reports"), seller, more)
+    assert may(permitted("members", "seller"), seller, more)
+
+
+def test_what_somebody_has_already_may_stay() -> None:
+    before, after = permitted("prices", "seller"), permitted("prices", "orders")
+    assert may(permitted("members", "orders"), before, after)
+    assert not may(permitted("members", "orders"), permitted("orders"), after)
+
+
+def test_who_stands_above_is_not_touched() -> None:
+    granter = permitted("members", "seller", "customers", "orders", "reports")
+    for above in (role("brand_manager"), permitted("settings"), permitted("members")):
+        assert not may(granter, above, permitted("seller"))
+        assert not may(granter, above, above)
+    assert may(granter, role("sales_representative"), role("sales_representative"))
+
+
+@pytest.mark.parametrize("column", sorted(ABOVE_CEILING))
+def test_a_custom_member_is_ticked_nothing_above_the_ceiling(column: str) -> None:
+    with pytest.raises(CustomCeiling):
+        granted(mode=Mode.ROLE, role=Role.CUSTOM_MEMBER, ticks={column: Tick.VIEW})
+
+
+def test_another_role_starts_from_nothing() -> None:
+    zoe = granted(mode=Mode.ROLE, role=Role.CUSTOM_MEMBER, ticks={"prices": Tick.EDIT})
+    assert regranted(zoe, {"role": Role.SALES_MANAGER}).ticks == {}
+    assert regranted(zoe, {"role": Role.CUSTOM_MEMBER}).ticks == {"prices": Tick.EDIT}
+    ana = permitted("seller")
+    assert regranted(ana, {"role": Role.SALES_MANAGER}) == role("sales_manager")
+    back = regranted(role("sales_manager"), {"mode": Mode.PERMISSIONS})
+    assert back == permitted()
+
+
+def test_a_role_is_not_left_by_accident() -> None:
+    with pytest.raises(Invalid):
+        regranted(role("sales_manager"), {"permissions": frozenset({Permission.ORDERS})})
