@@ -1,0 +1,1 @@
+"""orders: what customers buy, who wrote it down, and who may see it."""

@@ -1,0 +1,29 @@
+"""Confirm a placed order: from here on its representatives no longer change it (domain §3)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_kit.etags import Expected
+from bailiwick_orders.actions.permits import change_by, permitted
+from bailiwick_orders.actions.ports import Happening, OpenUnit, Written
+
+
+async def confirm_order(
+    open_unit: OpenUnit, gate: Gate, caller: Caller, order_id: UUID, expected: Expected
+) -> Written:
+    """Confirm the order.
+
+    Raises:
+        Forbidden, Missing: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        OrderStateForbids: it is not placed, or more than that.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, order_id, "confirm")
+        expected.check(found.order.version)
+        order = found.order.confirmed()
+        await unit.save(found.order, order, change_by(caller, found, Happening.CONFIRMED))
+    return Written(order_id, order.version)

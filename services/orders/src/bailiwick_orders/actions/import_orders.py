@@ -1,0 +1,237 @@
+"""Import orders: a batch of records from elsewhere, each made once however often it comes (D27)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_kit.errors import Fault, Invalid, Refusal
+from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport
+from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening
+from bailiwick_orders.domain.order import (
+    Line,
+    Order,
+    Source,
+    State,
+    check_amounts,
+    check_currency,
+    date_in,
+    midnight_in,
+    random_number,
+)
+
+_TOLD_AS = {
+    State.DRAFT: Happening.DRAFTED,
+    State.PLACED: Happening.PLACED,
+    State.CONFIRMED: Happening.CONFIRMED,
+    State.FULFILLED: Happening.FULFILLED,
+    State.CANCELLED: Happening.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class OrderRecord:
+    """An order as its source has it.
+
+    Without an author it is the importing member's. `names_credit` says that `credited_to` was given,
+    if only as the house. What has been placed says when, by `placed_at` or `order_date`.
+    """
+
+    external_ref: str
+    customer_id: UUID
+    author_id: UUID | None
+    placed_by: UUID | None
+    credited_to: UUID | None
+    names_credit: bool
+    state: State
+    order_date: date | None
+    placed_at: datetime | None
+    listed_at: datetime | None
+    currency: str | None
+    lines: tuple[Line, ...]
+    priced_in: str
+    note: str | None
+
+    @property
+    def members(self) -> set[UUID]:
+        """Every member that it names."""
+        return {one for one in (self.author_id, self.placed_by, self.credited_to) if one}
+
+    @property
+    def placer_id(self) -> UUID | None:
+        """Who placed it: as said, else its author."""
+        return self.placed_by or self.author_id
+
+
+async def import_orders(
+    open_import: OpenImport,
+    gate: Gate,
+    caller: Caller,
+    source: str,
+    records: Sequence[OrderRecord],
+) -> list[Imported]:
+    """Create the orders that no earlier import from this source has made; the others stay as they are.
+
+    The state of the customer does not matter: what happened has happened. A fault says which record it
+    is about by its place, from 0.
+
+    Raises:
+        Forbidden: the member who imports may not create orders for all, or name who is credited.
+        Invalid: a record names a customer or a member that is not here, or has an instant to come.
+    """
+    await gate.decide(caller, "orders", "create")
+    await gate.decide(caller, "orders", "credit")
+    async with open_import(caller.org_id, caller.now) as unit:
+        known = dict(await unit.known(source, (record.external_ref for record in records)))
+        new = {
+            record.external_ref: (place, record)
+            for place, record in enumerate(records)
+            if record.external_ref not in known
+        }
+        customers = await unit.customers(record.customer_id for _, record in new.values())
+        _check_customers(new.values(), customers)
+        holders = await _holders(unit, gate, caller, new.values())
+        numbers = await _numbers(unit, len(new))
+        made = [
+            _made(caller, source, number, place, record, customers[record.customer_id], holders)
+            for number, (place, record) in zip(numbers, new.values(), strict=True)
+        ]
+        await unit.add(made)
+    ids = dict(zip(new, (order.order_id for order, _ in made), strict=True))
+    return [
+        Imported(known.get(ref) or ids[ref], created=ref not in known)
+        for ref in (record.external_ref for record in records)
+    ]
+
+
+def _made(
+    caller: Caller,
+    source: str,
+    number: str,
+    place: int,
+    record: OrderRecord,
+    found: FoundCustomer,
+    holders: set[UUID],
+) -> tuple[Order, Change]:
+    currency = record.currency or caller.currency
+    try:
+        check_currency(currency, record.priced_in)
+        check_amounts(record.lines)
+        placed_at, order_date = dated(record, caller.time_zone, caller.now)
+    except Refusal as refusal:
+        faults = [Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults]
+        raise Invalid(refusal.title, faults=faults) from None
+    order = Order(
+        org_id=caller.org_id,
+        order_id=uuid7(),
+        number=number,
+        customer_id=record.customer_id,
+        customer_name=found.customer.name,
+        author_id=record.author_id or caller.member_id,
+        source=Source.IMPORT,
+        currency=currency,
+        lines=record.lines,
+        listed_at=record.listed_at or placed_at or caller.now,
+        note=record.note,
+        state=record.state,
+        placed_by=record.placer_id if placed_at else None,
+        placed_at=placed_at,
+        order_date=order_date,
+        credited_to=_credit(record, found, placed_at, holders),
+        imported=True,
+        import_source=source,
+        external_ref=record.external_ref,
+    )
+    change = Change(_TOLD_AS[record.state], caller.member_id, caller.now, found.representation)
+    return order, change
+
+
+def dated(
+    record: OrderRecord, time_zone: str, now: datetime
+) -> tuple[datetime | None, date | None]:
+    """Return when it was placed, and its date in the organization's zone.
+
+    Raises:
+        Invalid: its state and its dates do not go together, or an instant is to come.
+    """
+    placed_at, day = record.placed_at, record.order_date
+    if placed_at is None and day is not None:
+        placed_at = midnight_in(time_zone, day)
+    elif placed_at is not None and day is None:
+        day = date_in(time_zone, placed_at)
+    if record.state is State.DRAFT and placed_at is not None:
+        raise _wrong("order_date", "not-allowed", "A draft has no date: leave it out.")
+    if placed_at is None and record.state not in {State.DRAFT, State.CANCELLED}:
+        raise _wrong("order_date", "missing", "Say when the order was placed.")
+    for name, instant in (("placed_at", placed_at), ("listed_at", record.listed_at)):
+        if instant is not None and instant > now:
+            raise _wrong(name, "in-the-future", "Choose an instant that has passed.")
+    return placed_at, day
+
+
+def _credit(
+    record: OrderRecord, found: FoundCustomer, placed_at: datetime | None, holders: set[UUID]
+) -> UUID | None:
+    """Return who is credited: as said; else who placed it, or the main of that instant (domain §3)."""
+    if placed_at is None or record.names_credit:
+        return record.credited_to
+    if record.placer_id in holders:
+        return record.placer_id
+    return found.representation.seen_from(placed_at).main_id
+
+
+def _wrong(where: str, code: str, message: str) -> Invalid:
+    return Invalid(faults=(Fault(where, code, message),))
+
+
+def _check_customers(
+    records: Iterable[tuple[int, OrderRecord]], known: Mapping[UUID, FoundCustomer]
+) -> None:
+    message = "Import this customer first."
+    faults = [
+        Fault(f"[{place}].customer_id", "unknown-customer", message)
+        for place, record in records
+        if record.customer_id not in known
+    ]
+    if faults:
+        raise Invalid(faults=faults)
+
+
+async def _holders(
+    unit: ImportUnit, gate: Gate, caller: Caller, records: Iterable[tuple[int, OrderRecord]]
+) -> set[UUID]:
+    """Return those of the named members whose own orders are their own credit.
+
+    Asked as if they were active: who has left keeps the credit for what they sold.
+    """
+    listed = list(records)
+    named: set[UUID] = set().union(*(record.members for _, record in listed))
+    subjects = await unit.subjects(named)
+    message = "Name a member of the organization: import members first."
+    faults = [
+        Fault(f"[{place}].author_id", "unknown-member", message)
+        for place, record in listed
+        if not record.members <= subjects.keys()
+    ]
+    if faults:
+        raise Invalid(faults=faults)
+    in_force = {"status": "active", "expired": False}
+    return {
+        member_id
+        for member_id, subject in subjects.items()
+        if await gate.is_capable(caller, {**subject, **in_force}, "customers", "hold")
+    }
+
+
+async def _numbers(unit: ImportUnit, count: int) -> list[str]:
+    numbers: set[str] = set()
+    while len(numbers) < count:
+        drawn = {random_number() for _ in range(count - len(numbers))}
+        numbers |= drawn - await unit.taken(drawn)
+    return list(numbers)

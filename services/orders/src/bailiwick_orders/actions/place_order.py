@@ -1,0 +1,45 @@
+"""Place a draft: a new order comes in, once (domain §2)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_kit.etags import Expected
+from bailiwick_kit.submitted import Submitted
+from bailiwick_orders.actions.credit import credit
+from bailiwick_orders.actions.permits import change_by, permitted
+from bailiwick_orders.actions.ports import Happening, OpenUnit, Written
+
+
+async def place_order(
+    open_unit: OpenUnit,
+    gate: Gate,
+    caller: Caller,
+    order_id: UUID,
+    expected: Expected,
+    submitted: Submitted[UUID | None],
+) -> Written:
+    """Place the draft; who is credited is settled now, by who represents the customer now.
+
+    Raises:
+        Forbidden, Missing: the caller may not, or names another to be credited and may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        NotAssigned: who is named does not represent the customer.
+        OrderStateForbids: it is no draft any more.
+        CustomerStateForbids: the customer waits for approval, or is suspended.
+    """
+    async with open_unit(caller.org_id, caller.now) as unit:
+        found = await permitted(unit, gate, caller, order_id, "place")
+        expected.check(found.order.version)
+        named = submitted.read()
+        order = found.order.placed(
+            found.customer,
+            by=caller.member_id,
+            at=caller.now,
+            time_zone=caller.time_zone,
+            credited_to=await credit(gate, caller, found.representation, named),
+        ).as_next_version()
+        await unit.save(found.order, order, change_by(caller, found, Happening.PLACED))
+    return Written(order_id, order.version)

@@ -1,0 +1,180 @@
+"""What the actions need of the store, so that they can be read, and tested, without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from bailiwick_access.requests import Reading
+from bailiwick_kit.idempotency import Claim, Replay
+from bailiwick_kit.scope import Scope
+from bailiwick_orders.domain.customer import Customer
+from bailiwick_orders.domain.order import Order
+from bailiwick_orders.domain.representation import Representation
+
+
+class Happening(StrEnum):
+    """What can happen to an order; each is told to the bus, whole (D17)."""
+
+    DRAFTED = "drafted"
+    PLACED = "placed"
+    EDITED = "edited"
+    CONFIRMED = "confirmed"
+    FULFILLED = "fulfilled"
+    CANCELLED = "cancelled"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to an order, by whom and when, and who represented its customer then."""
+
+    happening: Happening
+    by: UUID
+    at: datetime
+    representation: Representation
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundCustomer:
+    """A customer with its representatives."""
+
+    customer: Customer
+    representation: Representation
+
+    def facts(self, member_id: UUID) -> Mapping[str, object]:
+        """Return what policy is told of the customer and the member."""
+        return {
+            **self.representation.facts(member_id),
+            "org_id": str(self.customer.org_id),
+            "author": self.customer.created_by == member_id,
+            "status": self.customer.status,
+        }
+
+
+@dataclass(frozen=True)
+class FoundOrder:
+    """An order with its customer and who represents that."""
+
+    order: Order
+    customer: Customer
+    representation: Representation
+
+    def facts(self, member_id: UUID) -> Mapping[str, object]:
+        """Return what policy is told of the order and the member (D10)."""
+        return {
+            **self.representation.facts(member_id),
+            "org_id": str(self.order.org_id),
+            "author": self.order.author_id == member_id,
+            "state": self.order.state.value,
+        }
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of orders is narrowed by; all of it holds at once."""
+
+    customer_id: UUID | None = None
+    states: tuple[str, ...] = ()
+    source: str | None = None
+    author_id: UUID | None = None
+    placed_by: UUID | None = None
+    credited_to: UUID | None = None
+    order_date_from: date | None = None
+    order_date_to: date | None = None
+    number: str | None = None
+    hides_customers: bool = False
+    """Then `customer_id` finds only what shows its customer to the caller."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An order as a reader finds it, with how they stand to it. Lists leave lines and note out."""
+
+    order: Order
+    net: Decimal
+    facts: Mapping[str, object]
+
+    @property
+    def is_represented(self) -> bool:
+        """Tell whether the reader is main or additional for its customer now."""
+        return bool(self.facts["main"] or self.facts["additional"])
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an action wrote: the order to show, and its version; none where it wrote nothing new."""
+
+    order_id: UUID
+    version: int | None = None
+
+
+class Queries(Protocol):
+    """Reads orders through what a caller may see."""
+
+    async def page(
+        self,
+        reading: Reading,
+        scope: Scope,
+        filters: Filters,
+        *,
+        limit: int,
+        after: tuple[datetime, UUID] | None,
+    ) -> list[Seen]:
+        """Return up to `limit` orders, newest first."""
+        ...
+
+    async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
+        """Return exactly how many there are."""
+        ...
+
+    async def one(self, reading: Reading, order_id: UUID) -> Seen | None:
+        """Return an order with the caller's facts, to be decided on."""
+        ...
+
+
+class Unit(Protocol):
+    """One transaction: everything in it happens, or nothing does."""
+
+    async def customer(self, customer_id: UUID) -> FoundCustomer | None:
+        """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
+        ...
+
+    async def order(self, order_id: UUID) -> FoundOrder | None:
+        """Return the order, kept from changing, and its customer, kept from being reassigned."""
+        ...
+
+    async def add(self, order: Order, change: Change) -> None:
+        """Write a new order with its visibility and audit, and tell the bus.
+
+        Raises:
+            NumberTaken: its number has just been given to another one.
+        """
+        ...
+
+    async def save(self, before: Order, order: Order, change: Change) -> None:
+        """Write a changed order with its audit, and tell the bus; an edit keeps what was before."""
+        ...
+
+    async def earlier(self, claim: Claim | None) -> Replay | None:
+        """Return what the same request did before; keeps a second one out until this one ends."""
+        ...
+
+    async def remember(self, claim: Claim | None, order_id: UUID) -> None:
+        """Keep what this request made, for its repetition."""
+        ...
+
+
+class OpenUnit(Protocol):
+    """Opens a transaction in one organization."""
+
+    def __call__(self, org_id: UUID, now: datetime) -> AbstractAsyncContextManager[Unit]:
+        """Open it; commits on a clean exit."""
+        ...

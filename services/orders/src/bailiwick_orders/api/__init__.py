@@ -1,0 +1,1 @@
+"""HTTP over orders: routes, bodies, and how refusals of input are worded."""

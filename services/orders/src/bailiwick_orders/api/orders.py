@@ -1,0 +1,235 @@
+"""Routes over orders: /v1/orders."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from bailiwick_access.gate import Gate, hides
+from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.errors import Missing
+from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.idempotency import IdempotencyKey
+from bailiwick_kit.pages import Cursors, Key, Page
+from bailiwick_kit.position import Position, written
+from bailiwick_kit.problems import problems
+from bailiwick_kit.submitted import Mapped
+from bailiwick_orders.actions.cancel_order import cancel_order
+from bailiwick_orders.actions.confirm_order import confirm_order
+from bailiwick_orders.actions.create_order import create_order
+from bailiwick_orders.actions.edit_order import edit_order
+from bailiwick_orders.actions.fulfil_order import fulfil_order
+from bailiwick_orders.actions.place_order import place_order
+from bailiwick_orders.actions.ports import Queries, Written
+from bailiwick_orders.api import wire
+from bailiwick_orders.api.parts import Open, Queried
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+_READ = problems(400, 401, 403)
+_ONE = problems(400, 401, 403, 404)
+_CREATE = problems(400, 401, 403, 404, 409, 422)
+_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+
+
+class Answer:
+    """Answers a write with the order as its caller now sees it, and where replicas must get to."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        entrance: AtEntrance,
+        gate: Gated,
+        queries: Queried,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._entrance: Entrance = entrance
+        self._gate: Gate = gate
+        self._queries: Queries = queries
+
+    async def to(self, act: Written) -> wire.OrderBody:
+        """Read the order again, under the caller's present scope (D23)."""
+        headers = self._response.headers
+        if act.version is not None:
+            headers.update(written(Position("orders", act.order_id, act.version)))
+        authorization = self._request.headers.get("authorization")
+        async with self._entrance.reading(authorization, ()) as reading:
+            body = await _shown(reading, self._gate, self._queries, act.order_id)
+        headers["ETag"] = etag(body.version)
+        return body
+
+
+Answering = Annotated[Answer, Depends(Answer)]
+
+
+@router.get("", operation_id="list_orders", responses=_READ)
+async def list_orders(
+    request: Request,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.OrderFilters], query(wire.OrderFilters)],
+) -> Page[wire.OrderSummary]:
+    """List the orders that you may see, newest first."""
+    visible = await gate.scope(reading.caller, "orders")
+    hides_customers = visible.hides("order", "customer")
+    cursors: Cursors = request.state.cursors
+    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
+    found = await queries.page(
+        reading,
+        visible.scope,
+        filters.filters(hides_customers=hides_customers),
+        limit=filters.limit + 1,
+        after=(key.listed_at, key.id) if key else None,
+    )
+    cut = cursors.slice(
+        sent,
+        reading.caller.member_id,
+        found,
+        lambda row: Key(row.order.listed_at, row.order.order_id),
+    )
+    if cut.link:
+        response.headers["Link"] = cut.link
+    return Page(
+        items=tuple(wire.order_summary(row, hides_customers=hides_customers) for row in cut.rows),
+        next_cursor=cut.next_cursor,
+    )
+
+
+@router.get("/count", operation_id="count_orders", responses=_READ)
+async def count_orders(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[wire.OrderFilters], query(wire.OrderFilters)],
+) -> wire.Count:
+    """Count the orders that you may see, exactly."""
+    visible = await gate.scope(reading.caller, "orders")
+    filters = sent.read().filters(hides_customers=visible.hides("order", "customer"))
+    return wire.Count(count=await queries.count(reading, visible.scope, filters))
+
+
+@router.post("", operation_id="create_order", status_code=201, responses=_CREATE)
+async def post_order(
+    request: Request,
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    key: IdempotencyKey,
+    body: Annotated[SentBody[wire.NewOrderBody], json_body(wire.NewOrderBody)],
+) -> wire.OrderBody:
+    """Create a draft, or with `place` an order that is placed in the same commit."""
+    act = Act(caller, "POST", request.url.path, key, body)
+    raw = SentBody(wire.ParentBody, body.raw, body.content_type, body.content_encoding)
+    parent = Mapped(raw, lambda part: part.customer_id)
+    submitted = Mapped(body, wire.NewOrderBody.command)
+    done = await create_order(open_unit, gate, caller, parent, submitted, act)
+    response.headers["Location"] = f"/v1/orders/{done.order_id}"
+    return await answer.to(done)
+
+
+@router.get("/{order_id}", operation_id="read_order", responses=_ONE)
+async def read_order(
+    order_id: UUID,
+    response: Response,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    held: IfNoneMatch,
+) -> wire.OrderBody:
+    """Read an order with its lines."""
+    body = await _shown(reading, gate, queries, order_id)
+    response.headers["ETag"] = etag(body.version)
+    if held.is_current(body.version):
+        # FastAPI sends what a route returns; a Response goes out as it is.
+        return Response(status_code=304, headers={"ETag": etag(body.version)})  # type: ignore[return-value]
+    return body
+
+
+@router.patch("/{order_id}", operation_id="edit_order", responses=_CHANGE)
+async def patch_order(
+    order_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.OrderEditBody], json_body(wire.OrderEditBody)],
+) -> wire.OrderBody:
+    """Change lines or note. A confirmed order takes a reason, and keeps what it was."""
+    submitted = Mapped(body, wire.OrderEditBody.command)
+    return await answer.to(await edit_order(open_unit, gate, caller, order_id, expected, submitted))
+
+
+@router.post("/{order_id}/place", operation_id="place_order", responses=_CHANGE)
+async def post_placing(
+    order_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.Placing], json_body(wire.Placing, optional=True)],
+) -> wire.OrderBody:
+    """Place a draft: the order comes in, is dated and credited."""
+    submitted = Mapped(body, lambda placing: placing.credited_to)
+    return await answer.to(
+        await place_order(open_unit, gate, caller, order_id, expected, submitted)
+    )
+
+
+@router.post("/{order_id}/confirm", operation_id="confirm_order", responses=_CHANGE)
+async def post_confirmation(
+    order_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+) -> wire.OrderBody:
+    """Confirm a placed order."""
+    return await answer.to(await confirm_order(open_unit, gate, caller, order_id, expected))
+
+
+@router.post("/{order_id}/fulfil", operation_id="fulfil_order", responses=_CHANGE)
+async def post_fulfilment(
+    order_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+) -> wire.OrderBody:
+    """Mark a confirmed order as fulfilled."""
+    return await answer.to(await fulfil_order(open_unit, gate, caller, order_id, expected))
+
+
+@router.post("/{order_id}/cancel", operation_id="cancel_order", responses=_CHANGE)
+async def post_cancellation(
+    order_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+) -> wire.OrderBody:
+    """Cancel an order that is not fulfilled."""
+    return await answer.to(await cancel_order(open_unit, gate, caller, order_id, expected))
+
+
+async def _shown(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> wire.OrderBody:
+    found = await queries.one(reading, order_id)
+    decision = await gate.decide(
+        reading.caller, "orders", "view", order=found.facts if found else None
+    )
+    if found is None:  # the gate has refused already; this is for the reader and the type checker
+        raise Missing
+    return wire.order_body(found, hides_customers=hides(decision.masks, "order", "customer"))

@@ -1,0 +1,310 @@
+"""What goes over the wire about orders, and how it becomes the domain's and comes from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import pycountry
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from bailiwick_kit.pages import PageQuery
+from bailiwick_kit.text import MultilineText, Text, TextRule
+from bailiwick_kit.wire import Edit, Exact, Model
+from bailiwick_orders.actions.create_order import NewOrder
+from bailiwick_orders.actions.edit_order import OrderEdit
+from bailiwick_orders.actions.ports import Filters, Seen
+from bailiwick_orders.domain.order import MOST_LINES, Line, Source
+
+_CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+SentSource = Literal["visit", "phone", "whatsapp", "other", "portal"]
+AnySource = Literal["visit", "phone", "whatsapp", "other", "portal", "import"]
+State = Literal["draft", "placed", "confirmed", "fulfilled", "cancelled"]
+
+
+def _currency(value: str) -> str:
+    if value not in _CURRENCIES:
+        msg = "Send a currency as ISO 4217: EUR"
+        raise ValueError(msg)
+    return value
+
+
+def _day(value: Any) -> Any:
+    # Parsed here, because pydantic would take "1700000000" as seconds since 1970.
+    if isinstance(value, str):
+        if not _DAY.fullmatch(value):
+            raise PydanticCustomError("day", "Write a date as 2026-01-31")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("day", "Choose a date that exists") from None
+    return value
+
+
+Currency = Annotated[str, AfterValidator(_currency)]
+Day = Annotated[date, BeforeValidator(_day)]
+Sku = Annotated[str, TextRule(max_length=60)]
+Number = Annotated[str, TextRule(max_length=8)]
+
+
+class MoneyBody(Model):
+    """An amount in a currency, up to four decimals: {"amount": "12.30", "currency": "EUR"}."""
+
+    amount: Exact
+    currency: Currency
+
+
+class Price(MoneyBody):
+    """A price: not negative."""
+
+    amount: Annotated[Exact, Field(ge=Decimal(0))]
+
+
+class NewLine(Model):
+    """A line to order. The discount is a fraction: "0.05" is five per cent."""
+
+    sku: Sku
+    name: Text
+    quantity: Annotated[Exact, Field(gt=Decimal(0))]
+    unit_price: Price
+    discount: Annotated[Exact, Field(ge=Decimal(0), le=Decimal(1))] = Decimal(0)
+
+
+def _in_one_currency(lines: tuple[NewLine, ...]) -> tuple[NewLine, ...]:
+    if len({line.unit_price.currency for line in lines}) > 1:
+        msg = "Price all lines in one currency"
+        raise ValueError(msg)
+    return lines
+
+
+Lines = Annotated[
+    tuple[NewLine, ...],
+    Field(min_length=1, max_length=MOST_LINES),
+    AfterValidator(_in_one_currency),
+]
+
+
+class NewOrderBody(Model):
+    """An order to create: a draft, or a placed order with `place`.
+
+    Without a currency it is the organization's. `credited_to` names another representative of the
+    customer, where the caller may, and only with `place`.
+    """
+
+    customer_id: UUID
+    source: SentSource
+    currency: Currency | None = None
+    lines: Lines
+    note: MultilineText | None = None
+    credited_to: UUID | None = None
+    place: bool = False
+
+    @model_validator(mode="after")
+    def _credited_when_placed(self) -> Self:
+        if self.credited_to is not None and not self.place:
+            msg = "Name credited_to when the order is placed"
+            raise ValueError(msg)
+        return self
+
+    def command(self) -> NewOrder:
+        """Return what the action takes."""
+        return NewOrder(
+            source=Source(self.source),
+            currency=self.currency,
+            lines=to_lines(self.lines),
+            priced_in=self.lines[0].unit_price.currency,
+            note=self.note,
+            credited_to=self.credited_to,
+            place=self.place,
+        )
+
+
+class ParentBody(Model):
+    """For whom an order is: the part of the body that decides whether the rest is looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    customer_id: UUID
+
+
+class OrderEditBody(Edit):
+    """What to change; what is not sent stays. A confirmed order changes with a reason only."""
+
+    lines: Lines | None = None
+    note: MultilineText | None = None
+    reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.lines is None and "note" not in self.model_fields_set:
+            msg = "Send lines, note or both"
+            raise ValueError(msg)
+        return self
+
+    def command(self) -> OrderEdit:
+        """Return what the action takes."""
+        return OrderEdit(
+            lines=to_lines(self.lines) if self.lines else None,
+            priced_in=self.lines[0].unit_price.currency if self.lines else None,
+            note=self.note,
+            sets_note="note" in self.model_fields_set,
+            reason=self.reason,
+        )
+
+
+class Placing(Model):
+    """What placing may say besides: who is credited, where the caller may name another."""
+
+    credited_to: UUID | None = None
+
+
+class OrderFilters(PageQuery):
+    """What a list of orders is narrowed by."""
+
+    customer_id: UUID | None = None
+    state: tuple[State, ...] = Field(default=(), description="May be repeated: any of them")
+    source: AnySource | None = None
+    author_id: UUID | None = Field(default=None, description="Who made the draft")
+    placed_by: UUID | None = None
+    credited_to: UUID | None = None
+    order_date_from: Day | None = Field(default=None, description="This day and later")
+    order_date_to: Day | None = Field(default=None, description="This day and earlier")
+    text: Number | None = Field(default=None, description="How the order number begins")
+
+    def filters(self, *, hides_customers: bool) -> Filters:
+        """Return what the query takes."""
+        return Filters(
+            customer_id=self.customer_id,
+            states=self.state,
+            source=self.source,
+            author_id=self.author_id,
+            placed_by=self.placed_by,
+            credited_to=self.credited_to,
+            order_date_from=self.order_date_from,
+            order_date_to=self.order_date_to,
+            number=self.text,
+            hides_customers=hides_customers,
+        )
+
+
+class NamedCustomer(Model):
+    """A customer of whom the caller knows no more than the name any more."""
+
+    name: str
+
+
+class KnownCustomer(NamedCustomer):
+    """A customer, by the name that the order keeps."""
+
+    customer_id: UUID
+
+
+class OrderLineBody(Model):
+    """A line of an order, with its net: four decimals, never rounded further."""
+
+    sku: str
+    name: str
+    quantity: Exact
+    unit_price: MoneyBody
+    discount: Exact
+    net: MoneyBody
+
+
+class OrderSummary(Model):
+    """An order as lists have it. `customer` is only {name} where the caller lost the customer."""
+
+    order_id: UUID
+    number: str
+    customer: KnownCustomer | NamedCustomer
+    author_id: UUID
+    placed_by: UUID | None
+    credited_to: UUID | None
+    source: AnySource
+    state: State
+    order_date: date | None
+    listed_at: datetime
+    placed_at: datetime | None
+    currency: str
+    net: MoneyBody
+    imported: bool
+    version: int
+
+
+class OrderBody(OrderSummary):
+    """An order as the caller may see it."""
+
+    lines: tuple[OrderLineBody, ...]
+    note: str | None
+
+
+class Count(Model):
+    """How many there are, exactly, within what the caller may see (D13)."""
+
+    count: int
+
+
+def to_lines(bodies: Iterable[NewLine]) -> tuple[Line, ...]:
+    """Return the domain's lines."""
+    return tuple(
+        Line(body.sku, body.name, body.quantity, body.unit_price.amount, body.discount)
+        for body in bodies
+    )
+
+
+def order_summary(seen: Seen, *, hides_customers: bool) -> OrderSummary:
+    """Return the order as a list has it."""
+    return OrderSummary.model_construct(**_summary(seen, hides_customers=hides_customers))
+
+
+def order_body(seen: Seen, *, hides_customers: bool) -> OrderBody:
+    """Return the order as it goes over the wire."""
+    order = seen.order
+    return OrderBody.model_construct(
+        **_summary(seen, hides_customers=hides_customers),
+        lines=tuple(
+            OrderLineBody.model_construct(
+                sku=line.sku,
+                name=line.name,
+                quantity=line.quantity,
+                unit_price=_money(line.unit_price, order.currency),
+                discount=line.discount,
+                net=_money(line.net, order.currency),
+            )
+            for line in order.lines
+        ),
+        note=order.note,
+    )
+
+
+def _summary(seen: Seen, *, hides_customers: bool) -> dict[str, Any]:
+    order = seen.order
+    return {
+        "order_id": order.order_id,
+        "number": order.number,
+        "customer": NamedCustomer.model_construct(name=order.customer_name)
+        if hides_customers and not seen.is_represented
+        else KnownCustomer.model_construct(customer_id=order.customer_id, name=order.customer_name),
+        "author_id": order.author_id,
+        "placed_by": order.placed_by,
+        "credited_to": order.credited_to,
+        "source": order.source.value,
+        "state": order.state.value,
+        "order_date": order.order_date,
+        "listed_at": order.listed_at,
+        "placed_at": order.placed_at,
+        "currency": order.currency,
+        "net": _money(seen.net, order.currency),
+        "imported": order.imported,
+        "version": order.version,
+    }
+
+
+def _money(amount: Decimal, currency: str) -> MoneyBody:
+    return MoneyBody.model_construct(amount=amount, currency=currency)

@@ -1,0 +1,30 @@
+"""A customer, as far as ordering is concerned: who they are, and whether they may order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from bailiwick_orders.domain.errors import CustomerStateForbids
+
+APPROVED = "approved"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer as customers last told us."""
+
+    org_id: UUID
+    customer_id: UUID
+    name: str
+    status: str
+    created_by: UUID
+
+    def check_orders_are_placed(self) -> None:
+        """Make sure that orders may be placed for the customer now (domain §3).
+
+        Raises:
+            CustomerStateForbids: they wait for approval, or are suspended.
+        """
+        if self.status != APPROVED:
+            raise CustomerStateForbids("Orders are placed for approved customers only.")

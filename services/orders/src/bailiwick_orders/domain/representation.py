@@ -1,0 +1,94 @@
+"""Who represents a customer, when, and how a member stands to it at an instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+MAIN = "main"
+ADDITIONAL = "additional"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """That a member is main or additional representative within [valid_from, valid_to)."""
+
+    member_id: UUID
+    relation: str
+    valid_from: datetime
+    valid_to: datetime
+    seq: int
+    is_of_active_member: bool = True
+
+    def holds_at(self, instant: datetime) -> bool:
+        """Tell whether it is valid at the instant."""
+        return self.valid_from <= instant < self.valid_to
+
+
+@dataclass(frozen=True)
+class Representation:
+    """All assignments that a customer ever had, seen from one instant."""
+
+    assignments: tuple[Assignment, ...]
+    at: datetime
+
+    @property
+    def seq(self) -> int:
+        """The authority's number of the last change to them; 0 where there never was one (D17)."""
+        return max((one.seq for one in self.assignments), default=0)
+
+    @property
+    def main_id(self) -> UUID | None:
+        """The main representative (V1)."""
+        return next((one.member_id for one in self._current(MAIN)), None)
+
+    @property
+    def active_main_id(self) -> UUID | None:
+        """The main, where they are active: an assignment of anybody else counts as none (domain §3)."""
+        return next((one.member_id for one in self._current(MAIN) if one.is_of_active_member), None)
+
+    @property
+    def additional_ids(self) -> tuple[UUID, ...]:
+        """The additional representatives (L8)."""
+        return tuple(dict.fromkeys(one.member_id for one in self._current(ADDITIONAL)))
+
+    def is_active_representative(self, member_id: UUID) -> bool:
+        """Tell whether the member is main or additional, and active."""
+        return any(
+            one.member_id == member_id and one.is_of_active_member and one.holds_at(self.at)
+            for one in self.assignments
+        )
+
+    def seen_from(self, instant: datetime) -> Representation:
+        """Return the same assignments at another instant."""
+        return Representation(self.assignments, instant)
+
+    def facts(self, member_id: UUID) -> dict[str, object]:
+        """Return how the member stands to the customer, as policy is told (D10).
+
+        `cover` is a relation that comes with covers; until then nobody has it.
+        """
+        mine = [
+            one
+            for one in self.assignments
+            if one.member_id == member_id and one.valid_from < one.valid_to
+        ]
+        held = {one.relation for one in mine if one.holds_at(self.at)}
+        if held:
+            state = "current"
+        elif any(one.valid_to <= self.at for one in mine):
+            state = "ended"
+        else:
+            state = "future" if mine else "none"
+        return {
+            "main": MAIN in held,
+            "additional": ADDITIONAL in held,
+            "cover": False,
+            "relation_state": state,
+        }
+
+    def _current(self, relation: str) -> list[Assignment]:
+        return [
+            one for one in self.assignments if one.relation == relation and one.holds_at(self.at)
+        ]

@@ -1,0 +1,129 @@
+"""The composition root of orders: the only file that knows all of its rooms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from fastapi import FastAPI
+
+from bailiwick_access.composition import checks, entered
+from bailiwick_contracts.catalogue import BOUND
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit.clock import SystemClock
+from bailiwick_kit.database import Database
+from bailiwick_kit.health import health_routes
+from bailiwick_kit.housekeeping import Housekeeping
+from bailiwick_kit.http import create_app
+from bailiwick_kit.idempotency import IdempotencyKeys
+from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.relay import Relay
+from bailiwick_kit.service import Service, Work
+from bailiwick_orders import importing
+from bailiwick_orders.api import orders
+from bailiwick_orders.events.customers import from_customers
+from bailiwick_orders.events.identity import from_identity
+from bailiwick_orders.settings import Settings
+from bailiwick_orders.store import tables
+from bailiwick_orders.store.positions import ReplicaVersions
+from bailiwick_orders.store.queries import OrderQueries
+from bailiwick_orders.store.snapshots import Snapshots
+from bailiwick_orders.store.unit_of_work import OpenUnit
+
+
+def application(settings: Settings) -> FastAPI:
+    """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
+    database = Database(settings.database_api_url.get_secret_value(), name="orders-api")
+    policy = Policy(
+        settings.policy_url,
+        expected_revision=settings.policy_revision,
+        deadline=settings.policy_deadline,
+    )
+    versions = ReplicaVersions(database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        lookups = {"identity": versions.identity, "customers": versions.customers}
+        async with entered(
+            settings, database, policy, tables.members, tables.organizations, lookups
+        ) as entrance:
+            yield {
+                "entrance": entrance,
+                "queries": OrderQueries(),
+                "open_unit": OpenUnit(database),
+                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
+            }
+
+    return create_app(
+        title="Bailiwick orders",
+        version="1",
+        description="What customers buy: drafts, placed orders, and who may see them.",
+        routers=[orders.router, health_routes(checks(database, policy))],
+        lifespan=lifespan,
+    )
+
+
+@asynccontextmanager
+async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
+    """Open what the worker needs; yield what it does."""
+    worker_url = settings.database_worker_url.get_secret_value()
+    broker_url = settings.broker_url.get_secret_value()
+    database = Database(worker_url, name="orders-worker", pool=5)
+    async with importing.replicas(settings, database) as (identity, customers):
+        yield [
+            Relay(worker_url, broker_url, "orders", EXCHANGE, BOUND).run,
+            from_identity(identity, broker_url, tables.inbox).run,
+            from_customers(customers, broker_url, tables.inbox).run,
+            identity.keep_up,
+            customers.keep_up,
+            Housekeeping(
+                database, tables.outbox, IdempotencyKeys(tables.idempotency_keys), tables.inbox
+            ).run,
+        ]
+    await database.close()
+
+
+service = Service(
+    name="orders",
+    settings=Settings,
+    migrations=Path(__file__).parent / "store" / "migrations",
+    application=application,
+    work=work,
+)
+program = service.command_line()
+
+
+@program.command("import")
+def import_(
+    org: Annotated[UUID, typer.Option(help="The organization to import into.")],
+    source: Annotated[
+        str, typer.Option(help="Where it comes from; with a record's own name, its key.")
+    ],
+    member: Annotated[
+        UUID, typer.Option(help="The member who imports, as the audit trail has it.")
+    ],
+) -> None:
+    """Import orders, a JSON object a line of standard input."""
+    raise typer.Exit(importing.run(service.load(), org, member, source))
+
+
+@program.command()
+def republish(
+    org: Annotated[UUID, typer.Option(help="The organization whose orders are told again.")],
+    to: Annotated[str, typer.Option(help="The one queue to tell them to: reports.orders.")],
+) -> None:
+    """Tell the present state of all orders again, to one consumer that rebuilds."""
+    settings = service.load()
+
+    async def told() -> int:
+        url = settings.database_worker_url.get_secret_value()
+        async with Database(url, name="orders-republish", pool=1) as database:
+            return await Snapshots(database, SystemClock()).republish(org, to)
+
+    typer.echo(f"{asyncio.run(told())} orders told again")

@@ -1,0 +1,7 @@
+"""What orders needs to be told: nothing beyond what every service does."""
+
+from bailiwick_kit.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The settings of orders."""

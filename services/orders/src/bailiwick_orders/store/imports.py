@@ -1,0 +1,118 @@
+"""One transaction over a batch of imported orders: the same rows and events, a few statements for all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_access.caller import subject_of
+from bailiwick_kit.database import Database
+from bailiwick_orders.actions.ports import Change, FoundCustomer
+from bailiwick_orders.domain.order import Order
+from bailiwick_orders.store.representation import representations
+from bailiwick_orders.store.rows import order_row, to_customer
+from bailiwick_orders.store.tables import (
+    audit,
+    customers,
+    members,
+    orders,
+    outbox,
+)
+from bailiwick_orders.store.writes import MADE_VISIBLE, audit_row, outbox_row
+
+
+class ImportUnit:
+    """One transaction in one organization."""
+
+    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+        self._connection = connection
+        self._org_id = org_id
+        self._now = now
+
+    async def known(self, source: str, external_refs: Iterable[str]) -> Mapping[str, UUID]:
+        """Return the orders that imports from this source have made; keeps a second import out."""
+        await self._connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(hashtext('orders.import'), hashtext($1))",
+            (str(self._org_id),),
+        )
+        statement = sa.select(orders.c.external_ref, orders.c.order_id).where(
+            orders.c.org_id == self._org_id,
+            orders.c.import_source == source,
+            orders.c.external_ref == _any_of(external_refs, sa.Text()),
+        )
+        found = await self._connection.execute(statement)
+        return {row.external_ref: row.order_id for row in found}
+
+    async def customers(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, FoundCustomer]:
+        """Return those of the customers that there are, kept from being reassigned."""
+        statement = (
+            sa.select(customers)
+            .where(
+                customers.c.org_id == self._org_id,
+                customers.c.customer_id == _any_of(set(customer_ids), sa.Uuid()),
+            )
+            .order_by(customers.c.customer_id)  # as who assigns does: nobody waits for each other
+            .with_for_update(read=True)
+        )
+        rows = (await self._connection.execute(statement)).mappings().all()
+        ids = [row["customer_id"] for row in rows]
+        represented = await representations(self._connection, self._org_id, ids, self._now)
+        return {
+            row["customer_id"]: FoundCustomer(to_customer(row), represented[row["customer_id"]])
+            for row in rows
+        }
+
+    async def subjects(self, member_ids: Iterable[UUID]) -> Mapping[UUID, Mapping[str, object]]:
+        """Return what policy is told of each member that there is."""
+        statement = sa.select(members).where(
+            members.c.org_id == self._org_id,
+            members.c.member_id == _any_of(member_ids, sa.Uuid()),
+        )
+        found = (await self._connection.execute(statement)).mappings()
+        return {row["member_id"]: subject_of(row, self._now) for row in found}
+
+    async def taken(self, numbers: Iterable[str]) -> set[str]:
+        """Return those of the numbers that orders of the organization have."""
+        statement = sa.select(orders.c.number).where(
+            orders.c.org_id == self._org_id, orders.c.number == _any_of(numbers, sa.Text())
+        )
+        return set((await self._connection.execute(statement)).scalars())
+
+    async def add(self, made: Sequence[tuple[Order, Change]]) -> None:
+        """Write the orders with their visibility and audit, and tell the bus."""
+        if not made:
+            return
+        await self._write(orders, [order_row(order) for order, _ in made])
+        ids = [order.order_id for order, _ in made]
+        bound = {"org_id": self._org_id, "order_ids": ids, "now": self._now}
+        await self._connection.execute(MADE_VISIBLE, bound)
+        rows = [audit_row(order, change) for order, change in made]
+        await self._write(audit, [{**row, "action": "order.import"} for row in rows])
+        await self._write(outbox, [outbox_row(order, change) for order, change in made])
+
+    async def _write(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self._connection.execute(table.insert().inline(), rows)
+
+
+class OpenImport:
+    """Opens transactions on a database, as the worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[ImportUnit]:
+        """Open a transaction; it commits on a clean exit."""
+        async with self._database.writing(org_id) as connection:
+            yield ImportUnit(connection, org_id, now)
+
+
+def _any_of(values: Iterable[object], kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[bool]:
+    """Return what to compare a column with: one parameter, however many values."""
+    return sa.any_(sa.literal(list(values), sa.ARRAY(kind)))

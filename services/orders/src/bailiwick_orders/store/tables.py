@@ -1,0 +1,111 @@
+"""The tables of orders. Every key starts with `org_id`, but for outbox and inbox (D4)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from bailiwick_access.tables import members_table, organizations_table
+from bailiwick_access.visibility import visibility_table
+from bailiwick_kit.audit import audit_table
+from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
+from bailiwick_kit.inbox import inbox_table
+from bailiwick_kit.outbox import outbox_table
+from bailiwick_kit.replica import replica_positions_table
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+organizations = organizations_table(metadata)
+members = members_table(metadata)
+replica_positions = replica_positions_table(metadata)
+outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)
+audit = audit_table(metadata)
+idempotency_keys = idempotency_keys_table(metadata)
+visibility = visibility_table(metadata, "order")
+
+_instant = sa.DateTime(timezone=True)
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("city", sa.Text, comment="Of the primary address, as is the country."),
+    sa.Column("country", sa.Text),
+    sa.Column("created_by", sa.Uuid, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    comment="Replica of customers.",
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("assignment_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("member_id", sa.Uuid, nullable=False),
+    sa.Column("relation", sa.Text, nullable=False),
+    sa.Column("valid_from", _instant, nullable=False),
+    sa.Column("valid_to", _instant, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Index("assignments_customer", "org_id", "customer_id", "member_id"),
+    comment="Replica of customers' assignments.",
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid, primary_key=True),
+    # By code point, so that a beginning is a range of the index, whatever the database's own order.
+    sa.Column("number", sa.Text(collation="C"), nullable=False),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("customer_name", sa.Text, nullable=False, comment="As it was when last placed."),
+    sa.Column("author_id", sa.Uuid, nullable=False),
+    sa.Column("placed_by", sa.Uuid),
+    sa.Column("credited_to", sa.Uuid, comment="Fixed when placed; null then means the house."),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("order_date", sa.Date, comment="In the organization's zone, when placed."),
+    sa.Column("listed_at", _instant, nullable=False, comment="Lists go by it; it never changes."),
+    sa.Column("placed_at", _instant),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("lines", JSONB, nullable=False, comment="With an order they are read and written."),
+    sa.Column("net", sa.Numeric(18, 4), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("imported", sa.Boolean, nullable=False),
+    sa.Column("import_source", sa.Text),
+    sa.Column("external_ref", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("org_id", "number", name="orders_number"),
+    sa.UniqueConstraint("org_id", "import_source", "external_ref", name="orders_imported"),
+    sa.Index("orders_listed", "org_id", "listed_at", "order_id"),
+    sa.Index("orders_customer", "org_id", "customer_id", "listed_at"),
+)
+
+order_versions = sa.Table(
+    "order_versions",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, comment="Which version had these lines."),
+    sa.Column("lines", JSONB, nullable=False),
+    sa.Column("net", sa.Numeric(18, 4), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("replaced_at", _instant, nullable=False),
+    sa.Column("replaced_by", sa.Uuid, nullable=False),
+    sa.Column("reason", sa.Text),
+    comment="What an edit replaced, why, and who did it.",
+)

@@ -1,0 +1,143 @@
+"""One transaction over orders: order, visibility, event and audit commit together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_kit import faults
+from bailiwick_kit.database import Database
+from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
+from bailiwick_orders.actions.ports import Change, FoundCustomer, FoundOrder
+from bailiwick_orders.domain.errors import NumberTaken
+from bailiwick_orders.domain.order import Order
+from bailiwick_orders.domain.representation import Representation
+from bailiwick_orders.store import tables, writes
+from bailiwick_orders.store.representation import representations
+from bailiwick_orders.store.rows import to_customer, to_order
+from bailiwick_orders.store.tables import customers, orders
+
+_KEYS = IdempotencyKeys(tables.idempotency_keys)
+
+_CUSTOMER = (
+    sa.select(customers)
+    .where(
+        customers.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+        customers.c.customer_id == sa.bindparam("customer_id", type_=sa.Uuid),
+    )
+    # FOR SHARE: nobody reassigns the customer before this commits (store.replica says why).
+    .with_for_update(read=True)
+)
+
+_locked_order = (
+    sa.select(orders)
+    .where(
+        orders.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+        orders.c.order_id == sa.bindparam("order_id", type_=sa.Uuid),
+    )
+    .with_for_update()
+    .cte("locked")
+)
+_ORDER = (
+    sa.select(
+        _locked_order,
+        *(
+            column.label(f"replica_{column.name}")
+            for column in customers.c["org_id", "customer_id", "name", "status", "created_by"]
+        ),
+    )
+    .join_from(
+        _locked_order,
+        customers,
+        sa.and_(
+            customers.c.org_id == _locked_order.c.org_id,
+            customers.c.customer_id == _locked_order.c.customer_id,
+        ),
+    )
+    .with_for_update(read=True, of=customers)
+)
+
+
+class Unit:
+    """One transaction in one organization."""
+
+    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+        self._connection = connection
+        self._org_id = org_id
+        self._now = now
+
+    async def customer(self, customer_id: UUID) -> FoundCustomer | None:
+        """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
+        bound = {"org_id": self._org_id, "customer_id": customer_id}
+        row = (await self._connection.execute(_CUSTOMER, bound)).mappings().first()
+        if row is None:
+            return None
+        return FoundCustomer(to_customer(row), await self._representation(customer_id))
+
+    async def order(self, order_id: UUID) -> FoundOrder | None:
+        """Return the order, kept from changing, and its customer, kept from being reassigned."""
+        bound = {"org_id": self._org_id, "order_id": order_id}
+        row = (await self._connection.execute(_ORDER, bound)).mappings().first()
+        if row is None:
+            return None
+        order = to_order(row)
+        customer = to_customer(row, prefix="replica_")
+        return FoundOrder(order, customer, await self._representation(order.customer_id))
+
+    async def add(self, order: Order, change: Change) -> None:
+        """Write a new order with its visibility and audit, and tell the bus.
+
+        Raises:
+            NumberTaken: its number has just been given to another one.
+        """
+        try:
+            await self._connection.execute(writes.ADD, writes.bound_to(order, change))
+        except IntegrityError as error:
+            if "orders_number" in str(error.orig):
+                raise NumberTaken("Send it again.") from None
+            raise
+
+    async def save(self, before: Order, order: Order, change: Change) -> None:
+        """Write a changed order with its audit, and tell the bus; an edit keeps what was before."""
+        if writes.is_edit(change):
+            bound = writes.bound_to(order, change, before=before)
+            await self._connection.execute(writes.SAVE_EDIT, bound)
+        else:
+            await self._connection.execute(writes.SAVE, writes.bound_to(order, change))
+
+    async def earlier(self, claim: Claim | None) -> Replay | None:
+        """Return what the same request did before; keeps a second one out until this one ends."""
+        if claim is None:
+            return None
+        return await _KEYS.claim(self._connection, claim, now=self._now)
+
+    async def remember(self, claim: Claim | None, order_id: UUID) -> None:
+        """Keep what this request made, for its repetition."""
+        if claim is not None:
+            done = Replay(order_id, version=1, status=201)
+            await _KEYS.record(self._connection, claim, done, now=self._now)
+
+    async def _representation(self, customer_id: UUID) -> Representation:
+        found = await representations(self._connection, self._org_id, [customer_id], self._now)
+        return found[customer_id]
+
+
+class OpenUnit:
+    """Opens transactions on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[Unit]:
+        """Open a transaction; it commits on a clean exit."""
+        async with self._database.writing(org_id) as connection:
+            yield Unit(connection, org_id, now)
+            faults.reach("action.before-commit")
+        faults.reach("action.after-commit")

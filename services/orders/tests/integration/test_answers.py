@@ -1,0 +1,325 @@
+"""The order of answers, input that is wrong, states that forbid, and repetition."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from bailiwick_kit.database import Database
+from bailiwick_orders.store import tables
+from bailiwick_testkit.market import PATH, Market, a_line, an_order
+
+NOWHERE = f"{PATH}/01900000-0000-7000-8000-000000000000"
+
+
+def the_problem(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_nobody_is_told_anything_without_a_token(market: Market) -> None:
+    for path in (PATH, NOWHERE, f"{PATH}/count"):
+        assert the_problem(await market.shop.api.get(None, path)) == (401, "unauthenticated")
+    assert the_problem(await market.shop.api.post(None, PATH, {})) == (401, "unauthenticated")
+
+
+async def test_an_unknown_customer_is_answered_before_the_rest_of_the_body(
+    market: Market,
+) -> None:
+    ana, bruno = (
+        await market.shop.member(permissions=["seller"]),
+        await market.shop.member("sales_representative"),
+    )
+    foreign = await market.customer(main=bruno)
+    bodies = [
+        {"customer_id": str(one), "lines": "nonsense", "extra": 1} for one in (foreign, uuid4())
+    ]
+    first, second = [await market.shop.api.post(ana, PATH, body) for body in bodies]
+    assert the_problem(first) == (404, "not-found")
+    assert {**first.json(), "trace_id": ""} == {**second.json(), "trace_id": ""}
+    unnamed = await market.shop.api.post(ana, PATH, {"lines": []})
+    assert the_problem(unnamed) == (422, "invalid")
+    malformed = await market.shop.api.post(
+        ana, PATH, content=b"{", headers={"Content-Type": "application/json"}
+    )
+    assert the_problem(malformed) == (400, "malformed")
+
+
+async def test_a_foreign_order_is_answered_like_a_random_id(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member(permissions=["seller"])
+    foreign = await market.order(mia, await market.customer())
+    for verb in ("place", "confirm", "fulfil", "cancel"):
+        answers = [
+            await market.act(ana, path, verb, None, {"nonsense": 1})
+            for path in (foreign["path"], NOWHERE)
+        ]
+        if verb in {"place", "cancel"}:
+            assert [the_problem(one) for one in answers] == [(404, "not-found")] * 2, verb
+        else:
+            assert [the_problem(one) for one in answers] == [(403, "capability-missing")] * 2
+        first, second = ({**one.json(), "trace_id": ""} for one in answers)
+        assert first == second
+    for path in (foreign["path"], NOWHERE):
+        edited = await market.shop.api.patch(ana, path, {"version": 7}, None)
+        assert the_problem(edited) == (404, "not-found")
+
+
+async def test_a_customer_seen_but_not_represented_is_not_ordered_for(market: Market) -> None:
+    ana = await market.shop.member(permissions=["seller"])
+    await market.shop.settings(creator_keeps_access=True)
+    mine = await market.customer(created_by=ana.member_id)
+    answer = await market.create(ana, mine)
+    assert the_problem(answer) == (403, "not-assigned")
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"lines": []}, "lines"),
+        ({"lines": [a_line()] * 501}, "lines"),
+        ({"lines": [a_line(quantity="0")]}, "lines[0].quantity"),
+        ({"lines": [a_line(quantity="-1")]}, "lines[0].quantity"),
+        ({"lines": [a_line(quantity="1.00001")]}, "lines[0].quantity"),
+        ({"lines": [a_line(), a_line(amount="-0.01")]}, "lines[1].unit_price.amount"),
+        ({"lines": [a_line(amount="1e3")]}, "lines[0].unit_price.amount"),
+        ({"lines": [a_line(discount="1.01")]}, "lines[0].discount"),
+        ({"lines": [a_line(discount="-0.1")]}, "lines[0].discount"),
+        ({"lines": [a_line(net="1")]}, "lines[0].net"),
+        ({"lines": [a_line(sku="")]}, "lines[0].sku"),
+        ({"lines": [a_line(name="a\x00b")]}, "lines[0].name"),
+        ({"lines": [a_line(currency="EURO")]}, "lines[0].unit_price.currency"),
+        ({"lines": [a_line(), a_line(currency="USD")]}, "lines"),
+        ({"lines": [a_line(currency="USD")]}, "lines[0].unit_price.currency"),
+        ({"currency": "USD"}, "lines[0].unit_price.currency"),
+        ({"currency": "eur"}, "currency"),
+        ({"lines": [a_line("99999999999999", "2")]}, "lines[0]"),
+        ({"lines": [a_line("99999999999999.9999", "99999999999999.9999")]}, "lines[0]"),
+        ({"source": "portal"}, "source"),
+        ({"source": "import"}, "source"),
+        ({"source": "fax"}, "source"),
+        ({"note": "x" * 4001}, "note"),
+        ({"place": "yes"}, "place"),
+        ({"credited_to": str(uuid4())}, ""),
+        ({"state": "placed"}, "state"),
+        ({"number": "BCDFGHJK"}, "number"),
+        ({"author_id": str(uuid4())}, "author_id"),
+        ({"version": 5}, "version"),
+        ({"order_date": "2020-01-01"}, "order_date"),
+    ],
+)
+async def test_wrong_input_is_named_and_nothing_is_written(
+    market: Market, changes: dict[str, Any], where: str
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    answer = await market.create(mia, await market.customer(), **changes)
+    assert answer.status_code == 422, answer.text
+    assert where in [fault["where"] for fault in answer.json()["errors"]], answer.text
+    assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 0}
+
+
+async def test_five_hundred_lines_are_an_order(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    lines = [a_line("3", "0.3333", discount="0.05")] * 500
+    made = await market.order(mia, await market.customer(), lines=lines)
+    assert made["lines"][0]["net"]["amount"] == "0.9499"
+    assert made["net"] == {"amount": "474.9500", "currency": "EUR"}
+
+
+async def test_an_order_takes_the_organizations_currency_unless_it_names_one(
+    market: Market,
+) -> None:
+    await market.shop.settings(currency="USD")
+    mia, customer = await market.shop.member("brand_manager"), await market.customer()
+    made = await market.order(mia, customer, lines=[a_line(currency="USD")])
+    assert made["currency"] == "USD"
+    made = await market.order(mia, customer, currency="EUR")
+    assert made["currency"] == "EUR"
+    priced = {"lines": [a_line(currency="USD")]}
+    edited = await market.shop.api.patch(mia, made["path"], priced, "*")
+    assert the_problem(edited) == (422, "other-currency")
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended"])
+async def test_who_waits_or_is_suspended_gets_drafts_from_people_and_nothing_placed(
+    market: Market, status: Any
+) -> None:
+    mia, buyer = await market.shop.member("brand_manager"), await market.shop.member(kind="service")
+    customer = await market.customer(status=status)
+    refused = (409, "customer-state-forbids")
+    assert the_problem(await market.create(mia, customer, place=True)) == refused
+    draft = await market.order(mia, customer)
+    assert the_problem(await market.act(mia, draft["path"], "place")) == refused
+    for place in (True, False):
+        answer = await market.create(buyer, customer, source="portal", place=place)
+        assert the_problem(answer) == refused
+    market.customers.customer("Approved", customer_id=customer)
+    await market.tell()
+    placed = await market.act(mia, draft["path"], "place")
+    assert placed.status_code == 200
+    assert placed.json()["customer"]["name"] == "Approved"
+
+
+async def test_a_storefront_says_portal_and_places_its_own_drafts(market: Market) -> None:
+    buyer, customer = await market.shop.member(kind="service"), await market.customer()
+    assert the_problem(await market.create(buyer, customer)) == (422, "invalid")
+    draft = await market.order(buyer, customer, source="portal")
+    assert (await market.act(buyer, draft["path"], "place", '"v1"')).status_code == 200
+    cancelled = await market.act(buyer, draft["path"], "cancel")
+    assert the_problem(cancelled) == (403, "capability-missing")
+
+
+async def test_an_order_goes_through_its_states_once_each(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member(permissions=["seller"])
+    order = await market.order(mia, await market.customer(main=ana))
+    forbidden = (409, "order-state-forbids")
+    path = order["path"]
+    assert the_problem(await market.act(mia, path, "confirm")) == forbidden
+    assert (await market.act(mia, path, "place", '"v1"')).json()["version"] == 2
+    assert the_problem(await market.act(mia, path, "place", '"v1"')) == (412, "stale")
+    assert the_problem(await market.act(mia, path, "place", '"v2"')) == forbidden
+    assert the_problem(await market.act(ana, path, "confirm")) == (403, "capability-missing")
+    assert (await market.act(mia, path, "confirm", '"v2"')).json()["state"] == "confirmed"
+    edited = await market.shop.api.patch(ana, path, {"note": "late"}, '"v3"')
+    assert the_problem(edited) == (403, "order-state-forbids")
+    assert the_problem(await market.act(ana, path, "cancel", '"v3"')) == (
+        403,
+        "order-state-forbids",
+    )
+    assert (await market.act(mia, path, "fulfil", '"v3"')).json()["state"] == "fulfilled"
+    assert the_problem(await market.act(mia, path, "cancel", '"v4"')) == forbidden
+    edited = await market.shop.api.patch(mia, path, {"note": "x", "reason": "y"}, '"v4"')
+    assert the_problem(edited) == forbidden
+
+
+async def test_a_confirmed_order_is_edited_with_a_reason_and_keeps_what_it_was(
+    market: Market,
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    order = await market.order(mia, await market.customer(), place=True, note="first")
+    path, api = order["path"], market.shop.api
+    assert (await market.act(mia, path, "confirm", '"v1"')).status_code == 200
+    more = {"lines": [a_line("5")]}
+    unreasoned = await api.patch(mia, path, more, '"v2"')
+    assert the_problem(unreasoned) == (422, "invalid")
+    assert unreasoned.json()["errors"][0]["where"] == "reason"
+    edited = await api.patch(mia, path, {**more, "reason": "They want more"}, '"v2"')
+    assert edited.json()["net"]["amount"] == "50.0000"
+    assert (edited.json()["note"], edited.json()["version"]) == ("first", 3)
+    async with (
+        Database(market.shop.urls.api) as database,
+        database.reading(market.shop.org_id) as connection,
+    ):
+        kept = (await connection.execute(sa.select(tables.order_versions))).mappings().one()
+    assert (kept["version"], kept["note"], kept["reason"]) == (2, "first", "They want more")
+    assert (kept["replaced_by"], kept["lines"][0]["quantity"]) == (mia.member_id, "2")
+
+
+async def test_a_change_names_the_version_it_changes(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    order = await market.order(mia, await market.customer())
+    path, api = order["path"], market.shop.api
+    for etag, answer in (
+        (None, (428, "precondition-required")),
+        ('"v2"', (412, "stale")),
+        ("v1", (412, "stale")),
+        ("nonsense", (412, "stale")),
+    ):
+        assert the_problem(await api.patch(mia, path, {"nonsense": 1}, etag)) == answer
+        assert the_problem(await market.act(mia, path, "place", etag)) == answer
+    assert the_problem(await api.patch(mia, path, {}, '"v1"')) == (422, "invalid")
+    assert (await api.patch(mia, path, {"note": None}, '"v1"')).headers["etag"] == '"v2"'
+
+
+async def test_two_edits_at_once_leave_one_winner(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    order = await market.order(mia, await market.customer())
+    answers = await asyncio.gather(
+        *(market.shop.api.patch(mia, order["path"], {"note": str(n)}, '"v1"') for n in range(4))
+    )
+    assert sorted(one.status_code for one in answers) == [200, 412, 412, 412]
+
+
+async def test_what_the_reader_holds_is_not_sent_again(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    order = await market.order(mia, await market.customer())
+    held = {"If-None-Match": '"v1"'}
+    answer = await market.shop.api.get(mia, order["path"], headers=held)
+    assert (answer.status_code, answer.content) == (304, b"")
+    read = await market.shop.api.get(mia, order["path"])
+    assert (read.status_code, read.headers["etag"]) == (200, '"v1"')
+
+
+async def test_the_same_request_twice_makes_one_order(market: Market) -> None:
+    mia, customer = await market.shop.member("brand_manager"), await market.customer()
+    key = {"Idempotency-Key": "one"}
+    first = await market.create(mia, customer, headers=key, place=True)
+    second = await market.create(mia, customer, headers=key, place=True)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    other = await market.create(mia, customer, headers=key, note="another body")
+    assert the_problem(other) == (422, "idempotency-key-reused")
+    nora = await market.shop.member("sales_administrator")
+    assert (await market.create(nora, customer, headers=key)).status_code == 201
+    assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 2}
+
+
+async def test_a_double_click_makes_one_order(market: Market) -> None:
+    mia, customer = await market.shop.member("brand_manager"), await market.customer()
+    key = {"Idempotency-Key": "click"}
+    answers = await asyncio.gather(
+        *(market.create(mia, customer, headers=key, place=True) for _ in range(6))
+    )
+    assert {one.status_code for one in answers} <= {201, 409}
+    made = {one.json()["order_id"] for one in answers if one.status_code == 201}
+    assert len(made) == 1
+    assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 1}
+
+
+async def test_a_repetition_is_answered_under_the_callers_present_scope(market: Market) -> None:
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    customer = market.customers.customer()
+    held = market.customers.assign(customer, ana.member_id)
+    await market.tell()
+    key = {"Idempotency-Key": "lost"}
+    assert (await market.create(ana, customer, headers=key)).status_code == 201
+    market.customers.hand_over(held, bruno.member_id, held.valid_from)
+    await market.tell()
+    again = await market.create(ana, customer, headers=key)
+    assert the_problem(again) == (404, "not-found")
+
+
+async def test_a_number_that_is_taken_is_drawn_again(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mia, customer = await market.shop.member("brand_manager"), await market.customer()
+    drawn = iter(["BBBBBBBB", "BBBBBBBB", "BBBBBBBB", "CCCCCCCC"])
+    monkeypatch.setattr("bailiwick_orders.actions.create_order.random_number", lambda: next(drawn))
+    assert (await market.order(mia, customer))["number"] == "BBBBBBBB"
+    key = {"Idempotency-Key": "n"}
+    assert (await market.create(mia, customer, headers=key)).json()["number"] == "CCCCCCCC"
+
+
+async def test_an_order_for_what_was_written_elsewhere_waits_for_it(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = market.customers.customer()
+    after = {"Bailiwick-After": f"customers:{customer}:1,notifier:{uuid4()}:9"}
+    waiting = asyncio.create_task(market.create(mia, customer, headers=after))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await market.tell()
+    made = await waiting
+    assert made.status_code == 201, made.text
+    assert made.headers["bailiwick-position"] == f"orders:{made.json()['order_id']}:1"
+
+
+async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    after = {"Bailiwick-After": f"customers:{uuid4()}:1"}
+    answer = await market.shop.api.get(mia, PATH, headers=after)
+    assert the_problem(answer) == (503, "position-not-reached")
+    assert answer.headers["retry-after"] == "1"

@@ -1,0 +1,150 @@
+"""What an order comes to, and the states that it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from bailiwick_orders.domain.customer import Customer
+from bailiwick_orders.domain.errors import (
+    AmountTooLarge,
+    CustomerStateForbids,
+    OrderStateForbids,
+    OtherCurrency,
+)
+from bailiwick_orders.domain.order import (
+    NUMBER_ALPHABET,
+    Line,
+    Order,
+    Source,
+    State,
+    check_amounts,
+    check_currency,
+    date_in,
+    midnight_in,
+    random_number,
+)
+
+NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+
+
+def a_line(quantity: str = "1", price: str = "1", discount: str = "0") -> Line:
+    return Line("A", "A", Decimal(quantity), Decimal(price), Decimal(discount))
+
+
+def an_order(state: State = State.DRAFT) -> Order:
+    return Order(
+        org_id=uuid4(),
+        order_id=uuid4(),
+        number="BCDFGHJK",
+        customer_id=uuid4(),
+        customer_name="Sol",
+        author_id=uuid4(),
+        source=Source.PHONE,
+        currency="EUR",
+        lines=(a_line(),),
+        listed_at=NOW,
+        state=state,
+    )
+
+
+def a_customer(status: str = "approved") -> Customer:
+    return Customer(uuid4(), uuid4(), "Sol Nueva", status, uuid4())
+
+
+def placed(order: Order, status: str = "approved") -> Order:
+    return order.placed(
+        a_customer(status), by=uuid4(), at=NOW, time_zone="Europe/Madrid", credited_to=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "discount", "net"),
+    [
+        ("2", "10.00", "0", "20.0000"),
+        ("3", "0.3333", "0.05", "0.9499"),
+        ("1", "0.0001", "0.5", "0.0001"),
+        ("1", "0.0003", "0.5", "0.0002"),
+        ("1", "0.0001", "0.5001", "0.0000"),
+        ("99999999999999.9999", "99999999999999.9999", "1", "0.0000"),
+    ],
+)
+def test_a_net_has_four_decimals_half_up(
+    quantity: str, price: str, discount: str, net: str
+) -> None:
+    assert str(a_line(quantity, price, discount).net) == net
+
+
+def test_a_product_of_forty_digits_is_exact() -> None:
+    line = a_line("99999999999999.9999", "99999999999999.9999")
+    assert line.net == Decimal("9999999999999999980000000000.0000")
+
+
+def test_amounts_that_cannot_be_kept_are_refused_and_the_line_named() -> None:
+    largest = a_line("1", "99999999999999.9999")
+    check_amounts([largest])
+    with pytest.raises(AmountTooLarge) as refused:
+        check_amounts([largest, a_line("1", "0.0001")])
+    assert refused.value.faults[0].where == "lines[1]"
+
+
+def test_an_order_has_one_currency() -> None:
+    check_currency("EUR", "EUR")
+    with pytest.raises(OtherCurrency):
+        check_currency("EUR", "USD")
+
+
+def test_a_placed_order_is_dated_in_the_organizations_zone_and_keeps_the_name() -> None:
+    order = placed(an_order())
+    assert order.order_date == date(2026, 2, 1)
+    assert (order.state, order.placed_at, order.customer_name) == (State.PLACED, NOW, "Sol Nueva")
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended"])
+def test_placing_needs_an_approved_customer(status: str) -> None:
+    with pytest.raises(CustomerStateForbids):
+        placed(an_order(), status)
+
+
+_STEPS: dict[str, Callable[[Order], Order]] = {
+    "place": placed,
+    "edit": lambda order: order.edited(None, "note"),
+    "confirm": Order.confirmed,
+    "fulfil": Order.fulfilled,
+    "cancel": Order.cancelled,
+}
+_ALLOWED = {
+    "place": {State.DRAFT},
+    "edit": {State.DRAFT, State.PLACED, State.CONFIRMED},
+    "confirm": {State.PLACED},
+    "fulfil": {State.CONFIRMED},
+    "cancel": {State.DRAFT, State.PLACED, State.CONFIRMED},
+}
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("step", list(_STEPS))
+def test_each_step_is_taken_from_its_states_only(step: str, state: State) -> None:
+    if state in _ALLOWED[step]:
+        assert _STEPS[step](an_order(state)).state is not None
+    else:
+        with pytest.raises(OrderStateForbids, match=state):
+            _STEPS[step](an_order(state))
+
+
+def test_a_day_begins_at_its_midnight_in_the_zone() -> None:
+    assert midnight_in("Europe/Madrid", date(2026, 7, 1)) == datetime(2026, 6, 30, 22, tzinfo=UTC)
+    for zone in ("Europe/Madrid", "America/Santiago", "Asia/Tokyo", "UTC"):
+        for month in range(1, 13):
+            day = date(2026, month, 6)
+            assert date_in(zone, midnight_in(zone, day)) == day
+
+
+def test_numbers_are_eight_characters_that_spell_nothing() -> None:
+    drawn = {random_number() for _ in range(1000)}
+    assert len(drawn) == 1000
+    assert all(len(number) == 8 and set(number) <= set(NUMBER_ALPHABET) for number in drawn)
