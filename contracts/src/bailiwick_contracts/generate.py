@@ -1,5 +1,7 @@
 """Write the frozen schema of every event to `contracts/schemas`, or say which differ.
 
+A schema that somebody relies on is never replaced by one that breaks it.
+
 python -m bailiwick_contracts.generate [--check]
 """
 
@@ -10,9 +12,14 @@ import sys
 from pathlib import Path
 
 from bailiwick_contracts.catalogue import EVENTS
+from bailiwick_contracts.compatibility import breaks
 from bailiwick_contracts.envelope import Event
 
 ROOT = Path(__file__).parents[2]
+BREAK = (
+    "A version of an event only grows optional members. Publish a v2 beside it; or, where no release "
+    "has had this version yet, delete its schema and run ./bailiwick contracts again."
+)
 
 
 def schema(event: type[Event]) -> dict[str, object]:
@@ -44,8 +51,21 @@ def drift() -> list[Path]:
     ]
 
 
+def broken() -> list[str]:
+    """Return what the code would break of the stored schemas."""
+    return [
+        f"{path.name}: {what}"
+        for path, text in rendered().items()
+        if path.is_file()
+        for what in breaks(json.loads(path.read_text("utf-8")), json.loads(text))
+    ]
+
+
 def main() -> int:
     """Write the files; with --check only compare. Returns the exit code."""
+    if found := broken():
+        print("\n".join(found), BREAK, sep="\n")  # noqa: T201
+        return 1
     differing = drift()
     if "--check" in sys.argv[1:]:
         for path in differing:

@@ -1,0 +1,204 @@
+"""The OpenAPI documents: kept in contracts/openapi, valid, and telling every error that a client may get."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from bailiwick_local import documents
+from bailiwick_testkit import declared
+from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released
+
+Operation = Mapping[str, Any]
+OPERATIONS = [
+    (service, method, path, operation)
+    for service in SERVICES
+    for path, item in declared.document(service)["paths"].items()
+    for method, operation in item.items()
+]
+OF_OAUTH = {"/v1/auth/token", "/v1/auth/revoke"}
+"""RFC 6749 and 7009 say what these answer."""
+OF_ONESELF = {"/v1/me", "/v1/memberships", "/v1/memberships/{member_id}/accept"}
+"""What everybody may do who has signed in, whatever their rights."""
+OPEN_TO_ALL = {"/.well-known/jwks.json", *OF_OAUTH}
+
+
+def _names(value: object) -> str:
+    return " ".join(str(part) for part in value[:3]) if isinstance(value, tuple) else ""
+
+
+def _has(operation: Operation, header: str) -> bool:
+    return any(
+        one["in"] == "header" and one["name"].lower() == header.lower()
+        for one in operation.get("parameters", ())
+    )
+
+
+def _owed(method: str, path: str, operation: Operation) -> Iterator[tuple[str, str]]:
+    """Give each error that an operation has to declare, and why."""
+    yield "500", "whatever may go wrong"
+    yield "503", "a part may not answer"
+    if path in OPEN_TO_ALL:
+        if path in OF_OAUTH:
+            yield "400", "RFC 6749"
+        return
+    yield "400", "a malformed request"
+    yield "401", "who calls may not be known"
+    if path not in OF_ONESELF:
+        yield "403", "the caller may lack the capability"
+    if "{" in path:
+        yield "404", "a record may be out of sight"
+    if _has(operation, "If-Match"):
+        yield "412", "the version may be stale"
+        yield "428", "the version may not be named"
+    if "requestBody" in operation or any(
+        one["in"] == "query" for one in operation.get("parameters", ())
+    ):
+        yield "422", "what is sent may be wrong"
+    if _has(operation, "Idempotency-Key"):
+        yield "409", "the same key may be in flight"
+
+
+def _undeclared(method: str, path: str, operation: Operation) -> dict[str, str]:
+    return {
+        status: why
+        for status, why in _owed(method, path, operation)
+        if status not in operation["responses"]
+    }
+
+
+def test_documents_are_what_the_services_tell() -> None:
+    differing = documents.drift()
+    assert not differing, f"{differing} differ from the code: run ./bailiwick contracts"
+
+
+def test_checking_finds_a_document_that_differs(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {tmp_path / "customers.json": "{}\n"}
+    monkeypatch.setattr(documents, "FOLDER", tmp_path)
+    monkeypatch.setattr(documents, "rendered", lambda: told)
+    monkeypatch.setattr("sys.argv", ["documents"])
+    assert documents.main() == 0
+    (tmp_path / "gone.json").touch()
+    (tmp_path / "customers.json").write_text("{ }")
+    monkeypatch.setattr("sys.argv", ["documents", "--check"])
+    assert documents.main() == 1
+    told_of = capsys.readouterr().out
+    assert "customers.json differs" in told_of
+    assert "gone.json differs" in told_of
+    assert "./bailiwick contracts" in told_of
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_document_is_valid_openapi(service: str) -> None:
+    OpenAPIV31SpecValidator(declared.document(service)).validate()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_tells_every_error_that_it_may_answer(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    undeclared = _undeclared(method, path, told)
+    assert not undeclared, f"{method} {path}: responses=problems(…) with {undeclared}"
+
+
+def test_an_error_that_is_not_declared_is_found() -> None:
+    operation: Operation = {"responses": {"200": {}, "401": {}}, "requestBody": {}}
+    assert set(_undeclared("post", "/v1/things/{thing_id}", operation)) == {
+        "400",
+        "403",
+        "404",
+        "422",
+        "500",
+        "503",
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_errors_are_problem_documents(operation: tuple[str, str, str, Operation]) -> None:
+    _, method, path, told = operation
+    for status, answer in told["responses"].items():
+        if status.startswith(("4", "5")):
+            content = answer["content"]
+            assert set(content) == {"application/problem+json"}, f"{method} {path} {status}"
+            reference = content["application/problem+json"]["schema"]
+            assert reference == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_says_what_it_does(operation: tuple[str, str, str, Operation]) -> None:
+    _, method, path, told = operation
+    where = f"{method} {path}"
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", told["operationId"]), f"{where}: operation_id=…"
+    assert told.get("description"), f"{where}: the route's docstring is its text for clients"
+    assert told.get("tags"), f"{where}: give its router a tag"
+    assert any(status.startswith("2") for status in told["responses"])
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for _, _, _, operation in OPERATIONS]
+    assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_says_how_one_signs_in(operation: tuple[str, str, str, Operation]) -> None:
+    _, method, path, told = operation
+    assert bool(told.get("security")) is (path not in OPEN_TO_ALL), f"{method} {path}"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_change_of_a_record_names_the_version(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    if method in {"patch", "put"}:
+        assert _has(told, "If-Match"), f"{method} {path}: take `expected: IfMatch`"
+
+
+def _amounts(schema: Any) -> Iterator[str]:
+    match schema:
+        case {"type": "number"}:
+            yield str(schema.get("title", schema))
+        case dict():
+            for part in schema.values():
+                yield from _amounts(part)
+        case list():
+            for part in schema:
+                yield from _amounts(part)
+        case _:
+            pass
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_amount_is_a_float(service: str) -> None:
+    found = list(_amounts(declared.document(service)))
+    assert not found, f"amounts are strings: use kit.wire.Exact (D30): {found}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_bodies_refuse_what_they_do_not_know(service: str) -> None:
+    document = declared.document(service)
+    for _, _, path, operation in OPERATIONS:
+        content = operation.get("requestBody", {}).get("content", {})
+        reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        name = reference.rpartition("/")[2]
+        if name in document["components"]["schemas"]:
+            schema = document["components"]["schemas"][name]
+            assert schema.get("additionalProperties") is False, (
+                f"{path}: derive it from kit.wire.Model"
+            )
+
+
+def test_nothing_that_was_released_is_gone() -> None:
+    for path, text in released("contracts/openapi").items():
+        now = json.loads((CHECKOUT / path).read_text("utf-8"))["paths"]
+        for address, item in json.loads(text)["paths"].items():
+            gone = item.keys() - now.get(address, {}).keys()
+            assert not gone, f"{path.name}: {gone} of {address} was released; it stays within /v1"
