@@ -13,26 +13,11 @@ from bailiwick_kit.scope import All, Any, Compare, Condition, Nobody, Where, fie
 from bailiwick_kit.scope_sql import reads_facts
 from bailiwick_testkit.oracle import Member, Oracle, Settings, World, has_right, is_restricted
 from bailiwick_testkit.servers import Opa
-from bailiwick_testkit.worlds import ACTIONS, NOW, PERMISSIONS, ROLES, TICKS, caller_document
+from bailiwick_testkit.worlds import ACTIONS, CALLERS, NOW, caller_document
 
 RELATIONS = {"main", "additional", "author", "cover"}
 COLUMNS = {"org_id", "state"}
 
-CALLERS = [
-    *(Member(f"role {role}", role=role) for role in ROLES if role != "custom_member"),
-    *(
-        Member(f"{column} ticked {tick}", role="custom_member", ticks=((column, tick),))
-        for column, tick in product(TICKS, ("view", "edit"))
-    ),
-    Member("nothing"),
-    *(Member(f"permission {one}", permissions=(one,)) for one in PERMISSIONS),
-    *(Member(f"seller and {one}", permissions=("seller", one)) for one in PERMISSIONS[1:]),
-    Member("customers and members", permissions=("customers", "members")),
-    Member("everything", permissions=PERMISSIONS),
-    Member("storefront", is_storefront=True),
-    Member("inactive", role="brand_manager", status="inactive"),
-    Member("expired", role="brand_manager", expired=True),
-]
 ENTITIES = {"customers": "customer", "orders": "order"}
 
 

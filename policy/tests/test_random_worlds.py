@@ -28,9 +28,8 @@ from bailiwick_testkit.worlds import (
 )
 
 TRIPLES = int(os.environ.get("BAILIWICK_TRIPLES", "10000"))
-TRIPLES_A_WORLD = 5 * (
-    8 * 4 + 7 * 6 + 4
-)  # members, by actions and rows of customers, orders, creating
+# Members, by actions and rows: customers, orders, and creating an order for a customer.
+TRIPLES_A_WORLD = 5 * ((len(ACTIONS["customers"]) - 1) * 4 + (len(ACTIONS["orders"]) - 1) * 6 + 4)
 
 ENTITIES = {"customers": "customer", "orders": "order"}
 Decisions = Mapping[Question, Mapping[str, Any]]

@@ -7,20 +7,15 @@ import data.bailiwick.subject
 # description: |-
 #   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
 #   read (D10); a list never asks for it.
-refusals contains code if {
-	not capable
-	some code in subject.refusals("customers", input.action)
-}
+refusals contains code if some code in subject.refusals("customers", input.action)
 
 refusals contains "additional-may-not-edit" if {
 	_refused
 	input.customer.additional == true
 }
 
-refusals contains reasons.by_relation_state[input.customer.relation_state] if {
-	_refused
-	input.customer.additional == false
-}
+# A current relation has no code: it is not the relation that refuses.
+refusals contains reasons.by_relation_state[input.customer.relation_state] if _refused
 
 _refused if {
 	"portfolio" in _reach

@@ -7,10 +7,7 @@ import data.bailiwick.subject
 # description: |-
 #   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
 #   read (D10); a list never asks for it.
-refusals contains code if {
-	not capable
-	some code in subject.refusals("orders", input.action)
-}
+refusals contains code if some code in subject.refusals("orders", input.action)
 
 refusals contains "order-not-own-as-additional" if {
 	_refused("portfolio")
@@ -19,11 +16,8 @@ refusals contains "order-not-own-as-additional" if {
 	not _theirs_as_additional
 }
 
-refusals contains reasons.by_relation_state[_row.relation_state] if {
-	_refused("portfolio")
-	_row.main == false
-	_row.additional == false
-}
+# A current relation has no code: it is not the relation that refuses.
+refusals contains reasons.by_relation_state[_row.relation_state] if _refused("portfolio")
 
 refusals contains "order-state-forbids" if {
 	_refused("portfolio")

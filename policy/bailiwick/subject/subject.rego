@@ -16,7 +16,10 @@ reach(_, _) := set() if not _in_force
 
 # METADATA
 # description: Why the caller may not do this to any row at all; the empty set where they may.
-refusals(resource, action) := _missing(resource, action) | _not_in_force
+refusals(resource, action) := {code |
+	count(_granted(resource, action)) == 0
+	code := _missing(resource, action)
+} | _not_in_force
 
 # What the matrix gives the caller, whether or not the membership is in force.
 _granted(resource, action) := {gives[resource][action] | some gives in _cells}
@@ -62,14 +65,9 @@ _not_in_force contains "account-inactive" if input.subject.status != "active"
 
 _not_in_force contains "membership-expired" if input.subject.expired
 
-_missing(resource, action) := set() if count(_granted(resource, action)) > 0
+_missing(resource, action) := "custom-ceiling" if is_above_ceiling(resource, action)
 
-_missing(resource, action) := {"custom-ceiling"} if is_above_ceiling(resource, action)
-
-_missing(resource, action) := {"capability-missing"} if {
-	count(_granted(resource, action)) == 0
-	not is_above_ceiling(resource, action)
-}
+_missing(resource, action) := "capability-missing" if not is_above_ceiling(resource, action)
 
 # METADATA
 # description: Whether this is never done by such a caller, whatever they are granted (L7).

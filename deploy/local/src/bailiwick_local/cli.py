@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from bailiwick_local import gate
 from bailiwick_local.places import CHECKOUT, of_the_checkout
@@ -21,6 +21,7 @@ from bailiwick_local.processes import StackError
 from bailiwick_local.servers import providers
 from bailiwick_local.services import SERVICES
 from bailiwick_local.stack import Stack
+from bailiwick_local.telling import report, table
 
 app = typer.Typer(
     help="Bailiwick on one machine.",
@@ -29,27 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console(highlight=False, markup=False, soft_wrap=True)
 _PASS_ON: Any = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-def report(line: str) -> None:
-    """Print one line of what is going on."""
-    console.print(line)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: ruled on a terminal, else columns of plain text."""
-    if console.is_terminal:
-        ruled = Table(*columns)
-        for row in rows:
-            ruled.add_row(*row)
-        console.print(ruled)
-        return
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        report(line.rstrip())
 
 
 @contextmanager
@@ -88,6 +69,7 @@ def demo() -> None:
     with _telling():
         stack = _stack()
         stack.up()
+        _call("demo", "load", stack)
         came_out_as_told = _call("demo", "play", stack)
     raise typer.Exit(0 if came_out_as_told else 1)
 
@@ -100,7 +82,9 @@ def up(
     with _telling():
         stack = _stack()
         stack.up()
-        if not empty:
+        # Who began without it, to import a company of their own, is not given it at the next start.
+        wants_it = stack.places.kept.choice("sample", lambda: "no" if empty else "yes") == "yes"
+        if wants_it and not empty:
             _call("demo", "load", stack)
         report(f"\nup at {stack.gateway.url}")
 
@@ -193,9 +177,11 @@ def check() -> None:
 
 @app.command()
 def contracts() -> None:
-    """Rewrite the generated contract files."""
-    os.chdir(CHECKOUT)
-    os.execv(sys.executable, [sys.executable, "-m", "bailiwick_contracts.generate"])  # noqa: S606
+    """Rewrite the generated contract files: events' schemas, services' OpenAPI documents."""
+    for module in ("bailiwick_contracts.generate", "bailiwick_local.documents"):
+        code = subprocess.run([sys.executable, "-m", module], cwd=CHECKOUT, check=False).returncode
+        if code:
+            raise typer.Exit(code)
 
 
 @app.command()

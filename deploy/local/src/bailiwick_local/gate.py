@@ -39,6 +39,8 @@ def checks() -> Iterator[Check]:
     yield Check("policy", ("bash", "policy/gate"))
     generate = (python, "-m", "bailiwick_contracts.generate", "--check")
     yield Check("contracts", generate, "./bailiwick contracts")
+    documents = (python, "-m", "bailiwick_local.documents", "--check")
+    yield Check("openapi", documents, "./bailiwick contracts")
 
 
 def _members() -> Iterator[tuple[str, ...]]:

@@ -35,6 +35,7 @@ ROUTES = (
     Route("/v1/auth/", "identity"),
     Route("/v1/me", "identity"),
     Route("/v1/members", "identity"),
+    Route("/v1/memberships", "identity"),
     Route("/v1/service-accounts", "identity"),
     Route("/v1/organization", "identity"),
     Route("/v1/customers", "customers"),

@@ -157,7 +157,8 @@ def _reachable(places: Places, folder: Path) -> Path:
     if is_library and (copy / ".stamp").exists() and (copy / ".stamp").read_text() == stamp:
         return copy
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    # With its bytecode: whom the copy is for cannot write any, and would compile it at every start.
+    shutil.copytree(folder, copy, symlinks=True)
     (copy / ".stamp").write_text(stamp)
     for path in [copy.parent, copy, *copy.rglob("*")]:
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))

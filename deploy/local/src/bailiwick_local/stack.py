@@ -64,7 +64,9 @@ class Stack:
                         pool.submit(self._find_python),
                     ]
                 )
-                _all([pool.submit(self._migrate, service) for service in self.services])
+                if not all(self.service(service).is_current() for service in self.services):
+                    # What runs as it would be started now was migrated by this very code.
+                    _all([pool.submit(self._migrate, service) for service in self.services])
                 _all([pool.submit(self._start_service, service) for service in self.services])
             self._start(self.gateway)
 

@@ -14,7 +14,7 @@ from bailiwick_access.requests import Entrance
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.health import Check
-from bailiwick_kit.jwks import KeySet
+from bailiwick_kit.jwks import Keys, KeySet
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.position import Lookup, Positions
 from bailiwick_kit.replica import ask_to_pull
@@ -31,14 +31,21 @@ async def entered(
     members: sa.Table,
     organizations: sa.Table,
     lookups: Mapping[str, Lookup],
+    *,
+    own_keys: Keys | None = None,
 ) -> AsyncIterator[Entrance]:
-    """Open keys and policy, wake the relay after commits, and yield the entrance; close all at the end."""
+    """Open keys and policy, wake the relay after commits, and yield the entrance; close all at the end.
+
+    `own_keys` are for identity, which need not ask itself.
+    """
     clock = SystemClock()
     wake = Wake(settings.database_api_url.get_secret_value())
     database.after_commit(wake.call)
     waking = asyncio.create_task(wake.run())
     try:
-        async with KeySet(f"{settings.identity_url}/.well-known/jwks.json") as keys, policy:
+        address = f"{settings.identity_url}/.well-known/jwks.json"
+        async with KeySet(address) as fetched_keys, policy:
+            keys = own_keys or fetched_keys
             yield Entrance(
                 database=database,
                 tokens=TokenVerifier(keys, issuer=settings.issuer, clock=clock),

@@ -8,37 +8,43 @@ as a backstop (D12). Transaction pooling between a service and its database is t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Self
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.outages import is_outage
 
 _SETTINGS = {
-    "application_name": "bailiwick",
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "15s",
     "jit": "off",
 }
+_FAILED = "bailiwick.failed"
 
 
 class Database:
-    """A pool of connections under one database role.
+    """A pool of connections under one database role; as a context manager it closes them at the end.
 
     `name` shows in `pg_stat_activity`. `pool` is the number of connections kept and the most there are:
-    a request that finds none within five seconds is answered 503 rather than queued for ever (F9).
+    a request that finds none within `patience` seconds is answered 503 rather than queued for ever (F9).
     """
 
-    def __init__(self, url: str, *, name: str = "bailiwick", pool: int = 10) -> None:
+    def __init__(
+        self, url: str, *, name: str = "bailiwick", pool: int = 10, patience: float = 5.0
+    ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool,
             max_overflow=0,
             hide_parameters=True,  # an error that is logged holds no personal data
-            pool_timeout=5,
+            pool_timeout=patience,
             connect_args={
                 "timeout": 5,
                 "command_timeout": 15,
@@ -47,6 +53,17 @@ class Database:
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._after_commit: list[Callable[[], None]] = []
+        self._returning: set[asyncio.Task[None]] = set()
+        sa.event.listen(self.engine.sync_engine, "handle_error", _note_failure)
+        sa.event.listen(self.engine.sync_engine, "rollback_savepoint", _forget_failure)
+
+    async def __aenter__(self) -> Self:
+        """Connect when first asked for a connection, not now."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self.close()
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Have the callback called after each committed write; it must not block."""
@@ -58,62 +75,96 @@ class Database:
 
         None is for the few tables that belong to no organization.
         """
-        connection = await self._borrow(org_id)
+        connection = await self._borrow(self._autocommit, org_id)
+        sound = False
         try:
-            yield connection
+            try:
+                yield connection
+            except Refusal:
+                # An answer, not an accident: the connection is as good as before.
+                with contextlib.suppress(Exception):
+                    await _set_organization(connection, None, local=False)
+                    sound = True
+                raise
             await _set_organization(connection, None, local=False)
-        except Refusal:
-            # An answer, not an accident: the connection is as good as before.
-            await _set_organization(connection, None, local=False)
-            raise
-        except BaseException:
-            # Cancelled or broken in the middle of something: nobody may inherit this session.
-            await asyncio.shield(connection.invalidate())
-            raise
+            sound = True
         finally:
-            await asyncio.shield(connection.close())
+            await self._give_back(connection, sound=sound)
 
     @asynccontextmanager
     async def writing(self, org_id: UUID | None) -> AsyncIterator[AsyncConnection]:
-        """Open one transaction in one organization; commits on a clean exit, else leaves nothing."""
-        connection = await self.engine.connect()
+        """Open one transaction in one organization; commits on a clean exit, else leaves nothing.
+
+        Raises:
+            RuntimeError: a statement had failed and was passed over. PostgreSQL would answer COMMIT with
+                a silent ROLLBACK; try what may fail within a savepoint (`begin_nested`).
+        """
+        connection = await self._borrow(self.engine, org_id)
+        sound = False
         try:
-            transaction = await connection.begin()
-            if org_id is not None:
-                await _set_organization(connection, org_id, local=True)
-            yield connection
-            await transaction.commit()
-        except Refusal:
-            await transaction.rollback()
-            raise
-        except BaseException:
-            await asyncio.shield(connection.invalidate())
-            raise
+            try:
+                yield connection
+            except Refusal:
+                with contextlib.suppress(Exception):
+                    await connection.rollback()
+                    sound = True
+                raise
+            if _FAILED in connection.info:
+                msg = "a statement failed and was passed over: nothing can be committed"
+                raise RuntimeError(msg)
+            await connection.commit()
+            sound = True
         finally:
-            await asyncio.shield(connection.close())
+            await self._give_back(connection, sound=sound)
         for callback in self._after_commit:
             callback()
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._returning:
+            await asyncio.wait(self._returning)
         await self.engine.dispose()
 
-    async def _borrow(self, org_id: UUID | None) -> AsyncConnection:
-        """Lend a live connection: setting the organization also tells whether the server is still there."""
-        connection = await self._autocommit.connect()
-        try:
-            await _set_organization(connection, org_id, local=False)
-        except DBAPIError as error:
-            await connection.close()
-            if not error.connection_invalidated:
-                raise
-            connection = await self._autocommit.connect()
-            await _set_organization(connection, org_id, local=False)
-        except BaseException:
-            await asyncio.shield(connection.invalidate())
-            await asyncio.shield(connection.close())
-            raise
-        return connection
+    async def _borrow(self, engine: AsyncEngine, org_id: UUID | None) -> AsyncConnection:
+        """Lend a connection with the organization set, which also tells whether it still lives.
+
+        One that died in the pool (the server was restarted) is replaced once, before anybody notices.
+        """
+        local = engine is self.engine
+        for is_last in (False, True):
+            connection = await engine.connect()
+            sound = False
+            try:
+                connection.info.pop(_FAILED, None)
+                await _set_organization(connection, org_id, local=local)
+                sound = True
+            except Exception as error:
+                if is_last or not is_outage(error):
+                    raise
+            finally:
+                if not sound:
+                    await self._give_back(connection, sound=False)
+            if sound:
+                return connection
+        raise AssertionError
+
+    async def _give_back(self, connection: AsyncConnection, *, sound: bool) -> None:
+        """Return a connection to the pool, or discard it: nobody may inherit an unsound session.
+
+        It goes on to the end even where the request is cancelled once more meanwhile.
+        """
+        task = asyncio.create_task(_end(connection, sound=sound))
+        self._returning.add(task)
+        task.add_done_callback(self._returning.discard)
+        await asyncio.shield(task)
+
+
+async def _end(connection: AsyncConnection, *, sound: bool) -> None:
+    try:
+        if not sound:
+            await connection.invalidate()
+    finally:
+        await connection.close()
 
 
 async def _set_organization(
@@ -122,3 +173,14 @@ async def _set_organization(
     await connection.exec_driver_sql(
         "SELECT set_config('app.org', $1, $2)", ("" if org_id is None else str(org_id), local)
     )
+
+
+def _note_failure(context: ExceptionContext) -> None:
+    # A connection that the engine tries before it is in the pool has no notes, and needs none.
+    with contextlib.suppress(NotImplementedError):
+        if context.connection is not None:
+            context.connection.info[_FAILED] = True
+
+
+def _forget_failure(connection: Connection, _name: str, _context: object) -> None:
+    connection.info.pop(_FAILED, None)

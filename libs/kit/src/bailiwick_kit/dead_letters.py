@@ -5,13 +5,15 @@ Listing looks at messages without taking them: they return to the queue when the
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from bailiwick_kit.broker import DEADLINE, open_channel
+from bailiwick_kit.messages import NOTE, copy_of
 from bailiwick_kit.topology import dead_queue
 
 LOOKED_AT = 1000
@@ -35,10 +37,11 @@ class DeadLetters:
     def __init__(self, broker_url: str, queue: str) -> None:
         self._broker_url = broker_url
         self._queue = queue
+        self._name = f"{queue} dead letters"
 
     async def list(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first, leaving them where they are."""
-        async with self._channel() as channel:
+        async with open_channel(self._broker_url, self._name) as channel:
             return [_letter(message) async for message in self._messages(channel)]
 
     async def replay(self, event_id: str | None = None) -> int:
@@ -51,39 +54,23 @@ class DeadLetters:
 
     async def _take(self, event_id: str | None, *, back: bool) -> int:
         taken = 0
-        async with self._channel() as channel:
+        async with open_channel(self._broker_url, self._name) as channel:
             async for message in self._messages(channel):
                 if event_id not in (None, _letter(message).event_id):
                     continue
-                if back:
-                    headers = {
-                        k: v for k, v in message.headers.items() if not k.startswith("bailiwick-")
-                    }
-                    copy = aio_pika.Message(
-                        message.body,
-                        headers=headers,
-                        content_type=message.content_type,
-                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                        message_id=message.message_id,
-                        type=message.type,
-                    )
-                    await channel.default_exchange.publish(
-                        copy, self._queue, mandatory=True, timeout=5
-                    )
-                await message.ack()
+                async with asyncio.timeout(DEADLINE):
+                    if back:
+                        exchange = channel.default_exchange
+                        await exchange.publish(copy_of(message), self._queue, mandatory=True)
+                    await message.ack()
                 taken += 1
         return taken
 
-    @asynccontextmanager
-    async def _channel(self) -> AsyncIterator[AbstractChannel]:
-        connection = await aio_pika.connect(self._broker_url, timeout=5)
-        async with connection:
-            yield await connection.channel(publisher_confirms=True, on_return_raises=True)
-
     async def _messages(self, channel: AbstractChannel) -> AsyncIterator[AbstractIncomingMessage]:
-        queue = await channel.get_queue(dead_queue(self._queue), ensure=True)
-        for _ in range(LOOKED_AT):
-            message = await queue.get(no_ack=False, fail=False, timeout=5)
+        """Take those that are there now, not those that come back while we replay."""
+        queue = await channel.declare_queue(dead_queue(self._queue), passive=True, timeout=DEADLINE)
+        for _ in range(min(LOOKED_AT, queue.declaration_result.message_count or 0)):
+            message = await queue.get(no_ack=False, fail=False, timeout=DEADLINE)
             if message is None:
                 return
             yield message
@@ -92,10 +79,11 @@ class DeadLetters:
 def _letter(message: AbstractIncomingMessage) -> DeadLetter:
     headers = message.headers
     return DeadLetter(
-        event_id=str(message.message_id or ""),
-        type=str(message.type or ""),
+        # What is no event of ours may have no id: it gets one that is the same at every look.
+        event_id=str(message.message_id or hashlib.sha256(message.body).hexdigest()[:32]),
+        type=str(message.type or "unknown"),
         reason=str(
-            headers.get("bailiwick-reason") or headers.get("x-first-death-reason") or "unknown"
+            headers.get(f"{NOTE}reason") or headers.get("x-first-death-reason") or "unknown"
         ),
         subject=str(headers.get("ce-subject") or ""),
         body=message.body,

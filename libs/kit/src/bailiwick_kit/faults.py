@@ -24,6 +24,9 @@ POINTS = frozenset(
 """Every point there is; a test fires each."""
 
 _armed = frozenset(filter(None, os.environ.get("BAILIWICK_CRASH_AT", "").split(",")))
+if _armed - POINTS:
+    msg = f"BAILIWICK_CRASH_AT names unknown points: {', '.join(sorted(_armed - POINTS))}"
+    raise ValueError(msg)
 
 
 def reach(point: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -16,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 EVERY = 3600.0
 """Seconds between rounds."""
+AT_ONCE = 5000
+"""Rows deleted in one transaction, so that a long backlog is no statement that times out."""
 SENT_KEPT = timedelta(days=14)
 INBOX_KEPT = timedelta(days=30)
 
@@ -39,12 +42,24 @@ class Housekeeping:
             await asyncio.sleep(EVERY)
 
     async def tidy(self) -> None:
-        """Delete what is past its time."""
+        """Delete what is past its time, each kind on its own and a bounded number at a time."""
+        now = datetime.now(UTC)
         async with self.database.writing(None) as connection:
-            sent = self.outbox.c.sent_at < sa.func.now() - SENT_KEPT
-            await connection.execute(self.outbox.delete().where(sent))
-            await self.keys.expire(connection, now=datetime.now(UTC))
-            if self.inbox is not None:
-                arrived = self.inbox.c.arrived_at < sa.func.now() - INBOX_KEPT
-                done = self.inbox.c.done_at.is_not(None)
-                await connection.execute(self.inbox.delete().where(arrived, done))
+            await self.keys.expire(connection, now=now)
+        sent_at = self.outbox.c.sent_at
+        await self._delete(self.outbox, self.outbox.c.position, sent_at < now - SENT_KEPT)
+        if self.inbox is not None:
+            # What had its effect late, replayed from the dead letters, is kept from then on.
+            last = sa.func.coalesce(self.inbox.c.done_at, self.inbox.c.arrived_at)
+            arrived = self.inbox.c.arrived_at < now - INBOX_KEPT
+            past = arrived & (last < now - INBOX_KEPT)
+            await self._delete(self.inbox, self.inbox.c.event_id, past)
+
+    async def _delete(
+        self, table: sa.Table, key: sa.Column[Any], past: sa.ColumnElement[bool]
+    ) -> None:
+        some = table.delete().where(key.in_(sa.select(key).where(past).limit(AT_ONCE)))
+        deleted = AT_ONCE
+        while deleted == AT_ONCE:
+            async with self.database.writing(None) as connection:
+                deleted = (await connection.execute(some)).rowcount

@@ -53,14 +53,20 @@ async def is_first(
 async def count_failure(
     connection: AsyncConnection, inbox: sa.Table, event_id: UUID, event_type: str, error: str
 ) -> int:
-    """Count one more failed attempt and return how many there were."""
+    """Count one more failed attempt and return how many there were; none where it had its effect."""
     statement = (
         insert(inbox)
         .values(event_id=event_id, type=event_type, attempts=1, error=error)
         .on_conflict_do_update(
             index_elements=[inbox.c.event_id],
             set_={"attempts": inbox.c.attempts + 1, "error": error},
+            where=inbox.c.done_at.is_(None),
         )
         .returning(inbox.c.attempts)
     )
-    return int((await connection.execute(statement)).scalar_one())
+    return int((await connection.execute(statement)).scalar() or 0)
+
+
+async def forget_failures(connection: AsyncConnection, inbox: sa.Table, event_id: UUID) -> None:
+    """Start counting anew: an event that was set aside gets all its attempts again when replayed."""
+    await connection.execute(inbox.update().where(inbox.c.event_id == event_id).values(attempts=0))

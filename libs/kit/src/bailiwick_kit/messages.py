@@ -13,6 +13,9 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_binary, to_
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+NOTE = "bailiwick-"
+"""Begins the headers in which we note why a message was put off or set aside."""
+
 _FORMAT = JSONFormat()
 
 
@@ -63,6 +66,21 @@ def to_message(
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=str(event_id),
         type=event_type,
+    )
+
+
+def copy_of(message: AbstractIncomingMessage, **notes: str) -> aio_pika.Message:
+    """Return the same event to publish once more, with our notes and without the broker's."""
+    kept = {
+        name: value for name, value in message.headers.items() if not name.startswith(("x-", NOTE))
+    }
+    return aio_pika.Message(
+        message.body,
+        headers={**kept, **{NOTE + name: note for name, note in notes.items()}},
+        content_type=message.content_type,
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=message.message_id,
+        type=message.type,
     )
 
 

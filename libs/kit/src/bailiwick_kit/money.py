@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 FOUR_PLACES = Decimal("0.0001")
+# Two numbers of 18 digits and a fraction of five have a product of 41; beyond the usual 28 it would raise.
+_EXACT = Context(prec=64, rounding=ROUND_HALF_UP)
 
 
 def line_net(quantity: Decimal, unit_price: Decimal, discount: Decimal) -> Decimal:
     """Return a line's net: quantity × unit price × (1 − discount), four decimals, half up."""
-    return (quantity * unit_price * (1 - discount)).quantize(FOUR_PLACES, ROUND_HALF_UP)
+    gross = _EXACT.multiply(quantity, unit_price)
+    return _EXACT.multiply(gross, _EXACT.subtract(Decimal(1), discount)).quantize(
+        FOUR_PLACES, context=_EXACT
+    )
 
 
 @dataclass(frozen=True, order=False)

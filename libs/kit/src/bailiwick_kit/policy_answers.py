@@ -1,4 +1,4 @@
-"""Reads what the policy engine answers, and takes nothing but exactly the right answer (F13). Pure.
+"""Reads what the policy engine answers, and takes nothing but exactly the right answer (F13).
 
 Used by `kit.policy` alone. Whatever is not an answer raises `WrongAnswer`; that becomes *unavailable*,
 never *denied* and never *allowed* (L9).

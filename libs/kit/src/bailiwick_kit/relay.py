@@ -16,20 +16,26 @@ import aio_pika
 import asyncpg
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange
-from aio_pika.exceptions import DeliveryError
+from aio_pika.exceptions import AMQPError, DeliveryError
 
 from bailiwick_kit import faults
+from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
 from bailiwick_kit.messages import to_message
 from bailiwick_kit.wake import CHANNEL, plain_dsn
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-PUBLISH_DEADLINE = 5.0
-"""Seconds within which a batch is confirmed, or the connection is given up (L7)."""
 POLL = 0.5
 """Seconds between looks when nothing wakes the relay."""
-_LOCK = "hashtext('bailiwick.relay')"
+_STAND_BY = 1.0
+"""Seconds between tries of one that stands by."""
+_SETTINGS = {
+    # An active relay asks every half second: one that is frozen or cut off loses its lock by this.
+    "idle_session_timeout": "30s",
+    "statement_timeout": "10s",
+}
+_LOCK = "SELECT pg_try_advisory_lock(hashtext('bailiwick.relay'))"
 
 _UNSENT = """
     SELECT position, event_id, org_id, subject, type, body, trace_parent, recipient, recorded_at
@@ -38,10 +44,13 @@ _UNSENT = """
 """
 _MARK = "UPDATE outbox SET sent_at = now(), error = NULL WHERE position = ANY($1::bigint[])"
 _POSTPONE = """
-    UPDATE outbox SET attempts = attempts + 1, error = $2,
-           retry_at = now() + least(60, power(2, least(attempts, 6))) * interval '1 second'
-    WHERE position = $1
+    UPDATE outbox SET attempts = attempts + 1, error = late.error,
+           retry_at = now() + least(late.most, power(2, least(attempts, 6))) * interval '1 second'
+    FROM unnest($1::bigint[], $2::text[], $3::int[]) AS late (at, error, most)
+    WHERE position = late.at
 """
+_MOST_UNDELIVERABLE, _MOST_UNCONFIRMED = 60, 5
+"""Seconds that a row is put off at most. Unconfirmed: one queue without a leader holds up no other (L1)."""
 
 
 @dataclass
@@ -56,19 +65,16 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled, reconnecting to database and broker whenever either is lost."""
-        pause = 0.2
         while True:
             try:
                 await self._session()
-                pause = 0.2
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, TimeoutError, AMQPError) as error:
                 log.warning("relay.interrupted", error=type(error).__name__)
-            except aio_pika.exceptions.AMQPError as error:
-                log.warning("relay.broker_lost", error=type(error).__name__)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("relay.interrupted", error=type(error).__name__)
             except Exception:  # a relay that stops is an outage: report and go on
                 log.exception("relay.failed")
-            await asyncio.sleep(pause)
-            pause = min(2.0, pause * 2)
+            await asyncio.sleep(RECONNECT_AFTER)
 
     async def _session(self) -> None:
         """Hold the lock and the broker for as long as both last."""
@@ -76,42 +82,40 @@ class Relay:
             plain_dsn(self.database_url),
             timeout=5,
             command_timeout=15,
-            server_settings={"application_name": f"{self.source}-relay"},
+            server_settings={**_SETTINGS, "application_name": f"{self.source}-relay"},
         )
         try:
-            while not await database.fetchval(f"SELECT pg_try_advisory_lock({_LOCK})"):
-                await asyncio.sleep(1)
+            while not await database.fetchval(_LOCK):  # noqa: ASYNC110 - another process holds it
+                await asyncio.sleep(_STAND_BY)
             woken = asyncio.Event()
             await database.add_listener(CHANNEL, lambda *_: woken.set())
-            broker = await aio_pika.connect(self.broker_url, timeout=5)
-            try:
-                channel = await broker.channel(publisher_confirms=True, on_return_raises=True)
-                exchange = await channel.get_exchange(self.exchange, ensure=True)
-                await self._drain(database, channel, exchange, woken)
-            finally:
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(broker.close(), 2)
+            async with open_channel(self.broker_url, f"{self.source} relay") as channel:
+                await self._drain(database, channel, woken)
         finally:
             with contextlib.suppress(Exception):
                 await database.close(timeout=2)
 
     async def _drain(
-        self,
-        database: asyncpg.Connection,
-        channel: AbstractChannel,
-        exchange: AbstractExchange,
-        woken: asyncio.Event,
+        self, database: asyncpg.Connection, channel: AbstractChannel, woken: asyncio.Event
     ) -> None:
+        async with asyncio.timeout(DEADLINE):
+            exchange = await channel.get_exchange(self.exchange, ensure=True)
+        # One row first: a broker that takes connections and then does not read is tried with one
+        # message each time, not with hundreds that it would deliver again later.
+        limit = 1
         while True:
             woken.clear()
-            rows = await database.fetch(_UNSENT, BATCH)
+            rows = await database.fetch(_UNSENT, limit)
             if rows:
                 await self._send(database, rows, exchange, channel.default_exchange)
-            if len(rows) < BATCH:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), POLL)
-                if channel.is_closed:
-                    raise aio_pika.exceptions.ChannelInvalidStateError("channel closed")
+            if len(rows) == limit:
+                limit = BATCH
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await woken.wait()
+            if channel.is_closed:
+                raise aio_pika.exceptions.ChannelInvalidStateError("channel closed")
 
     async def _send(
         self,
@@ -120,25 +124,45 @@ class Relay:
         exchange: AbstractExchange,
         direct: AbstractExchange,
     ) -> None:
-        """Publish a batch in order; mark what was confirmed even where a part of it was not."""
+        """Publish a batch in order; mark what was confirmed even where the rest was not.
+
+        Raises:
+            TimeoutError, AMQPError, OSError: the broker is lost, or does not confirm.
+        """
         faults.reach("relay.before-publish")
-        async with asyncio.timeout(PUBLISH_DEADLINE):
-            outcomes = await asyncio.gather(
-                *(self._publish(row, exchange, direct) for row in rows), return_exceptions=True
-            )
+        publishing = [asyncio.ensure_future(self._publish(row, exchange, direct)) for row in rows]
+        try:
+            await asyncio.wait(publishing, timeout=DEADLINE)
+        finally:
+            for one in publishing:
+                one.cancel()
+            outcomes = await asyncio.gather(*publishing, return_exceptions=True)
         faults.reach("relay.after-publish")
-        sent = [
-            row["position"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is None
-        ]
-        if sent:
-            await database.execute(_MARK, sent)
+        positions = [row["position"] for row in rows]
+        sent = [at for at, outcome in zip(positions, outcomes, strict=True) if outcome is None]
+        await database.execute(_MARK, sent)
         faults.reach("relay.after-mark")
+        lost: BaseException | None = None
+        late: list[tuple[int, str, int]] = []
         for row, outcome in zip(rows, outcomes, strict=True):
-            if isinstance(outcome, DeliveryError):
-                log.error("relay.undeliverable", type=row["type"], event_id=str(row["event_id"]))
-                await database.execute(_POSTPONE, row["position"], type(outcome).__name__)
+            if isinstance(outcome, asyncio.CancelledError):
+                lost = TimeoutError()
+                late.append((row["position"], "unconfirmed", _MOST_UNCONFIRMED))
+            elif _is_broker_lost(outcome):
+                lost = outcome
             elif outcome is not None:
-                raise outcome
+                reason = type(outcome).__name__
+                late.append((row["position"], reason, _MOST_UNDELIVERABLE))
+                log.error(
+                    "relay.undeliverable",
+                    type=row["type"],
+                    event_id=str(row["event_id"]),
+                    error=reason,
+                )
+        if late:
+            await database.execute(_POSTPONE, *map(list, zip(*late, strict=True)))
+        if lost is not None:
+            raise lost
 
     async def _publish(
         self, row: asyncpg.Record, exchange: AbstractExchange, direct: AbstractExchange
@@ -157,3 +181,9 @@ class Relay:
         else:
             mandatory = row["type"] in self.bound
             await exchange.publish(message, f"{row['type']}.{row['org_id']}", mandatory=mandatory)
+
+
+def _is_broker_lost(outcome: BaseException | None) -> bool:
+    """Tell a lost broker from a row that cannot be delivered."""
+    is_lost = isinstance(outcome, AMQPError | OSError | TimeoutError)
+    return is_lost and not isinstance(outcome, DeliveryError)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -21,14 +21,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event, Sequenced
 from bailiwick_kit.database import Database
-from bailiwick_kit.door import MOST_CHANGES, Door
+from bailiwick_kit.door import MOST_CHANGES, Changes, Door
 from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.outages import is_outage
 from bailiwick_kit.wake import plain_dsn
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 5.0
 """Seconds between looks at the authority's door when nothing else asks for one."""
+REPAIR_DEADLINE = 10.0
+"""Seconds that an event waits for what is missing before it, and then is applied all the same."""
 PULL_CHANNEL = "bailiwick_pull"
 
 Applier = Callable[[AsyncConnection, Event], Awaitable[None]]
@@ -55,10 +58,14 @@ class Replica:
     positions: sa.Table
     appliers: Mapping[type[Event], Applier]
     door: Door
-    _seen_heads: dict[UUID, int] = field(default_factory=dict)
+    look_every: float = LOOK_EVERY
+    _shut_until: float = 0.0
 
     async def receive(self, connection: AsyncConnection, event: Event) -> None:
-        """Apply one event in the open transaction, and count it if it is the next one."""
+        """Apply one event in the open transaction, and count it if it is the next one.
+
+        A changeset in chunks is left to the door, which tells it whole.
+        """
         assert isinstance(event, Sequenced)  # noqa: S101  # the catalogue holds it
         await self._queue_up(connection, event.org_id)
         if getattr(event, "chunks", 1) == 1:
@@ -66,11 +73,23 @@ class Replica:
             await self._advance(connection, event.org_id, event.seq, only_from=event.seq - 1)
 
     async def repair(self, event: Event) -> None:
-        """Pull what is missing before this event; without the door the event is applied all the same."""
+        """Pull what is missing before this event; without the door the event is applied all the same.
+
+        A door that did not answer is let be for a while: a queue must not crawl because of it.
+        """
         assert isinstance(event, Sequenced)  # noqa: S101
-        if event.seq > await self.position(event.org_id) + 1 or getattr(event, "chunks", 1) > 1:
-            with contextlib.suppress(Unavailable):
+        is_whole = getattr(event, "chunks", 1) == 1
+        clock = asyncio.get_running_loop()
+        if clock.time() < self._shut_until:
+            return
+        if is_whole and event.seq <= await self.position(event.org_id) + 1:
+            return
+        try:
+            async with asyncio.timeout(REPAIR_DEADLINE):
                 await self.pull(event.org_id)
+        except Exception as error:  # noqa: BLE001 - `keep_up` goes on trying, and reports
+            log.warning("replica.not_repaired", source=self.source, error=type(error).__name__)
+            self._shut_until = clock.time() + self.look_every
 
     async def position(self, org_id: UUID) -> int:
         """Return up to which change everything has been applied."""
@@ -84,52 +103,51 @@ class Replica:
             return int(found.scalar() or 0)
 
     async def pull(self, org_id: UUID) -> None:
-        """Ask the door for everything after our position and apply it.
+        """Ask the door for everything after our position and apply it, a page a transaction.
 
         Raises:
-            Unavailable: the authority does not answer.
+            Unavailable: the authority does not answer, or not as it should.
         """
-        types = {event.type: event for event in self.appliers}
         complete = False
         while not complete:
-            after = await self.position(org_id)
-            answer = await self.door.changes(org_id, after, MOST_CHANGES)
-            events = [
-                types[change["type"]].model_validate(change["data"])
-                for change in answer.changes
-                if change["type"] in types
-            ]
-            async with self.database.writing(org_id) as connection:
-                await self._queue_up(connection, org_id)
-                for event in events:
-                    await self.appliers[type(event)](connection, event)
-                last = (
-                    answer.head
-                    if answer.complete
-                    else max(change["seq"] for change in answer.changes)
-                )
-                await self._advance(connection, org_id, last)
+            answer = await self.door.changes(org_id, await self.position(org_id), MOST_CHANGES)
+            if not answer.complete and not answer.changes:
+                raise Unavailable(retry_after=1)
+            await self._apply(org_id, answer)
             complete = answer.complete
+
+    async def _apply(self, org_id: UUID, answer: Changes) -> None:
+        types = {event.type: event for event in self.appliers}
+        events = [
+            types[change["type"]].model_validate(change["data"])
+            for change in answer.changes
+            if change["type"] in types
+        ]
+        async with self.database.writing(org_id) as connection:
+            await self._queue_up(connection, org_id)
+            for event in events:
+                await self.appliers[type(event)](connection, event)
+            last = answer.head if answer.complete else answer.changes[-1]["seq"]
+            await self._advance(connection, org_id, last)
 
     async def keep_up(self) -> None:
         """Pull when asked by `ask_to_pull`, and look at the door regularly, until cancelled."""
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("replica.interrupted", source=self.source, error=type(error).__name__)
-            except Exception:  # a replica that stops is an outage: report and go on
-                log.exception("replica.failed", source=self.source)
+            except Exception as error:  # noqa: BLE001 - a replica that stops is an outage: report and go on
+                self._report(error)
             await asyncio.sleep(1)
 
     async def look(self) -> None:
-        """Pull every organization whose head has moved since we last looked."""
+        """Pull every organization that is behind; one that cannot be pulled does not hold up the others.
+
+        Raises:
+            Unavailable: the authority does not answer.
+        """
         for org_id, head in await self.door.heads():
-            if self._seen_heads.get(org_id) == head and await self.position(org_id) >= head:
-                continue
             if await self.position(org_id) < head:
-                await self.pull(org_id)
-            self._seen_heads[org_id] = head
+                await self._try_to_pull(org_id)
 
     async def _listen(self) -> None:
         asked: asyncio.Queue[str] = asyncio.Queue()
@@ -137,27 +155,39 @@ class Replica:
         connection = await asyncpg.connect(dsn, timeout=5)
         try:
             await connection.add_listener(PULL_CHANNEL, lambda *args: asked.put_nowait(args[3]))
-            while True:
-                with contextlib.suppress(Unavailable):
+            while not connection.is_closed():
+                with contextlib.suppress(Unavailable):  # `kit.outgoing` has logged it
                     await self.look()
-                deadline = asyncio.get_running_loop().time() + LOOK_EVERY
-                await self._answer_until(asked, deadline)
-                if connection.is_closed():
-                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.look_every):
+                        await self._answer(asked)
         finally:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
 
-    async def _answer_until(self, asked: asyncio.Queue[str], deadline: float) -> None:
+    async def _answer(self, asked: asyncio.Queue[str]) -> None:
+        """Pull what is asked for, each organization once however many ask."""
         while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    source, _, org_id = (await asked.get()).partition(":")
-            except TimeoutError:
-                return
-            if source == self.source:
-                with contextlib.suppress(Unavailable):
-                    await self.pull(UUID(org_id))
+            questions = {await asked.get()}
+            while not asked.empty():
+                questions.add(asked.get_nowait())
+            for source, _, org_id in (question.partition(":") for question in questions):
+                if source == self.source:
+                    await self._try_to_pull(UUID(org_id))
+
+    async def _try_to_pull(self, org_id: UUID) -> None:
+        try:
+            await self.pull(org_id)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one organization's trouble is not the others'
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if is_outage(error) or isinstance(error, asyncpg.InterfaceError | Unavailable):
+            log.warning("replica.interrupted", source=self.source, error=type(error).__name__)
+        else:
+            log.error("replica.failed", source=self.source, exc_info=error)
 
     async def _queue_up(self, connection: AsyncConnection, org_id: UUID) -> None:
         """Apply one thing at a time per authority and organization, whoever brings it."""
@@ -170,7 +200,7 @@ class Replica:
     ) -> None:
         """Move the position forward; with `only_from`, only where that is exactly where we stand."""
         table = self.positions
-        if only_from:
+        if only_from:  # from 0 there is no row yet, and none to be found elsewhere
             await connection.execute(
                 table.update()
                 .where(

@@ -6,24 +6,26 @@ What a service is made of is in its `main.py`; how it is run is the same for all
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import typer
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
+from typing_extensions import override
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit import logs, migrations, topology
-from bailiwick_kit.dead_letters import DeadLetters
+from bailiwick_kit.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.settings import ServiceSettings, SettingsError
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
@@ -65,29 +67,35 @@ class Service(Generic[SettingsT]):
         @program.command()
         def api() -> None:
             """Serve HTTP."""
-            asyncio.run(self._run(self._load(), serving=True, working=False))
+            asyncio.run(self._run(self.load(), serving=True, working=False))
 
         @program.command()
         def worker() -> None:
             """Relay and consume events."""
-            asyncio.run(self._run(self._load(), serving=False, working=True))
+            asyncio.run(self._run(self.load(), serving=False, working=True))
 
         @program.command()
         def serve() -> None:
             """Do both in one process: for one machine."""
-            asyncio.run(self._run(self._load(), serving=True, working=True))
+            asyncio.run(self._run(self.load(), serving=True, working=True))
 
         @program.command()
         def migrate() -> None:
             """Bring database and broker to what this version needs; repeating it changes nothing."""
-            self.migrate(self._load())
+            self.migrate(self.load())
 
         @program.command()
         def openapi() -> None:
             """Print the OpenAPI document."""
-            typer.echo(json.dumps(self._document(), indent=2, sort_keys=True, ensure_ascii=False))
+            document = self.described().openapi()
+            typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
-        program.add_typer(self._dead_letters(), name="dead-letters")
+        queues = [queue_name(self.name, publisher) for publisher in SUBSCRIBED.get(self.name, {})]
+
+        def broker_url() -> str:
+            return self.load().broker_url.get_secret_value()
+
+        program.add_typer(dead_letter_commands(queues, broker_url), name="dead-letters")
         return program
 
     def migrate(self, settings: SettingsT) -> None:
@@ -100,11 +108,13 @@ class Service(Generic[SettingsT]):
         )
         asyncio.run(declare_topology(settings.broker_url.get_secret_value()))
 
-    def _document(self) -> dict[str, Any]:
+    def described(self) -> FastAPI:
+        """Build the application without settings: to be described, never to be started."""
         blank: Any = self.settings.model_construct
-        return self.application(blank(**_BLANK)).openapi()
+        return self.application(blank(**_BLANK))
 
-    def _load(self) -> SettingsT:
+    def load(self) -> SettingsT:
+        """Read the settings and set up logs: what every subcommand begins with."""
         try:
             settings = self.settings.load()
         except SettingsError as error:
@@ -114,74 +124,51 @@ class Service(Generic[SettingsT]):
         return settings
 
     async def _run(self, settings: SettingsT, *, serving: bool, working: bool) -> None:
-        """Run until told to stop: first no new requests, then no more events, then the rest."""
+        """Run until told to stop: first no new requests, then no more events, then the rest.
+
+        In this order, because a request in hand may still wait for what an event brings (D6).
+        """
+        told = _told_to_stop()
         async with asyncio.TaskGroup() as group:
             work = group.create_task(self._work(settings)) if working else None
             if serving:
-                config = uvicorn.Config(
-                    self.application(settings),
-                    host=settings.host,
-                    port=settings.port,
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    date_header=True,
-                    proxy_headers=False,
-                    timeout_graceful_shutdown=GRACE,
-                    timeout_keep_alive=75,
-                )
-                await uvicorn.Server(config).serve()
-                if work is not None:
-                    work.cancel()
-            elif work is not None:
-                await stopped()
+                await self._serve(settings, told)
+            else:
+                await told.wait()
+            if work is not None:
                 work.cancel()
+
+    async def _serve(self, settings: SettingsT, told: asyncio.Event) -> None:
+        config = uvicorn.Config(
+            self.application(settings),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=75,
+        )
+        server = _Server(config)
+
+        async def stop() -> None:
+            await told.wait()
+            server.should_exit = True
+
+        stopping = asyncio.create_task(stop())
+        try:
+            await server.serve()
+        finally:
+            stopping.cancel()
+        if not server.started:
+            raise SystemExit(3)  # as uvicorn itself does; it has said why
 
     async def _work(self, settings: SettingsT) -> None:
         async with self.work(settings) as jobs, asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(_running(job))
-
-    def _dead_letters(self) -> typer.Typer:
-        program = typer.Typer(
-            no_args_is_help=True, help="What could not be handled: list, show, replay, drop."
-        )
-        queues = [queue_name(self.name, publisher) for publisher in SUBSCRIBED.get(self.name, {})]
-
-        def of(queue: str) -> DeadLetters:
-            return DeadLetters(self._load().broker_url.get_secret_value(), queue)
-
-        @program.command("list")
-        def list_() -> None:
-            """List the dead letters of all queues."""
-            for queue in queues:
-                for letter in asyncio.run(of(queue).list()):
-                    typer.echo(f"{queue}  {letter.event_id}  {letter.type}  {letter.reason}")
-
-        @program.command()
-        def show(event_id: str) -> None:
-            """Show one dead letter whole."""
-            for queue in queues:
-                for letter in asyncio.run(of(queue).list()):
-                    if letter.event_id == event_id:
-                        typer.echo(letter.body.decode("utf-8", "replace"))
-                        return
-            typer.echo("No such dead letter.", err=True)
-            raise typer.Exit(1)
-
-        @program.command()
-        def replay(event_id: Annotated[str | None, typer.Argument()] = None) -> None:
-            """Put one dead letter, or all of them, back into their queues."""
-            count = sum(asyncio.run(of(queue).replay(event_id)) for queue in queues)
-            typer.echo(f"{count} replayed")
-
-        @program.command()
-        def drop(event_id: str) -> None:
-            """Delete one dead letter for good."""
-            count = sum(asyncio.run(of(queue).drop(event_id)) for queue in queues)
-            typer.echo(f"{count} dropped")
-
-        return program
 
 
 async def declare_topology(broker_url: str) -> None:
@@ -198,13 +185,21 @@ def bindings() -> Mapping[str, Sequence[str]]:
     }
 
 
-async def stopped() -> None:
-    """Return when the process is told to stop."""
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to us: done, it would raise them again and so cut off the worker."""
+
+    @contextlib.contextmanager
+    @override
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Return the event that is set when the process is told to stop."""
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
 
 
 async def _running(job: Work) -> None:

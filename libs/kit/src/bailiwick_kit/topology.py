@@ -13,6 +13,8 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange
 
+from bailiwick_kit.broker import open_channel
+
 RETRY_AFTER_MS = 1_000
 """How long a message rests in the retry queue, in milliseconds."""
 
@@ -76,9 +78,7 @@ async def declare_queue(
 
 async def declare(broker_url: str, exchange: str, queues: Mapping[str, Sequence[str]]) -> None:
     """Declare the exchange and every queue with its bindings; repeating it changes nothing."""
-    connection = await aio_pika.connect(broker_url, timeout=10)
-    async with connection:
-        channel = await connection.channel()
+    async with open_channel(broker_url, "topology") as channel:
         await declare_exchange(channel, exchange)
         for queue, bindings in queues.items():
             await declare_queue(channel, exchange, queue, bindings)

@@ -5,6 +5,7 @@ The values that were sent are never repeated: they may be passwords, and they ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -13,6 +14,9 @@ from bailiwick_kit.errors import Fault, Invalid, Malformed, Refusal
 
 MOST_FAULTS = 50
 _LONGEST_NAME = 64
+
+_DECIMAL = re.compile(r"Decimal\('([^']*)'\)")
+"""How pydantic names a bound that is a Decimal."""
 
 _CODES = {
     "extra_forbidden": "unknown-field",
@@ -65,9 +69,13 @@ def where(location: Sequence[int | str]) -> str:
 def fault_of(error: Mapping[str, Any], *, drop: int = 0) -> Fault:
     """Return the fault for one of pydantic's errors; `drop` leaves out the first parts of its place."""
     kind = str(error["type"])
-    message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
+    message = _MESSAGES.get(kind) or _plain(str(error["msg"]))
     code = _CODES.get(kind, kind.replace("_", "-"))
     return Fault(where=where(error["loc"][drop:]), code=code, message=message)
+
+
+def _plain(message: str) -> str:
+    return _DECIMAL.sub(r"\1", message.removeprefix("Value error, "))
 
 
 def faults_of(errors: Iterable[Mapping[str, Any]], *, drop: int = 0) -> tuple[Fault, ...]:

@@ -33,23 +33,22 @@ class Wake:
 
     async def run(self) -> None:
         """Send wake-ups until cancelled; a lost connection only makes the relay slower."""
-        connection: asyncpg.Connection | None = None
+        while True:
+            try:
+                await self._session()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(1)
+
+    async def _session(self) -> None:
+        await self._due.wait()
+        connection = await asyncpg.connect(
+            self._dsn, timeout=5, server_settings={"application_name": "bailiwick-wake"}
+        )
         try:
             while True:
                 await self._due.wait()
                 self._due.clear()
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await asyncpg.connect(
-                            self._dsn,
-                            timeout=5,
-                            server_settings={"application_name": "bailiwick-wake"},
-                        )
-                    await connection.execute(f"NOTIFY {CHANNEL}", timeout=5)
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    connection = None
-                    await asyncio.sleep(1)
+                await connection.execute(f"NOTIFY {CHANNEL}", timeout=5)
         finally:
-            if connection is not None:
-                with contextlib.suppress(Exception):
-                    await connection.close(timeout=1)
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=1)

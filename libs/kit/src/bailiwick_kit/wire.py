@@ -38,6 +38,17 @@ class Model(BaseModel):
     )
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for described in schema.get("properties", {}).values():
+        described.pop("default", None)
+
+
+class Edit(Model):
+    """Fields to change; what is not sent stays. The defaults in code mean nothing to clients."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+
 def _instant(value: Any) -> Any:
     # Parsed here, because pydantic would take "1700000000" as seconds since 1970.
     if not isinstance(value, str):

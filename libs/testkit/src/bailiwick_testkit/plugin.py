@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq, Servers
+    from bailiwick_testkit.stack import Running
 
 _INPUT = "bailiwick_servers"
 _folder = pytest.StashKey[str]()
@@ -74,3 +75,12 @@ def rabbitmq(servers: Servers) -> Rabbitmq:
 def opa(servers: Servers) -> Opa:
     """Give OPA with the project's bundle."""
     return servers.opa()
+
+
+@pytest.fixture(scope="session")
+def stack(pytestconfig: pytest.Config) -> Running:
+    """Give the whole stack, gateway included, for end-to-end tests; one for all workers of the run."""
+    from bailiwick_testkit.servers import folder_of_runs  # noqa: PLC0415 - only if needed
+    from bailiwick_testkit.stack import running  # noqa: PLC0415
+
+    return running(folder_of_runs() / pytestconfig.stash[_folder] / "stack")

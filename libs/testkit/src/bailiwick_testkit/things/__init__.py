@@ -7,9 +7,11 @@ how often each version had its effect and so shows whatever was doubled.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -161,6 +163,11 @@ class Things:
         """Return a consumer of the queue."""
         handlers: dict[type[Event], Handler] = {ThingChanged: handler}
         return Consumer(QUEUE, self.broker_url, self.worker, inbox, handlers, **more)
+
+    def environment(self) -> dict[str, str]:
+        """Return what `python -m bailiwick_testkit.things` needs to be told."""
+        where = {**asdict(self.urls), "broker": self.broker_url, "admin": self.admin_dsn}
+        return {**os.environ, "THINGS": json.dumps(where)}
 
     async def ask(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """Ask the database as its superuser, past row-level security."""

@@ -1,6 +1,7 @@
-"""Do one job of the service in a process of its own, so that a test can see it die.
+"""Do a job of the service in a process of its own, so that a test can see it end, or die.
 
-`python -m bailiwick_testkit.things relay|consume|change`, with `THINGS` holding where everything is.
+`python -m bailiwick_testkit.things relay|consume|change`, with `THINGS` holding where everything is, and
+`… api|worker|serve`, configured as every service is. It prints what happens to it.
 """
 
 from __future__ import annotations
@@ -9,23 +10,77 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
+from fastapi import APIRouter, FastAPI
+
+from bailiwick_kit.http import create_app
+from bailiwick_kit.service import Service, Work
+from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_testkit.things import changed, open_things
+from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 
 
-async def main(job: str, where: dict[str, str]) -> None:
-    """Do the job; relaying and consuming go on until somebody ends the process."""
+def say(line: str) -> None:
+    """Tell the test."""
+    print(line, flush=True)  # noqa: T201 - that is what it is for
+
+
+def application(_: ServiceSettings) -> FastAPI:
+    """Build an application whose one request takes a while."""
+    router = APIRouter()
+
+    @router.get("/slow")
+    async def slow() -> str:
+        say("request begun")
+        await asyncio.sleep(1)
+        say("request answered")
+        return "done"
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        say("application open")
+        yield
+        say("application closed")
+
+    return create_app(title="Things", version="1", routers=[router], lifespan=lifespan)
+
+
+@asynccontextmanager
+async def work(_: ServiceSettings) -> AsyncIterator[Sequence[Work]]:
+    """Open what the worker needs."""
+    async with things() as opened:
+        say("worker open")
+        try:
+            yield [opened.relay().run, opened.consumer().run]
+        finally:
+            say("worker closed")
+
+
+@asynccontextmanager
+async def things() -> AsyncIterator[Things]:
+    """Open the service that `THINGS` tells."""
+    where = json.loads(os.environ["THINGS"])
     urls = DatabaseUrls(where["name"], where["owner"], where["api"], where["worker"])
-    async with open_things(urls, where["broker"], where["admin"]) as things:
+    async with open_things(urls, where["broker"], where["admin"]) as opened:
+        yield opened
+
+
+async def do(job: str) -> None:
+    """Do one job; relaying and consuming go on until somebody ends the process."""
+    async with things() as opened:
         match job:
             case "relay":
-                await things.relay().run()
+                await opened.relay().run()
             case "consume":
-                await things.consumer().run()
+                await opened.consumer().run()
             case _:
-                await things.change(changed(UUID(int=1), UUID(int=1)))
+                await opened.change(changed(UUID(int=1), UUID(int=1)))
 
 
-asyncio.run(main(sys.argv[1], json.loads(os.environ["THINGS"])))
+if sys.argv[1] in {"api", "worker", "serve"}:
+    Service("things", ServiceSettings, MIGRATIONS, application, work).command_line()()
+else:
+    asyncio.run(do(sys.argv[1]))

@@ -1,0 +1,56 @@
+"""What each step of the story shows and checks: it came out as told, or what came instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bailiwick_local import telling
+from bailiwick_local.demo.person import Answer
+
+
+class StoryEndsError(Exception):
+    """What the next steps build on did not come out; what was wrong has been told."""
+
+
+@dataclass
+class Checks:
+    """Prints the story and counts what did not come out as told."""
+
+    steps: int = 0
+    right: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def step(self, what: str) -> None:
+        """Begin the next step."""
+        self.steps += 1
+        telling.report(f"\n{self.steps}. {what}")
+
+    def show(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table."""
+        telling.table(columns, rows, indent=3)
+
+    def that(self, what: str, *, is_so: bool, instead: object) -> None:
+        """Say whether something is as it should be."""
+        if is_so:
+            self.right += 1
+            telling.report(f"   ✓ {what}")
+        else:
+            self.wrong.append(f"step {self.steps}: {what}")
+            telling.report(f"   ✗ should be: {what}; it is: {instead}")
+
+    def broken(self, what: str) -> None:
+        """Say what broke the story off."""
+        self.wrong.append(what)
+        telling.report(f"   ✗ {what}")
+
+    def done(self, what: str, answer: Answer, status: int = 201) -> Answer:
+        """Check what the next steps build on.
+
+        Raises:
+            StoryEndsError: it did not come out.
+        """
+        self.that(what, is_so=answer.status == status, instead=answer)
+        if answer.status != status:
+            raise StoryEndsError
+        return answer

@@ -1,0 +1,49 @@
+"""Plays the story, and ends with how to go on from there."""
+
+from __future__ import annotations
+
+import json
+
+import httpx2
+
+from bailiwick_local import telling
+from bailiwick_local.demo.checking import Checks, StoryEndsError
+from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
+from bailiwick_local.demo.story import Story
+from bailiwick_local.stack import Stack
+
+
+def play(stack: Stack) -> bool:
+    """Play the story through the gateway; say whether every step came out as told."""
+    sign_ins: list[dict[str, str]] = json.loads(stack.sign_ins_file.read_text())
+    checks = Checks()
+    try:
+        with at_gateway(stack.gateway.url) as gateway:
+            people = [signed_in(gateway, one) for one in sign_ins]
+            Story(people, checks).tell()
+    except SignInError as error:
+        checks.broken(str(error))
+    except httpx2.HTTPError as error:
+        checks.broken(f"The gateway did not answer: {error}")
+    except StoryEndsError:
+        telling.report("   The story cannot go on from here.")
+    _close(stack.gateway.url, sign_ins, checks)
+    return not checks.wrong
+
+
+def _close(url: str, sign_ins: list[dict[str, str]], checks: Checks) -> None:
+    telling.report(
+        "\nSign in as any of them. The passwords are this installation's own; the web shop's"
+    )
+    telling.report("are a client id and its secret.\n")
+    columns = ("name", "role", "email", "password")
+    telling.table(columns, [[one[column] for column in columns] for one in sign_ins])
+    telling.report(f"\nEverything is still running, at {url}")
+    telling.report("  ./bailiwick status   what runs, and these sign-ins again")
+    telling.report("  ./bailiwick down     stops it; the data stay")
+    if checks.wrong:
+        telling.report(f"\n{len(checks.wrong)} of the checks did not come out as told:")
+        for one in checks.wrong:
+            telling.report(f"  ✗ {one}")
+    else:
+        telling.report(f"\nAll {checks.right} checks came out as told.")

@@ -1,0 +1,77 @@
+"""`./bailiwick import DIR --mapping FILE`: a company from CSV files, all of it or nothing (D27).
+
+Everything is checked before anything is loaded; what is wrong is told as `file:line:column: message`.
+Loading goes through each service's own `import`, and running it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bailiwick_local.importing import mapping
+from bailiwick_local.importing.checking import Check
+from bailiwick_local.importing.faults import Faults, UnreadableError
+from bailiwick_local.importing.loading import KINDS, Load, Passwords
+from bailiwick_local.importing.mapping import Plan
+from bailiwick_local.importing.progress import Progress
+from bailiwick_local.importing.rights import asking
+from bailiwick_local.importing.staging import Staging
+from bailiwick_local.stack import Stack
+
+
+def run(stack: Stack, directory: Path, file: Path) -> int:
+    """Import the directory's files into the running stack by the mapping.
+
+    Returns 0, or 1 where something was wrong and nothing was loaded.
+
+    Raises:
+        StackError: a service refuses what passed the check, or does not answer.
+    """
+    faults = Faults()
+    with tempfile.TemporaryDirectory(prefix="bailiwick-import-") as folder:
+        staging = Staging(Path(folder) / "staging.sqlite")
+        try:
+            founder = _checked(stack, directory, file, staging, faults)
+            if founder is None:
+                faults.tell(stack.report)
+                wrong = "1 thing is" if faults.count == 1 else f"{faults.count:,} things are"
+                stack.report(f"{wrong} wrong; nothing was loaded")
+                return 1
+            plan, key = founder
+            _load(stack, plan, staging, key, Path(folder))
+        finally:
+            staging.close()
+    return 0
+
+
+def _checked(
+    stack: Stack, directory: Path, file: Path, staging: Staging, faults: Faults
+) -> tuple[Plan, str] | None:
+    """Check everything; return the mapping and who founds the organization if nothing is wrong."""
+    try:
+        plan = mapping.read(file, directory, faults)
+    except UnreadableError:
+        return None
+    with asking(stack.policies["identity"].url) as rights:
+        check = Check(plan, staging, rights, faults, Progress(stack.report))
+        check.run()
+        founder = None if faults.count else check.founder()
+    return (plan, founder) if founder is not None else None
+
+
+def _load(stack: Stack, plan: Plan, staging: Staging, founder: str, folder: Path) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = stack.places.folder("imports") / f"{plan.source}-{stamp}-passwords.tsv"
+    load = Load(stack, plan, staging, Progress(stack.report), Passwords(stack, path), folder=folder)
+    kept = load.run(founder)
+    stack.report(f"\n{plan.organization.name}")
+    for kind in KINDS:
+        tally = load.tallies.get(kind)
+        if tally is not None:
+            stack.report(f"{kind:<12} {tally.created:>9,} created {tally.unchanged:>9,} unchanged")
+    if kept:
+        stack.report(
+            f"\nThe passwords that were made up are in {kept}. Hand them out and delete it."
+        )

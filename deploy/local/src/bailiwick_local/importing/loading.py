@@ -1,0 +1,214 @@
+"""Loads checked records through each service's own `import`, in the order in which they name each other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bailiwick_local.importing import records
+from bailiwick_local.importing.mapping import Plan
+from bailiwick_local.importing.progress import Progress
+from bailiwick_local.importing.staging import Staged, Staging
+from bailiwick_local.processes import StackError
+from bailiwick_local.stack import Stack
+
+_LINE = re.compile(r"line (\d+): ")
+KINDS = ("members", "customers", "assignments", "orders")
+
+
+@dataclass
+class Tally:
+    """How many records of a kind were made, and how many were there."""
+
+    created: int = 0
+    unchanged: int = 0
+
+    def count(self, answer: dict[str, Any]) -> None:
+        """Count what became of one."""
+        if answer["created"]:
+            self.created += 1
+        else:
+            self.unchanged += 1
+
+
+@dataclass
+class Passwords:
+    """Passwords that were made up here, in a file that only its owner reads; kept if they were needed."""
+
+    stack: Stack
+    path: Path
+    made: dict[str, str] = field(default_factory=dict)
+
+    def of(self, member: Staged) -> str:
+        """Return the member's own password from the file, else one made up and written down."""
+        if given := member.body.get("password"):
+            return str(given)
+        if member.key not in self.made:
+            self.made[member.key] = secrets.token_urlsafe(15)
+            line = f"{member.body['email']}\t{self.made[member.key]}\n"
+            with self.stack.places.opened(self.path, os.O_WRONLY | os.O_APPEND) as file:
+                file.write(line.encode())
+        return self.made[member.key]
+
+    def keep(self, needed: dict[str, str]) -> Path | None:
+        """Keep those of the members named (key → address); return the file if there are any."""
+        lines = [
+            f"{email}\t{self.made[key]}\n" for key, email in needed.items() if key in self.made
+        ]
+        if not lines:
+            self.path.unlink(missing_ok=True)
+            return None
+        self.stack.places.write(self.path, "".join(lines))
+        return self.path
+
+
+@dataclass
+class Load:
+    """One loading of a staging. Interrupted, it can be run again."""
+
+    stack: Stack
+    plan: Plan
+    staging: Staging
+    progress: Progress
+    passwords: Passwords
+    folder: Path
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    _org_id: str = ""
+    _member_id: str = ""
+
+    def run(self, founder: str) -> Path | None:
+        """Load everything; return the file of the passwords made up, if any.
+
+        Raises:
+            StackError: a service refuses a record, which it names, or cannot be asked.
+        """
+        new = self._found_organization(founder)
+        kept = self._members({founder} if new else set())
+        self._load("customers", ("customers", "assignments"))
+        self._load("orders", ("orders",))
+        return kept
+
+    def _found_organization(self, founder: str) -> bool:
+        """Find the organization, or make it with its first member; tell whether it was made."""
+        member = self.staging.get("members", founder)
+        assert member is not None  # noqa: S101 - the check has found it there
+        organization = self.plan.organization
+        arguments = {
+            "--name": organization.name,
+            "--time-zone": organization.time_zone,
+            "--currency": organization.currency,
+            "--manager-name": member.body["name"],
+            "--email": member.body["email"],
+        }
+        command = [f"{name}={value}" for name, value in arguments.items()]
+        command = ["create-organization", *command, "--password-stdin", "--if-absent"]
+        password = self.passwords.of(member).encode() + b"\n"
+        (answer,) = self._feed("identity", command, [password], ["members"])
+        self._org_id, self._member_id = answer["org_id"], answer["member_id"]
+        return bool(answer["created"])
+
+    def _members(self, made: set[str]) -> Path | None:
+        """Import members; those that were made with the organization count as created."""
+        tally = self.tallies["members"] = Tally()
+        created: dict[str, str] = {}
+        lines = (
+            records.member_line(one.key, one.body, self.passwords.of(one))
+            for one in self.staging.all("members")
+        )
+        for answer in self._import(["members"], "identity", lines):
+            key = answer["external_ref"]
+            is_new = answer["created"] or key in made
+            tally.count({"created": is_new})
+            self.staging.keep_ids("members", [(key, answer["member_id"])])
+            if is_new and (member := self.staging.get("members", key)):
+                created[key] = member.body["email"]
+        return self.passwords.keep(created)
+
+    def _load(self, service: str, kinds: Sequence[str]) -> None:
+        """Import what one service takes, in one go."""
+        kinds = [kind for kind in kinds if getattr(self.plan, kind) is not None]
+        lines = itertools.chain.from_iterable(self._lines(kind) for kind in kinds)
+        for answer in self._import(kinds, service, lines) if kinds else ():
+            kind = f"{answer['kind']}s"
+            self.tallies.setdefault(kind, Tally()).count(answer)
+            if kind == "customers":
+                self.staging.keep_ids(kind, [(answer["external_ref"], answer["customer_id"])])
+
+    def _lines(self, kind: str) -> Iterator[dict[str, Any]]:
+        id_of, currency = self.staging.id_of, self.plan.organization.currency
+        for one in self.staging.all(kind):
+            match kind:
+                case "customers":
+                    yield records.customer_line(one.key, one.body)
+                case "assignments":
+                    yield records.assignment_line(one.body, id_of)
+                case _:
+                    lines = [line.body for line in self.staging.lines(one.key)]
+                    yield records.order_line(one.key, one.body, lines, id_of, currency)
+
+    def _import(
+        self, kinds: Sequence[str], service: str, lines: Iterable[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        arguments = ["import", f"--org={self._org_id}", f"--source={self.plan.source}"]
+        if service != "identity":
+            arguments.append(f"--member={self._member_id}")
+        encoded = (json.dumps(line).encode() + b"\n" for line in lines)
+        for answer in self._feed(service, arguments, encoded, kinds):
+            self.progress.step(f"loading {' and '.join(kinds)}")
+            yield answer
+        self.progress.done()
+
+    def _feed(
+        self, service: str, arguments: list[str], lines: Iterable[bytes], kinds: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Run a service's subcommand, give it the lines, and give what it answers, as it comes."""
+        python, places = self.stack.python, self.stack.places
+        with (
+            tempfile.TemporaryFile(dir=self.folder) as sent,
+            tempfile.TemporaryFile(dir=self.folder) as said,
+        ):
+            sent.writelines(lines)
+            sent.seek(0)
+            with subprocess.Popen(
+                [python.program, "-m", f"bailiwick_{service}", *arguments],
+                cwd=places.folder("."),
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+                | self.stack.environment(service)
+                | python.environment(),
+                stdin=sent,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                **places.account.switch(),
+            ) as process:
+                for answer in process.stdout or ():
+                    yield json.loads(answer)
+            if process.returncode:
+                said.seek(0)
+                raise StackError(self._told(said.read().decode(errors="replace"), kinds))
+
+    def _told(self, said: str, kinds: Sequence[str]) -> str:
+        """Say what a service refused, its line numbers as those of the files."""
+
+        def in_file(match: re.Match[str]) -> str:
+            number = int(match[1])
+            for kind in kinds:
+                if number <= (count := self.staging.count(kind)):
+                    name = getattr(self.plan, kind).table.name
+                    return f"{name}:{self.staging.line_of(kind, number)}: "
+                number -= count
+            return match[0]
+
+        end = "\n".join(said.strip().splitlines()[-20:])
+        return (
+            f"{_LINE.sub(in_file, end)}\nWhat was loaded before this stays. Correct the files and run"
+            " the same import again."
+        )

@@ -1,0 +1,68 @@
+"""What policy says of members who do not exist yet: asked of the running stack, so that no rule is copied."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bailiwick_contracts.identity import Settings
+from bailiwick_kit.policy import Policy
+from bailiwick_local.importing.records import NO_ID
+
+
+@dataclass
+class PolicyRights:
+    """Asks an OPA of the stack; equal rights are asked about once."""
+
+    policy: Policy
+    runner: asyncio.Runner
+    _answers: dict[str, bool] = field(default_factory=dict)
+
+    def may_represent(self, member: Mapping[str, Any]) -> bool:
+        """Tell whether the member may have customers."""
+        return self._is_capable(member, "customers", "hold")
+
+    def may_found(self, member: Mapping[str, Any]) -> bool:
+        """Tell whether the member may be the first of an organization: one that edits its settings."""
+        return "role" in member and self._is_capable(member, "organizations", "edit")
+
+    def _is_capable(self, member: Mapping[str, Any], resource: str, action: str) -> bool:
+        role = member.get("role")
+        subject = {
+            "org_id": NO_ID,
+            "member_id": NO_ID,
+            "kind": "member",
+            "mode": "role" if role else "permissions",
+            "role": role,
+            "permissions": member.get("permissions", []),
+            "ticks": member.get("ticks", {}),
+            "collections": [],
+            "status": "active",
+            "expired": False,
+        }
+        document = {
+            "subject": subject,
+            "settings": Settings().model_dump(mode="json"),
+            "action": action,
+        }
+        question = json.dumps([resource, document], sort_keys=True)
+        if question not in self._answers:
+            decision = self.runner.run(self.policy.decide(f"bailiwick/{resource}", document))
+            self._answers[question] = decision.capable
+        return self._answers[question]
+
+
+@contextmanager
+def asking(url: str) -> Iterator[PolicyRights]:
+    """Open the policy engine at the address."""
+    policy = Policy(url)
+    with asyncio.Runner() as runner:
+        runner.run(policy.__aenter__())
+        try:
+            yield PolicyRights(policy, runner)
+        finally:
+            runner.run(policy.__aexit__(None, None, None))

@@ -1,0 +1,42 @@
+"""Connections to the broker: a short heartbeat, and a deadline around every step.
+
+Plain connections, not "robust" ones: those heal channels behind one's back and lose what was under way.
+Who holds one here gives it up at the first doubt and opens another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+HEARTBEAT = 10
+"""Seconds. A broker that is cut off is noticed after three of them; the default takes minutes (L7)."""
+DEADLINE = 5.0
+"""Seconds within which the broker answers any one thing, or the connection is given up (L7)."""
+RECONNECT_AFTER = 0.5
+"""Seconds of rest before another connection is tried."""
+
+
+@asynccontextmanager
+async def open_channel(url: str, name: str) -> AsyncIterator[AbstractChannel]:
+    """Hold one connection with one channel, on which a publish is confirmed, or raises (L3).
+
+    Raises:
+        OSError, TimeoutError, aio_pika.exceptions.AMQPError: the broker is away, or does not want us.
+    """
+    # The driver's own time-out does not cover all of the handshake with a frozen broker.
+    async with asyncio.timeout(DEADLINE):
+        connection = await aio_pika.connect(url, heartbeat=HEARTBEAT, name=name)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        yield channel
+    finally:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2):
+                await connection.close()

@@ -1,0 +1,321 @@
+"""From the broker to an effect: once, whatever is repeated, shuffled, broken or interrupted."""
+
+import asyncio
+import random
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import aio_pika
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_contracts.envelope import Event
+from bailiwick_kit import consumer as consumers
+from bailiwick_kit.broker import open_channel
+from bailiwick_kit.consumer import PREFETCH
+from bailiwick_kit.dead_letters import DeadLetter, DeadLetters
+from bailiwick_kit.messages import Envelope, to_message
+from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
+from bailiwick_testkit.waiting import running, until
+
+ORG = UUID(int=1)
+
+
+async def publish(things: Things, *messages: aio_pika.Message, key: str = "") -> None:
+    async with open_channel(things.broker_url, "test") as channel:
+        exchange = await channel.get_exchange(EXCHANGE)
+        for message in messages:
+            await exchange.publish(message, key or f"{ThingChanged.type}.{ORG}", mandatory=True)
+
+
+def message_of(
+    event: ThingChanged, event_id: UUID | None = None, body: bytes | None = None
+) -> aio_pika.Message:
+    return to_message(
+        event_id=event_id or uuid4(),
+        event_type=event.type,
+        source="/test",
+        subject=event.thing_id,
+        time=datetime.now(UTC),
+        body=event.model_dump_json().encode() if body is None else body,
+        trace_parent=None,
+    )
+
+
+async def copies(things: Things) -> dict[UUID, int]:
+    return {row["thing_id"]: row["version"] for row in await things.ask("SELECT * FROM copies")}
+
+
+async def effects(things: Things) -> list[int]:
+    return [row["times"] for row in await things.ask("SELECT times FROM effects")]
+
+
+async def ready(things: Things) -> int:
+    async with open_channel(things.broker_url, "test") as channel:
+        queue = await channel.declare_queue(QUEUE, passive=True)
+        return queue.declaration_result.message_count or 0
+
+
+async def dead(things: Things, count: int = 1) -> list[DeadLetter]:
+    letters = DeadLetters(things.broker_url, QUEUE)
+
+    async def enough() -> list[DeadLetter] | None:
+        found = await letters.list()
+        return found if len(found) >= count else None
+
+    found: list[DeadLetter] = await until(enough, f"{count} dead letters", within=20)
+    assert len(found) == count
+    return found
+
+
+async def arrived(things: Things, expected: dict[UUID, int]) -> None:
+    async def is_there() -> bool:
+        return await copies(things) == expected
+
+    await until(is_there, "all copies")
+
+
+async def test_a_repeated_event_has_one_effect(things: Things) -> None:
+    events = [(uuid4(), changed(ORG)) for _ in range(20)]
+    messages = [message_of(event, event_id) for event_id, event in events * 3]
+    random.Random(1).shuffle(messages)  # noqa: S311 - no secret
+    await publish(things, *messages)
+    async with running(things.consumer().run):
+        await arrived(things, {event.thing_id: 1 for _, event in events})
+        await until(lambda: _is_drained(things))
+    assert await effects(things) == [1] * 20
+
+
+async def _is_drained(things: Things) -> bool:
+    return await ready(things) == 0
+
+
+async def test_two_consumers_at_once_have_one_effect(things: Things) -> None:
+    # The queue lets one consume at a time; the inbox holds even if both had the same message.
+    events = [(uuid4(), changed(ORG)) for _ in range(40)]
+    await publish(things, *(message_of(event, event_id) for event_id, event in events * 2))
+    one, other = things.consumer(), things.consumer()
+
+    async def at_once(event_id: UUID, event: ThingChanged) -> None:
+        envelope = Envelope(event_id, event.type, event.thing_id, event.model_dump_json().encode())
+        await asyncio.gather(one._apply(envelope), other._apply(envelope))
+
+    async with running(one.run, other.run):
+        for event_id, event in events[:10]:
+            await at_once(event_id, event)
+        await arrived(things, {event.thing_id: 1 for _, event in events})
+    assert await effects(things) == [1] * 40
+
+
+async def test_shuffled_versions_end_at_the_highest(things: Things) -> None:
+    thing_ids = [uuid4() for _ in range(4)]
+    events = [changed(ORG, thing_id, version) for thing_id in thing_ids for version in range(1, 26)]
+    random.Random(2).shuffle(events)  # noqa: S311 - no secret
+    await publish(things, *map(message_of, events))
+    async with running(things.consumer().run):
+        await arrived(things, dict.fromkeys(thing_ids, 25))
+        await until(lambda: _is_drained(things))
+
+
+class Moody:
+    """A handler that fails for some things, so often or in such a way."""
+
+    def __init__(self) -> None:
+        self.bad: dict[UUID, list[Exception | float]] = {}
+        self.calls: list[UUID] = []
+
+    async def __call__(self, connection: AsyncConnection, event: Event) -> None:
+        self.calls.append(event.subject)
+        await copy(connection, event)
+        if moods := self.bad.get(event.subject):
+            mood = moods[0] if len(moods) == 1 else moods.pop(0)
+            if isinstance(mood, Exception):
+                raise mood
+            await asyncio.sleep(mood)
+
+
+async def test_poison_is_set_aside_with_its_reason_and_the_others_flow(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 2)
+    raising, slow, good = changed(ORG), changed(ORG), [changed(ORG) for _ in range(20)]
+    moody = Moody()
+    moody.bad = {raising.thing_id: [ValueError("a\nDETAIL: b")], slow.thing_id: [60.0]}
+    await publish(things, aio_pika.Message(b"no event at all"))
+    await publish(things, message_of(raising), message_of(slow))
+    await publish(things, message_of(changed(ORG), body=b'{"org_id": '))
+    await publish(things, message_of(changed(ORG), body=b'"' + b"x" * 9_000_000))
+    unknown = message_of(changed(ORG))
+    unknown.headers["ce-type"] = "things.thing.vanished.v1"
+    await publish(things, unknown)
+    await publish(things, *map(message_of, good))
+    async with running(things.consumer(moody, deadline=0.3).run):
+        await arrived(things, {event.thing_id: 1 for event in good})
+        letters = await dead(things, 6)
+    reasons = sorted(letter.reason.split(":")[0] for letter in letters)
+    assert reasons == [
+        "TimeoutError",
+        "ValueError",
+        "invalid",
+        "invalid",
+        "unknown type things.thing.vanished.v1",
+        "unreadable",
+    ]
+    by_subject = {letter.subject: letter for letter in letters}
+    assert by_subject[str(raising.thing_id)].reason == "ValueError: a"  # details may be personal
+    assert by_subject[str(raising.thing_id)].body == raising.model_dump_json().encode()
+    assert moody.calls.count(raising.thing_id) == moody.calls.count(slow.thing_id) == 2
+    assert await effects(things) == [1] * 20
+
+
+async def test_a_passing_failure_is_retried_and_has_one_effect(things: Things) -> None:
+    event = changed(ORG)
+    moody = Moody()
+    moody.bad = {event.thing_id: [ValueError(), ValueError(), 0.0]}
+    await publish(things, message_of(event))
+    async with running(things.consumer(moody).run):
+        await arrived(things, {event.thing_id: 1})
+    assert await effects(things) == [1]
+    assert (await things.one("SELECT attempts FROM inbox"), len(moody.calls)) == (2, 3)
+
+
+async def test_dead_letters_are_listed_shown_replayed_and_dropped(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 1)
+    events = [changed(ORG) for _ in range(4)]
+    moody = Moody()
+    moody.bad = {event.thing_id: [ValueError("not yet")] for event in events}
+    letters = DeadLetters(things.broker_url, QUEUE)
+    await publish(things, *map(message_of, events))
+    async with running(things.consumer(moody).run):
+        found = await dead(things, 4)
+        assert await letters.list() == found  # looking changes nothing
+        assert [letter.subject for letter in found] == [str(e.thing_id) for e in events]
+        assert {letter.type for letter in found} == {ThingChanged.type}
+
+        # What fails again comes back, once: replaying all does not go round in circles.
+        assert await letters.replay() == 4
+        found = await dead(things, 4)
+
+        assert await letters.drop(found[0].event_id) == 1
+        assert await letters.drop(found[0].event_id) == 0
+        moody.bad.clear()
+        assert await letters.replay(found[1].event_id) == 1
+        await arrived(things, {UUID(found[1].subject): 1})
+        assert await letters.replay() == 2
+        await arrived(
+            things,
+            {event.thing_id: 1 for event in events if str(event.thing_id) != found[0].subject},
+        )
+    assert await letters.list() == []
+    assert await effects(things) == [1] * 3
+
+
+async def test_a_replayed_event_has_all_its_attempts_again(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 2)
+    event = changed(ORG)
+    moody = Moody()
+    moody.bad = {event.thing_id: [ValueError(), ValueError(), ValueError(), 0.0]}
+    await publish(things, message_of(event))
+    async with running(things.consumer(moody).run):
+        await dead(things)
+        assert await DeadLetters(things.broker_url, QUEUE).replay() == 1
+        await arrived(things, {event.thing_id: 1})
+    assert len(moody.calls) == 4
+
+
+async def test_a_consumer_cancelled_in_the_middle_loses_nothing(things: Things) -> None:
+    events = [changed(ORG) for _ in range(PREFETCH + 5)]
+    await publish(things, *map(message_of, events))
+    entered = asyncio.Event()
+
+    async def hang(connection: AsyncConnection, event: Event) -> None:
+        await copy(connection, event)
+        entered.set()
+        await asyncio.Event().wait()
+
+    async with running(things.consumer(hang).run):
+        await entered.wait()
+    assert await copies(things) == {}
+    async with running(things.consumer().run):
+        await arrived(things, {event.thing_id: 1 for event in events})
+    assert await effects(things) == [1] * len(events)
+    assert await things.one("SELECT max(attempts) FROM inbox") <= 1
+
+
+async def test_what_takes_its_consumer_down_each_time_is_set_aside_and_the_innocent_are_not(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 3)
+    monkeypatch.setattr(consumers, "RECONNECT_AFTER", 0.01)
+    deadly, innocent = changed(ORG), [changed(ORG) for _ in range(10)]
+    deaths = 0
+
+    async def die(connection: AsyncConnection, event: Event) -> None:
+        nonlocal deaths
+        if event.subject == deadly.thing_id:
+            deaths += 1
+            raise asyncio.CancelledError
+        await copy(connection, event)
+
+    await publish(things, *map(message_of, [deadly, *innocent]))
+
+    async def one_life() -> None:
+        task = asyncio.create_task(things.consumer(die).run())
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()
+
+    for _ in range(4):
+        await one_life()
+    async with running(things.consumer(die).run):
+        await arrived(things, {event.thing_id: 1 for event in innocent})
+        [letter] = await dead(things)
+    assert (letter.subject, deaths) == (str(deadly.thing_id), 4)
+    assert letter.reason == "takes its consumer down"
+
+
+async def test_a_consumer_starts_before_its_broker_has_its_queue(things: Things) -> None:
+    async with open_channel(things.broker_url, "test") as channel:
+        await channel.queue_delete(QUEUE)
+        await channel.exchange_delete(EXCHANGE)
+    await things.change(changed(ORG))
+    async with running(things.consumer().run, things.relay().run):
+        await asyncio.sleep(0)
+        await things.declare()
+        await until(things.is_settled)
+
+
+async def test_a_queue_made_anew_is_consumed_again(things: Things) -> None:
+    async with running(things.consumer(patience=0.3).run):
+        first, second = changed(ORG), changed(ORG)
+        await publish(things, message_of(first))
+        await arrived(things, {first.thing_id: 1})
+        async with open_channel(things.broker_url, "test") as channel:
+            await channel.queue_delete(QUEUE)  # the broker may not say a word
+        await things.declare()
+        await publish(things, message_of(second))
+        await arrived(things, {first.thing_id: 1, second.thing_id: 1})
+
+
+async def test_a_handler_that_fails_like_an_outage_does_not_hold_the_queue(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 2)
+    slow, unreachable, good = changed(ORG), changed(ORG), changed(ORG)
+
+    async def fail(connection: AsyncConnection, event: Event) -> None:
+        if event.subject == unreachable.thing_id:
+            raise ConnectionRefusedError
+        if event.subject == slow.thing_id:
+            await connection.exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
+            await connection.exec_driver_sql("SELECT pg_sleep(9)")
+        await copy(connection, event)
+
+    await publish(things, *map(message_of, (slow, unreachable, good)))
+    async with running(things.consumer(fail).run):
+        await arrived(things, {good.thing_id: 1})
+        letters = await dead(things, 2)
+    assert {letter.subject for letter in letters} == {str(slow.thing_id), str(unreachable.thing_id)}

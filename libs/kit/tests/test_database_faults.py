@@ -1,0 +1,99 @@
+"""A PostgreSQL that is killed or restarted: 503 at worst, and everything goes on by itself (F7)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from bailiwick_kit import migrations
+from bailiwick_kit.outages import is_outage
+from bailiwick_kit.problems import answer_to
+from bailiwick_testkit.servers import Rabbitmq, Servers
+from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
+from bailiwick_testkit.waiting import running, until
+
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+ORG = UUID(int=1)
+
+
+@pytest.fixture
+async def doomed(fragile: Servers, rabbitmq: Rabbitmq) -> AsyncIterator[Things]:
+    """Give the service on a database to do harm to."""
+    server = await asyncio.to_thread(fragile.postgres)
+    urls = await server.fresh_database("things", migrated=False)
+    roles = {"api_role": "things_api", "worker_role": "things_worker"}
+    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
+    vhost = await asyncio.to_thread(rabbitmq.vhost)
+    async with open_things(urls, vhost, server.url) as things:
+        await things.declare()
+        yield things
+    await asyncio.to_thread(rabbitmq.drop_vhost, vhost)
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+async def test_a_database_that_goes_and_comes_back_is_503_in_between_and_loses_nothing(
+    doomed: Things, fragile: Servers, how: str
+) -> None:
+    server = fragile.postgres()
+    answered: Counter[int] = Counter()
+    promised: set[UUID] = set()
+
+    async def keep_changing() -> None:
+        while True:
+            event = changed(ORG)
+            try:
+                await doomed.change(event)
+            except Exception as error:  # noqa: BLE001 - which one it is, is the question
+                answered[answer_to(error, "0" * 32).status_code] += 1
+                assert is_outage(error), repr(error)
+            else:
+                answered[201] += 1
+                promised.add(event.thing_id)
+            await asyncio.sleep(0.005)
+
+    async def has_answered(status: int, count: int) -> bool:
+        return answered[status] >= count
+
+    async with running(doomed.relay().run, doomed.consumer().run):
+        async with running(keep_changing):
+            await until(lambda: has_answered(201, 30))
+            await asyncio.to_thread(getattr(server, how))
+            await until(lambda: has_answered(503, 5))
+            await asyncio.to_thread(server.start)
+            good = answered[201] + 30
+            await until(lambda: has_answered(201, good), "the pool heals", within=5)
+        await until(doomed.is_settled, "all sent and had their effect", within=20)
+    assert set(answered) == {201, 503}
+    originals, copies, times = await doomed.state()
+    assert originals == copies
+    assert times == {1}
+    assert promised <= {row[1] for row in originals}
+    dead = await doomed.one("SELECT count(*) FROM inbox WHERE done_at IS NULL")
+    assert dead == 0
+
+
+async def test_a_message_waits_for_the_database_and_is_then_applied(
+    doomed: Things, fragile: Servers
+) -> None:
+    server = fragile.postgres()
+    await doomed.change(*(changed(ORG) for _ in range(40)))
+    gate = asyncio.Event()
+
+    async def when_open(event: object) -> None:
+        await gate.wait()
+
+    async with running(doomed.consumer(before=when_open).run):
+        async with running(doomed.relay().run):
+
+            async def is_sent() -> bool:
+                return await doomed.unsent() == 0
+
+            await until(is_sent)
+        await asyncio.to_thread(server.stop)
+        gate.set()
+        await asyncio.to_thread(server.start)
+        await until(doomed.is_settled)
+    originals, copies, times = await doomed.state()
+    assert (len(originals), originals, times) == (40, copies, {1})

@@ -1,0 +1,87 @@
+"""The whole stack for end-to-end tests: one a run, in a folder of its own, as `./bailiwick up` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from bailiwick_local.places import Places, locked
+from bailiwick_local.stack import Stack
+from bailiwick_testkit.servers import report
+
+MOST = 200
+"""Items of a page, at most."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Somebody signed in at the gateway, as a web client would be."""
+
+    http: httpx2.Client
+
+    def get(self, path: str, **query: Any) -> httpx2.Response:
+        """Send a GET."""
+        return self.http.get(path, params=query)
+
+    def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Return all items of a list, page by page."""
+        items: list[dict[str, Any]] = []
+        page: Mapping[str, Any] = {"limit": MOST, **query}
+        while True:
+            answer = self.get(path, **page)
+            assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+            items += answer.json()["items"]
+            cursor = answer.json().get("next_cursor")
+            if cursor is None:
+                return items
+            page = {**page, "cursor": cursor}
+
+    def count(self, path: str, **query: Any) -> int:
+        """Return how many there are."""
+        answer = self.get(f"{path}/count", **query)
+        assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+        return int(answer.json()["count"])
+
+
+@dataclass(frozen=True)
+class Running:
+    """The running stack. `stack` is what the launcher calls by that name."""
+
+    stack: Stack
+
+    @property
+    def gateway(self) -> str:
+        """The one origin for web clients."""
+        return self.stack.gateway.url
+
+    def told(self, lines: list[str]) -> Stack:
+        """Return the stack for a command whose lines the test wants to read."""
+        return replace(self.stack, report=lines.append)
+
+    @contextmanager
+    def signed_in(self, email: str, password: str) -> Iterator[Client]:
+        """Sign in with a password, through the gateway."""
+        form = {"grant_type": "password", "username": email, "password": password}
+        with httpx2.Client(base_url=self.gateway, timeout=30) as http:
+            answer = http.post("/v1/auth/token", data=form)
+            assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+            http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield Client(http)
+
+
+def running(folder: Path) -> Running:
+    """Start the stack in the folder, or find it running: all workers of a test run share it.
+
+    Whoever ends the run's servers ends it too (`Servers.end`), because its pid files lie below them.
+    """
+    places = Places(folder)
+    stack = Stack(places, report)
+    with locked(places.folder(".") / "tests.lock"):
+        if stack.absent():
+            stack.up()
+    return Running(stack)

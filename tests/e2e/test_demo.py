@@ -1,0 +1,50 @@
+"""The demo's story, as `./bailiwick demo` plays it: everything comes out as told, the second time too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bailiwick_local import demo
+from bailiwick_testkit.stack import Running
+
+# Two stories at once would change what the other one counts.
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def test_the_story_comes_out_as_told_again_and_again(
+    stack: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    quiet = stack.told(told)
+    demo.load(quiet)
+    tallies = {line.split()[0]: line.split()[1:] for line in told if "unchanged" in line}
+    assert tallies["members"][0] == "8"
+    assert tallies["customers"][0] == "120"
+
+    assert demo.play(quiet)
+    printed = capsys.readouterr().out
+    assert "✗" not in printed
+    for one in json.loads(quiet.sign_ins_file.read_text()):
+        assert f"{one['name']} " in printed
+        assert one["password"] in printed
+
+    again: list[str] = []
+    demo.load(stack.told(again))
+    assert not again, "loaded once, it is left alone"
+    assert demo.play(quiet)
+
+
+def test_a_story_that_goes_wrong_says_so(
+    stack: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = stack.told([])
+    demo.load(quiet)
+    # A customer without a name is refused, and nothing after it can be told.
+    monkeypatch.setattr("bailiwick_local.demo.bodies.new_customer", lambda _: {"name": ""})
+    capsys.readouterr()
+    assert not demo.play(quiet)
+    printed = capsys.readouterr().out
+    assert "✗ should be: Claire enters it; it is: refused (422)" in printed
+    assert "cannot go on" in printed

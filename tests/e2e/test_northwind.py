@@ -1,0 +1,284 @@
+"""Northwind, imported by its mapping: who sees which customers and orders, counted from the files alone."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailiwick_local import importing
+from bailiwick_local.places import CHECKOUT
+from bailiwick_testkit.stack import Client, Running
+
+pytestmark = pytest.mark.xdist_group("northwind")
+
+MAPPING = CHECKOUT / "tests" / "northwind" / "mapping.yaml"
+NET = {
+    "Davolio": "192107.60",
+    "Fuller": "166537.76",
+    "Leverling": "202812.84",
+    "Peacock": "232890.85",
+    "Buchanan": "68792.28",
+    "Suyama": "73913.13",
+    "King": "124568.24",
+    "Callahan": "126862.28",
+    "Dodsworth": "77308.07",
+}
+"""What each employee sold, by the data's own README."""
+ALL_NET = Decimal("1265793.04")
+CENT, FOUR_PLACES = Decimal("0.01"), Decimal("0.0001")
+
+Seen = tuple[str, str, Decimal, str]
+"""An order as both the files and the API tell it: customer's name, date, net, state."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Northwind's files, and what follows from them without any code of ours."""
+
+    folder: Path
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def names(self) -> dict[str, str]:
+        """Customers' names as we keep them: what a name begins and ends with is not kept."""
+        return {one["customer_id"]: one["company_name"].strip() for one in self.rows("customers")}
+
+    def employees(self) -> list[dict[str, str]]:
+        return self.rows("employees")
+
+    def representatives(self) -> list[dict[str, str]]:
+        return [one for one in self.employees() if one["title"] == "Sales Representative"]
+
+    def portfolio(self, employee_id: str) -> set[str]:
+        rows = self.rows("assignments")
+        return {one["customer_id"] for one in rows if one["employee_id"] == employee_id}
+
+    def nets(self) -> dict[str, Decimal]:
+        nets: dict[str, Decimal] = {}
+        for line in self.rows("order_lines"):
+            gross = Decimal(line["quantity"]) * Decimal(line["unit_price"])
+            net = (gross * (1 - Decimal(line["discount"]))).quantize(FOUR_PLACES, ROUND_HALF_UP)
+            nets[line["order_id"]] = nets.get(line["order_id"], Decimal(0)) + net
+        return nets
+
+    def seen(self, orders: list[dict[str, str]]) -> Counter[Seen]:
+        nets, names = self.nets(), self.names()
+        return Counter(
+            (
+                names[one["customer_id"]],
+                one["order_date"],
+                nets[one["order_id"]],
+                "fulfilled" if one["shipped_date"] else "placed",
+            )
+            for one in orders
+        )
+
+
+@dataclass(frozen=True)
+class Company:
+    """Northwind in the running stack: a client for each employee, by last name."""
+
+    files: Files
+    people: dict[str, Client]
+    told: list[str]
+
+
+def seen(orders: list[dict[str, Any]]) -> Counter[Seen]:
+    return Counter(
+        (
+            one["customer"]["name"],
+            one["order_date"],
+            Decimal(one["net"]["amount"]),
+            one["state"],
+        )
+        for one in orders
+    )
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    given = os.environ.get("BAILIWICK_NORTHWIND")
+    folder = Path(given) if given else CHECKOUT.parent / "shared" / "data" / "northwind"
+    if not (folder / "orders.csv").is_file():
+        pytest.fail(
+            f"Northwind's CSV files are not in {folder}. Put them there, or name their folder in"
+            " BAILIWICK_NORTHWIND."
+        )
+    return Files(folder)
+
+
+@pytest.fixture(scope="module")
+def company(stack: Running, files: Files) -> Iterator[Company]:
+    """Import the company once, and sign everybody in with the passwords that the import made up."""
+    told: list[str] = []
+    code = importing.run(stack.told(told), files.folder, MAPPING)
+    assert code == 0, "\n".join(told)
+    (made_up,) = stack.stack.places.folder("imports").glob("northwind-*-passwords.tsv")
+    assert made_up.stat().st_mode & 0o777 == 0o600
+    assert str(made_up) in told[-1]
+    passwords = dict(line.split("\t") for line in made_up.read_text().splitlines())
+    with ExitStack() as sessions:
+        people = {
+            one["last_name"]: sessions.enter_context(stack.signed_in(email, passwords[email]))
+            for one in files.employees()
+            if (email := f"{one['first_name']}.{one['last_name']}@northwind.example".lower())
+        }
+        yield Company(files, people, told)
+
+
+def test_everything_is_there_and_sums_up(company: Company) -> None:
+    fuller = company.people["Fuller"]
+    orders = fuller.list("/v1/orders")
+    assert fuller.count("/v1/customers") == len(fuller.list("/v1/customers")) == 91
+    assert fuller.count("/v1/orders") == len(orders) == 830
+    assert seen(orders) == company.files.seen(company.files.rows("orders"))
+    total = sum((Decimal(one["net"]["amount"]) for one in orders), Decimal(0))
+    assert total.quantize(CENT, ROUND_HALF_UP) == ALL_NET
+    assert {one["currency"] for one in orders} == {"USD"}
+
+
+@pytest.mark.parametrize("name", sorted(NET))
+def test_net_by_author_is_what_the_data_says(company: Company, name: str) -> None:
+    names = {one["member_id"]: one["name"] for one in company.people["Fuller"].list("/v1/members")}
+    assert len(names) == 9
+    orders = [
+        one
+        for one in company.people["Fuller"].list("/v1/orders")
+        if names[one["author_id"]].endswith(name)
+    ]
+    total = sum((Decimal(one["net"]["amount"]) for one in orders), Decimal(0))
+    assert total.quantize(CENT, ROUND_HALF_UP) == Decimal(NET[name])
+    assert all(one["placed_by"] == one["author_id"] for one in orders)
+
+
+@pytest.mark.parametrize("name", ["Fuller", "Buchanan", "Callahan"])
+def test_organization_wide_roles_see_all(company: Company, name: str) -> None:
+    assert company.people[name].count("/v1/customers") == 91
+    assert company.people[name].count("/v1/orders") == 830
+
+
+def test_each_representative_sees_the_portfolio_and_nothing_else(company: Company) -> None:
+    files, names = company.files, company.files.names()
+    assert len(files.representatives()) == 6
+    everything = {
+        one["name"]: one["customer_id"] for one in company.people["Fuller"].list("/v1/customers")
+    }
+    for one in files.representatives():
+        client, portfolio = company.people[one["last_name"]], files.portfolio(one["employee_id"])
+        listed = client.list("/v1/customers")
+        assert Counter(c["name"] for c in listed) == Counter(names[key] for key in portfolio)
+        assert client.count("/v1/customers") == len(portfolio)
+        mine = {names[key] for key in portfolio}
+        for name, customer_id in everything.items():
+            status = client.get(f"/v1/customers/{customer_id}").status_code
+            assert status == (200 if name in mine else 404), (one["last_name"], name)
+
+
+def test_each_representative_sees_orders_of_the_portfolio_and_what_they_wrote(
+    company: Company,
+) -> None:
+    files, orders = company.files, company.files.rows("orders")
+    elsewhere = 0
+    for one in files.representatives():
+        client, portfolio = company.people[one["last_name"]], files.portfolio(one["employee_id"])
+        own = [o for o in orders if o["employee_id"] == one["employee_id"]]
+        lost = [o for o in own if o["customer_id"] not in portfolio]
+        expected = [o for o in orders if o["customer_id"] in portfolio] + lost
+        listed = client.list("/v1/orders")
+        assert seen(listed) == files.seen(expected)
+        assert client.count("/v1/orders") == len(expected)
+        # Of a customer that they do not have they know the name that the order keeps, and no more.
+        named = [o for o in listed if o["customer"].keys() == {"name"}]
+        assert seen(named) == files.seen(lost)
+        elsewhere += len(lost)
+    assert elsewhere == 146
+
+
+def test_an_order_is_by_id_what_it_is_in_the_list(company: Company) -> None:
+    everything = {one["order_id"] for one in company.people["Fuller"].list("/v1/orders")}
+    client = company.people["Dodsworth"]
+    mine = {one["order_id"] for one in client.list("/v1/orders")}
+    assert 0 < len(mine) < len(everything)
+    for order_id in sorted(everything)[::7]:
+        status = client.get(f"/v1/orders/{order_id}").status_code
+        assert status == (200 if order_id in mine else 404)
+
+
+def test_customers_without_orders_are_nobodys(company: Company) -> None:
+    unassigned = company.people["Fuller"].list("/v1/customers", unassigned=True)
+    names = company.files.names()
+    assert {one["name"] for one in unassigned} == {names["FISSA"], names["PARIS"]}
+    assert company.people["Fuller"].count("/v1/customers", unassigned=True) == 2
+
+
+def test_a_second_import_changes_nothing(company: Company, stack: Running) -> None:
+    fuller = company.people["Fuller"]
+    before = [fuller.list(f"/v1/{what}") for what in ("members", "customers", "orders")]
+    told: list[str] = []
+
+    assert importing.run(stack.told(told), company.files.folder, MAPPING) == 0
+
+    after = [fuller.list(f"/v1/{what}") for what in ("members", "customers", "orders")]
+    assert after == before
+    counts = {line.split()[0]: line.split()[1:] for line in told[-4:]}
+    assert counts == {
+        kind: ["0", "created", str(count), "unchanged"]
+        for kind, count in (
+            ("members", 9),
+            ("customers", 91),
+            ("assignments", 174),
+            ("orders", 830),
+        )
+    }
+    assert counted(company.told) == {
+        "members": 9,
+        "customers": 91,
+        "assignments": 174,
+        "orders": 830,
+    }
+
+
+def counted(told: list[str]) -> dict[str, int]:
+    """Return how many of each kind an import says it has made."""
+    words = [line.split() for line in told]
+    return {one[0]: int(one[1]) for one in words if one[2:3] == ["created"]}
+
+
+def test_a_broken_copy_loads_nothing_and_is_told_by_file_line_and_column(
+    company: Company, stack: Running, tmp_path: Path
+) -> None:
+    copy = tmp_path / "northwind"
+    shutil.copytree(company.files.folder, copy)
+    added = "NEWCO,New Company,Somebody,Owner,1 Street,Town,,12345,Spain,1,\n"
+    with (copy / "customers.csv").open("a", encoding="utf-8") as file:
+        file.write(added)
+    lines = (copy / "order_lines.csv").read_text("utf-8").splitlines(keepends=True)
+    order_id, product, price, _, discount = lines[99].split(",")
+    lines[99] = f"{order_id},{product},{price},-3,{discount}"
+    (copy / "order_lines.csv").write_text("".join(lines), "utf-8")
+    with (copy / "assignments.csv").open("a", encoding="utf-8") as file:
+        file.write("NEWCO,5,main\nNEWCO,1,main\nNOBODY,1,main\n")
+    told: list[str] = []
+
+    assert importing.run(stack.told(told), copy, MAPPING) == 1
+
+    faults = [line for line in told if line.partition(":")[0].endswith(".csv")]
+    assert [fault.split(": ")[0] for fault in faults] == [
+        "assignments.csv:178:customer_id",
+        "assignments.csv:177:relation",
+        "order_lines.csv:100:quantity",
+    ]
+    assert told[-1] == "3 things are wrong; nothing was loaded"
+    assert company.people["Fuller"].count("/v1/customers") == 91
