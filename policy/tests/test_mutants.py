@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import hypothesis
@@ -26,7 +26,6 @@ from bailiwick_testkit.worlds import CALLERS, NOW, questions, worlds
 
 POLICY = Path(__file__).parents[1]
 WANTED = os.environ.get("BAILIWICK_MUTANTS", "16")
-CAUGHT = 0.95
 EVERY_ACTION = (
     "{"
     '"view", "lookup", "create", "edit", "edit_terms", "approve", "assign", "place", "cancel", "confirm"'
@@ -65,6 +64,15 @@ _FLIPS = (
 _CELLS = ((": portfolio", ": all"), (": own_drafts", ": own"), (": own,", ": all,"))
 
 
+# Changes that change nothing, each for a reason; they are not tried.
+EQUAL = {
+    # include tests the capability itself; that allow names it too is for readers (D9).
+    ("*/*.rego", "dropped: capable"),
+    # An additional representative views all orders anyway; this keeps the filter short.
+    ("orders/include.rego", 'dropped: input.action != "view"'),
+}
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A file of the policy with one thing changed."""
@@ -86,7 +94,13 @@ def mutants(policy: Path) -> list[Mutant]:
         if not file.stem.endswith("_test")
     ]
     found = [mutant for file in rules for mutant in of_rules(file, policy)]
+    found = [mutant for mutant in found if not is_equal(mutant)]
     return found + list(of_matrix(policy / "bailiwick" / "capabilities" / "data.yaml", policy))
+
+
+def is_equal(mutant: Mutant) -> bool:
+    path = PurePath(mutant.file)
+    return any(path.match(pattern) and mutant.what == what for pattern, what in EQUAL)
 
 
 def of_rules(file: Path, policy: Path) -> Iterator[Mutant]:
@@ -216,7 +230,6 @@ def test_a_changed_policy_is_caught(workshop: Path, capsys: pytest.CaptureFixtur
             sep="\n  alive: ",
         )
     assert judged
-    allowed = (
-        1 if WANTED != "all" else (1 - CAUGHT) * len(judged)
-    )  # a sample may draw one that is equal
-    assert len(alive) <= allowed, "\n".join(mutant.name for mutant in alive)
+    assert not alive, (
+        "add a case that only the right policy passes; or say in EQUAL why there is none"
+    )

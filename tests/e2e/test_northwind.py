@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bailiwick_local import importing
 from bailiwick_local.places import CHECKOUT
+from bailiwick_local.processes import StackError
 from bailiwick_testkit.stack import Client, Running
 
 pytestmark = pytest.mark.xdist_group("northwind")
@@ -282,3 +284,26 @@ def test_a_broken_copy_loads_nothing_and_is_told_by_file_line_and_column(
     ]
     assert told[-1] == "3 things are wrong; nothing was loaded"
     assert company.people["Fuller"].count("/v1/customers") == 91
+
+
+def test_what_a_service_refuses_after_all_is_told_by_file_and_line(
+    company: Company, stack: Running, tmp_path: Path
+) -> None:
+    fuller, dodsworth = (company.files.employees()[place] for place in (1, 8))
+    with (tmp_path / "employees.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fuller.keys())
+        writer.writeheader()
+        # The same person by another key: only identity can know.
+        writer.writerows([fuller, {**dodsworth, "employee_id": "19"}])
+    plan = {
+        name: section
+        for name, section in yaml.safe_load(MAPPING.read_text("utf-8")).items()
+        if name in {"source", "organization", "members"}
+    }
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(plan), "utf-8")
+    told: list[str] = []
+
+    with pytest.raises(StackError, match=r"employees\.csv:3: .*\n.*run the same import again"):
+        importing.run(stack.told(told), tmp_path, tmp_path / "mapping.yaml")
+
+    assert len(company.people["Fuller"].list("/v1/members")) == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,12 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from bailiwick_local.importing import mapping, records
+from bailiwick_customers.importing import AssignmentLine, CustomerLine
+from bailiwick_identity.importing import RecordLine
+from bailiwick_local.importing import mapping, records, shapes
 from bailiwick_local.importing.checking import Check
 from bailiwick_local.importing.faults import MOST_SHOWN, Faults, UnreadableError
+from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Staging
+from bailiwick_orders.importing import OrderLine
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 MEMBERS = "id,name,title\n1,Mia Núñez,boss\n2,Ana,rep\n3,Tom,helper\n"
@@ -87,7 +93,7 @@ class Checked:
     faults: list[str]
     count: int
     staging: Staging
-    plan: mapping.Plan | None
+    plan: Plan | None
     founder: str | None
 
 
@@ -393,6 +399,24 @@ def test_what_is_no_mapping_is_refused(checked: Checker, text: str) -> None:
     assert all(fault.startswith("mapping.yaml") for fault in faults)
 
 
+@pytest.mark.parametrize(
+    ("shape", "model", "ours"),
+    [
+        (shapes.MEMBER, RecordLine, {"external_ref", "mode", "collections"}),
+        (shapes.CUSTOMER, CustomerLine, {"external_ref", "kind"}),
+        (shapes.ASSIGNMENT, AssignmentLine, {"member_id", "kind"}),
+        (shapes.ORDER, OrderLine, {"external_ref", "kind", "customer_id", "author_id", "lines"}),
+    ],
+)
+def test_a_mapping_may_fill_what_the_service_takes(
+    shape: shapes.Shape, model: type[BaseModel], ours: set[str]
+) -> None:
+    named_otherwise = {"member", "customer", "author"}
+    assert (
+        shape.fields.keys() - named_otherwise == model.model_fields.keys() - named_otherwise - ours
+    )
+
+
 def test_formats_of_other_places_are_read(checked: Checker) -> None:
     text = (
         MAPPING.replace("file: lines.csv", 'file: lines.csv\n    delimiter: ";"')
@@ -423,10 +447,12 @@ def test_two_hundred_thousand_rows_are_checked_in_bounded_memory(
     with (tmp_path / "orders.csv").open("w") as file:
         file.write("num,shop,who,day\n")
         file.writelines(f"{number},A,2,2025-03-01\n" for number in range(count // 100))
-    began = time.monotonic()
+    began, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     result = checked({"lines.csv": None, "orders.csv": None})
 
     assert result.faults == []
     assert result.staging.count("orders") == count // 100
     assert time.monotonic() - began < 60
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    assert grown < 50_000, f"{grown} KiB"

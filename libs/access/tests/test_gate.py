@@ -122,7 +122,7 @@ async def test_an_empty_scope_is_forbidden_without_the_capability_and_empty_with
 async def test_restricted_is_whose_sight_depends_on_how_they_stand_to_a_row(
     caller: Caller,
     scope: Scope,
-    restricted: bool,  # noqa: FBT001
+    restricted: bool,
 ) -> None:
     assert await Gate(Told(scope=scope)).is_restricted(caller, "customers") is restricted
 

@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from bailiwick_kit import migrations
-from bailiwick_kit.outages import is_outage
 from bailiwick_kit.problems import answer_to
 from bailiwick_testkit.servers import Rabbitmq, Servers
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
@@ -47,11 +46,10 @@ async def test_a_database_that_goes_and_comes_back_is_503_in_between_and_loses_n
                 await doomed.change(event)
             except Exception as error:  # noqa: BLE001 - which one it is, is the question
                 answered[answer_to(error, "0" * 32).status_code] += 1
-                assert is_outage(error), repr(error)
             else:
                 answered[201] += 1
                 promised.add(event.thing_id)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
     async def has_answered(status: int, count: int) -> bool:
         return answered[status] >= count

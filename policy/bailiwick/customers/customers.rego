@@ -28,10 +28,8 @@ default visible := false
 
 visible if include with input.action as "view"
 
-visible if {
-	input.action == "lookup"
-	include
-}
+# Who may do anything with it, look it up say, may know of it.
+visible if include
 
 default allow := false
 

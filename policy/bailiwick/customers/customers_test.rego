@@ -33,8 +33,8 @@ test_nothing_is_answered_without_a_bundle if {
 }
 
 test_whoever_is_nobody_may_nothing if {
-	not customers.capable with input as {"action": "view"}
-	not customers.include with input as {"action": "view"}
+	customers.capable == false with input as {"action": "view"}
+	customers.include == false with input as {"action": "view"}
 }
 
 _masks(person) := masks.customer if {

@@ -19,6 +19,6 @@ test_nothing_is_answered_without_a_bundle if {
 }
 
 test_whoever_is_nobody_may_nothing if {
-	not members.capable with input as {"action": "view"}
-	not members.include with input as {"action": "view"}
+	members.capable == false with input as {"action": "view"}
+	members.include == false with input as {"action": "view"}
 }

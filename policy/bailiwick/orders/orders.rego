@@ -27,17 +27,12 @@ capable if count(_reach) > 0
 
 default visible := false
 
-visible if {
-	input.action != "create"
-	include with input.action as "view"
-}
+visible if include with input.action as "view"
 
-# A customer may be known of by whoever may order for it or look it up.
-visible if {
-	input.action == "create"
-	include
-}
+# Who may do anything with it may know of it.
+visible if include
 
+# A customer to order for may be known of by whoever may look it up.
 visible if {
 	input.action == "create"
 	customers.include with input.action as "lookup"

@@ -26,13 +26,36 @@ test_nothing_is_answered_without_a_bundle if {
 }
 
 test_whoever_is_nobody_may_nothing if {
-	not orders.capable with input as {"action": "view"}
-	not orders.include with input as {"action": "view"}
+	orders.capable == false with input as {"action": "view"}
+	orders.include == false with input as {"action": "view"}
 }
 
 test_an_order_without_its_facts_is_not_shown if {
 	subject := tables.document({"who": "bruno", "does": "view"}).subject
 	not orders.include with input as {"subject": subject, "action": "view", "order": {"org_id": "here"}}
+}
+
+test_the_customer_beside_an_order_decides_nothing_about_it[action] if {
+	some action in ["view", "edit", "place", "cancel"]
+	document := tables.document({
+		"who": "bruno",
+		"does": action,
+		"order": {},
+		"customer": {"main": true, "relation_state": "current"},
+	})
+	orders.visible == false with input as document
+	orders.allow == false with input as document
+}
+
+test_the_order_beside_a_customer_decides_nothing_about_ordering_for_it[person] if {
+	some person in ["mia", "bruno", "storefront"]
+	document := tables.document({
+		"who": person,
+		"does": "create",
+		"order": {"main": true, "author": true, "relation_state": "current"},
+		"customer": {"org_id": "elsewhere"},
+	})
+	orders.allow == false with input as document
 }
 
 _masks(person) := masks if {

@@ -19,6 +19,6 @@ test_nothing_is_answered_without_a_bundle if {
 }
 
 test_whoever_is_nobody_may_nothing if {
-	not organizations.capable with input as {"action": "view"}
-	not organizations.include with input as {"action": "view"}
+	organizations.capable == false with input as {"action": "view"}
+	organizations.include == false with input as {"action": "view"}
 }

@@ -19,6 +19,7 @@ test_rights_of_another_mode_do_not_count if {
 	not _may("orders", "confirm", object.union(both, {"mode": "permissions"}))
 	not _may("orders", "view", {"role": "custom_member", "mode": "role", "permissions": ["orders"]})
 	not _may("customers", "approve", {"role": "brand_manager", "kind": "service"})
+	not _may("orders", "edit", {"mode": "permissions", "permissions": ["orders"], "kind": "service"})
 }
 
 test_ticks_count_for_custom_members_only if {

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +45,10 @@ class Stack:
     places: Places
     report: Report
     services: tuple[str, ...] = SERVICES
-    _began: float = field(default_factory=time.monotonic)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What every service is told besides: `BAILIWICK_…` → value."""
+    own: bool = False
+    """Servers whose addresses are in the environment will not do: for who does harm to them."""
 
     def up(self) -> None:
         """Bring everything up; what runs as it should is left alone.
@@ -90,19 +93,21 @@ class Stack:
     @cached_property
     def postgres(self) -> Server:
         """The server of all the databases."""
-        return providers.provide_postgres(self.places, self.report)
+        return providers.provide_postgres(self.places, self.report, own=self.own)
 
     @cached_property
     def rabbitmq(self) -> Server:
         """The broker."""
-        return providers.provide_rabbitmq(self.places, self.report)
+        return providers.provide_rabbitmq(self.places, self.report, own=self.own)
 
     @cached_property
     def policies(self) -> dict[str, Server]:
         """The OPA beside each service."""
         bundle = opa.bundle(self.places)
         return {
-            service: providers.provide_opa(self.places, self.report, f"opa-{service}", bundle)
+            service: providers.provide_opa(
+                self.places, self.report, f"opa-{service}", bundle, own=self.own
+            )
             for service in self.services
         }
 
@@ -147,7 +152,8 @@ class Stack:
 
     def environment(self, service: str) -> dict[str, str]:
         """Give the settings that a service runs with."""
-        return self.surroundings.environment(service, self.database(service))
+        environment = self.surroundings.environment(service, self.database(service))
+        return environment | dict(self.settings)
 
     def run_service(
         self, service: str, *arguments: str, text: str = ""

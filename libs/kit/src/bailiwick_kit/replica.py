@@ -173,11 +173,12 @@ class Replica:
                 questions.add(asked.get_nowait())
             for source, _, org_id in (question.partition(":") for question in questions):
                 if source == self.source:
-                    await self._try_to_pull(UUID(org_id))
+                    with contextlib.suppress(Unavailable):
+                        await self._try_to_pull(org_id)
 
-    async def _try_to_pull(self, org_id: UUID) -> None:
+    async def _try_to_pull(self, org_id: UUID | str) -> None:
         try:
-            await self.pull(org_id)
+            await self.pull(UUID(str(org_id)))
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one organization's trouble is not the others'

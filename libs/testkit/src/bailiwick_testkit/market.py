@@ -68,7 +68,7 @@ class Market:
         return await self.shop.api.post(who, f"{path}/{verb}", body, headers=headers)
 
 
-def an_order(customer_id: UUID, **changes: Any) -> dict[str, Any]:
+def an_order(customer_id: UUID | str, **changes: Any) -> dict[str, Any]:
     """Return the body of a valid order, with changes."""
     return {"customer_id": str(customer_id), "source": "phone", "lines": [a_line()], **changes}
 

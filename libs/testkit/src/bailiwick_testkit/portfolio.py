@@ -154,6 +154,8 @@ class MadeUpCustomers:
                     newest[event.customer_id] = event
                 case AssignmentChanged():
                     newest |= {one.assignment_id: event for one in event.assignments}
+                case _:
+                    pass
         for event in self.told:
             match event:
                 case CustomerChanged() if newest[event.customer_id] is event:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import checks, entered
@@ -23,7 +24,7 @@ from bailiwick_identity.store.expiry import SessionExpiry
 from bailiwick_identity.store.passwords import ArgonPasswords
 from bailiwick_identity.store.queries import IdentityQueries
 from bailiwick_identity.store.sign_ins import StoredSignIns
-from bailiwick_identity.store.signing_keys import SigningKeys
+from bailiwick_identity.store.signing_keys import SigningKeys, SigningKeysError
 from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
@@ -118,7 +119,11 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
 @asynccontextmanager
 async def operator(settings: Settings) -> AsyncIterator[founding.Tools]:
     """Open what an operator's command needs; it goes through the same actions as everybody."""
-    keys = SigningKeys.load(settings.signing_keys, settings.issuer)
+    try:
+        keys = SigningKeys.load(settings.signing_keys, settings.issuer)
+    except SigningKeysError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     database = Database(settings.database_api_url.get_secret_value(), name="identity-operator")
     passwords = passwords_of(settings)
     try:

@@ -16,3 +16,12 @@ async def house(postgres: Postgres, opa: Opa, tmp_path: Path) -> AsyncIterator[H
     """A fresh identity."""
     async with open_house(postgres, opa.url, tmp_path) as house:
         yield house
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    postgres: Postgres, opa: Opa, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """An identity for tests that each found an organization of their own and leave no account behind."""
+    async with open_house(postgres, opa.url, tmp_path_factory.mktemp("house")) as house:
+        yield house

@@ -101,8 +101,8 @@ async def test_an_import_makes_each_member_once(house: House) -> None:
     given = lines(
         {"external_ref": "1", "email": "ana@wines.example"},
         {"external_ref": "2", "email": "mia@wines.example", "role": "brand_manager"},
-        {"external_ref": "3", "email": "zoe@wines.example", "role": "custom_member", "ticks": {"prices": "edit"}},
-    )  # fmt: skip
+        {"external_ref": "3", "email": "zoe@wines.example", "role": "sales_assistant"},
+    )
     arguments = ("import", "--org", made["org_id"], "--source", "old")
 
     first = [json.loads(line) for line in (await run(*arguments, given=given))[1].splitlines()]

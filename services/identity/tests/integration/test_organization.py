@@ -102,9 +102,9 @@ async def test_settings_are_changed_one_by_one_and_widening_ones_are_audited(hou
     ],
     ids=str,
 )
-async def test_what_is_not_theirs_to_set_is_refused(house: House, body: dict[str, Any]) -> None:
-    mia = await house.found()
-    answer = await house.api.patch(mia, "/v1/organization", body, '"v1"')
+async def test_what_is_not_theirs_to_set_is_refused(shared: House, body: dict[str, Any]) -> None:
+    mia = await shared.found()
+    answer = await shared.api.patch(mia, "/v1/organization", body, '"v1"')
     assert answer.status_code == 422, answer.text
 
 

@@ -90,14 +90,14 @@ async def test_a_token_of_the_key_before_is_still_good_and_of_another_is_not(hou
     ids=str,
 )
 async def test_wrong_claims_are_401_whoever_signed_them(
-    house: House, changes: dict[str, Any]
+    shared: House, changes: dict[str, Any]
 ) -> None:
-    mia = await house.found()
+    mia = await shared.found()
     claims = {k: v for k, v in (claims_of(mia.token) | changes).items() if v is not None}
-    token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "new"}, claims, house.keys[0])
+    token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "new"}, claims, shared.keys[0])
     for path in ("/v1/me", "/v1/members", "/v1/organization"):
         sent = {"Authorization": f"Bearer {token}"}
-        answer = await house.api.send(None, "GET", path, headers=sent)
+        answer = await shared.api.send(None, "GET", path, headers=sent)
         assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid")
 
 
@@ -167,9 +167,9 @@ async def test_a_password_is_the_same_however_its_accents_are_typed(house: House
     ids=lambda value: str(value)[:40],
 )
 async def test_what_is_no_token_request_is_refused_in_one_body(
-    house: House, body: bytes, headers: dict[str, str], error: str
+    shared: House, body: bytes, headers: dict[str, str], error: str
 ) -> None:
-    answer = await house.api.send(None, "POST", "/v1/auth/token", content=body, headers=headers)
+    answer = await shared.api.send(None, "POST", "/v1/auth/token", content=body, headers=headers)
 
     assert answer.status_code == (401 if error == "invalid_client" else 400), answer.text
     told_error = answer.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, combinations
+from typing import get_args
 
 import pytest
 
@@ -48,10 +49,10 @@ def may(granter: Grants, before: Grants | None, after: Grants) -> bool:
 
 
 def test_the_words_are_the_contracts() -> None:
-    assert {one.value for one in Role} == set(contract.Role.__args__)
-    assert {one.value for one in Permission} == set(contract.Permission.__args__)
-    assert {one.value for one in Tick} == set(contract.Tick.__args__)
-    assert set(TICK_COLUMNS) == set(contract.TickColumn.__args__)
+    assert {one.value for one in Role} == set(get_args(contract.Role))
+    assert {one.value for one in Permission} == set(get_args(contract.Permission))
+    assert {one.value for one in Tick} == set(get_args(contract.Tick))
+    assert set(TICK_COLUMNS) == set(get_args(contract.TickColumn))
     assert not ABOVE_CEILING & set(TICK_COLUMNS)
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bailiwick_kit.database import Database
 from bailiwick_orders.store import tables
-from bailiwick_testkit.market import PATH, Market, a_line, an_order
+from bailiwick_testkit.market import PATH, Market, a_line
 
 NOWHERE = f"{PATH}/01900000-0000-7000-8000-000000000000"
 

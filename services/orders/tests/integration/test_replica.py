@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from bailiwick_contracts.customers import Assignment
+from bailiwick_contracts.customers import Assignment, Relation
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
@@ -77,7 +77,7 @@ async def a_history(market: Market, people: list[Person], draw: random.Random) -
                 told.customer(f"C{draw.random()}", customer_id=draw.choice(ids))
             case 1 | 2:
                 start = now + timedelta(hours=draw.choice([-2, -1, 0, 1]))
-                relation = draw.choice(["main", "additional"])
+                relation: Relation = draw.choice(["main", "additional"])
                 held.append(told.assign(draw.choice(ids), who, relation, valid_from=start))
             case 3 if held:
                 old = held.pop(draw.randrange(len(held)))

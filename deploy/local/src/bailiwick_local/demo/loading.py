@@ -76,7 +76,8 @@ def _web_shop(gateway: str, manager: dict[str, str]) -> dict[str, Any]:
         try:
             made = signed_in(http, manager).post("/v1/service-accounts", {"name": name})
         except SignInError as error:
-            raise StackError(str(error)) from None
+            hint = "Is this database from another installation? Its passwords are kept there."
+            raise StackError(f"{error}\n{hint}") from None
     if made.status != 201:  # noqa: PLR2004 - created
         raise StackError(f"The web shop could not be made: {made}")
     return {

@@ -15,7 +15,7 @@ from bailiwick_local.stack import Stack
 
 def play(stack: Stack) -> bool:
     """Play the story through the gateway; say whether every step came out as told."""
-    sign_ins: list[dict[str, str]] = json.loads(stack.sign_ins_file.read_text())
+    sign_ins: list[dict[str, str]] = json.loads(stack.sign_ins_file.read_text("utf-8"))
     checks = Checks()
     try:
         with at_gateway(stack.gateway.url) as gateway:

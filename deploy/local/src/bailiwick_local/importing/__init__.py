@@ -14,10 +14,11 @@ from bailiwick_local.importing import mapping
 from bailiwick_local.importing.checking import Check
 from bailiwick_local.importing.faults import Faults, UnreadableError
 from bailiwick_local.importing.loading import KINDS, Load, Passwords
-from bailiwick_local.importing.mapping import Plan
+from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.rights import asking
 from bailiwick_local.importing.staging import Staging
+from bailiwick_local.processes import StackError
 from bailiwick_local.stack import Stack
 
 
@@ -65,7 +66,12 @@ def _load(stack: Stack, plan: Plan, staging: Staging, founder: str, folder: Path
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = stack.places.folder("imports") / f"{plan.source}-{stamp}-passwords.tsv"
     load = Load(stack, plan, staging, Progress(stack.report), Passwords(stack, path), folder=folder)
-    kept = load.run(founder)
+    try:
+        kept = load.run(founder)
+    except StackError:
+        if path.exists():
+            stack.report(f"The passwords made up so far are in {path}.")
+        raise
     stack.report(f"\n{plan.organization.name}")
     for kind in KINDS:
         tally = load.tallies.get(kind)

@@ -9,13 +9,12 @@ from typing import Any, Protocol
 
 from bailiwick_local.importing import records
 from bailiwick_local.importing.faults import Faults, UnreadableError
-from bailiwick_local.importing.fields import Build, Field, Part
-from bailiwick_local.importing.files import Row
-from bailiwick_local.importing.mapping import Plan, Section
+from bailiwick_local.importing.fields import Build
+from bailiwick_local.importing.found import Found, label_in, with_text
+from bailiwick_local.importing.plan import Plan, Section
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Span, Staging
 
-_LONGEST_SHOWN = 40
 _END = datetime(9999, 12, 31, tzinfo=UTC)
 _IN_ORDERS = {"customer_id": "customer"} | {
     field: name for name, field in records.MEMBERS_OF_AN_ORDER.items()
@@ -33,17 +32,6 @@ class Rights(Protocol):
     def may_found(self, member: dict[str, Any]) -> bool:
         """Tell whether the member may be the first of an organization."""
         ...
-
-
-@dataclass(frozen=True)
-class Found:
-    """A row with what was made of it."""
-
-    section: Section
-    row: Row
-    key: str
-    body: dict[str, Any]
-    build: Build
 
 
 @dataclass
@@ -122,7 +110,7 @@ class Check:
             what = "names another main" if mains else "names the same member"
             message = f"Line {earlier} {what} of this customer for the same time"
             assert section is not None  # noqa: S101 - where would they come from
-            label = _label(section, "relation" if mains else "member")
+            label = label_in(section, "relation" if mains else "member")
             self.faults.add(section.table.name, later, label, message)
 
     def _check_member(self, found: Found) -> None:
@@ -183,8 +171,8 @@ class Check:
                 case ("lines", int(place), *_) if lines[place].line in self._wrong_lines:
                     continue
                 case ("lines", int(place), str(name), *_):
-                    label = _label(section, name)
-                    message = _with(lines[place].body.get(name), wrong.message)
+                    label = label_in(section, name)
+                    message = with_text(lines[place].body.get(name), wrong.message)
                     self.faults.add(section.table.name, lines[place].line, label, message)
                 case ("placed_at",) if ("placed_at",) not in found.build.places:
                     self._fault(found, ("order_date",), wrong.message)
@@ -255,17 +243,7 @@ class Check:
             self.faults.add(found.section.table.name, found.row.line, label, message)
 
     def _fault(self, found: Found, location: tuple[str | int, ...], message: str) -> None:
-        places = found.build.places
-        place = places.get(location) or next(
-            (one for path, one in places.items() if path[: len(location)] == location and location),
-            None,
-        )
-        named = ".".join(str(part) for part in location)
-        key = found.section.key.label if found.section.key else ""
-        label = place.label if place else named or key
-        if place and place.source.columns and location[-1] != "password":
-            message = _with(place.source.text(found.row.cells), message)
-        self.faults.add(found.section.table.name, found.row.line, label, message)
+        self.faults.add(*found.fault(location, message))
 
     def _fill_look_ups(self) -> None:
         for section in (self.plan.members, self.plan.customers, self.plan.orders, self.plan.lines):
@@ -280,22 +258,8 @@ class Check:
                     continue
 
 
-def _with(value: object, message: str) -> str:
-    """Return the message with what stands there, unless it says so itself."""
-    text = str(value or "")
-    if not text or repr(text) in message:
-        return message
-    shown = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-    return f"{message} (here: {shown!r})"
-
-
 def _any_id(_kind: str, _key: str) -> str:
     return records.NO_ID
-
-
-def _label(section: Section, name: str) -> str:
-    part: Part | None = section.fields.members.get(name)
-    return part.label if isinstance(part, Field) else name
 
 
 def _instant(text: str | None) -> datetime | None:

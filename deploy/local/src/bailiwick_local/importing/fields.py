@@ -16,6 +16,10 @@ from bailiwick_local.importing.files import Table
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|([a-z]+))?\}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_LETTERS = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+"""Letters that are no letter with an accent."""
 _NOT_IN_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -35,7 +39,7 @@ class Kind(StrEnum):
 
 def plain(text: str) -> str:
     """Return the text in lower-case ASCII letters and digits, words joined by hyphens."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     letters = decomposed.encode("ascii", "ignore").decode()
     return _NOT_IN_A_WORD.sub("-", letters).strip("-")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bailiwick_local.importing import records
-from bailiwick_local.importing.mapping import Plan
+from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Staged, Staging
 from bailiwick_local.processes import StackError

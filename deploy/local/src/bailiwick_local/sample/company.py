@@ -81,9 +81,9 @@ def people() -> list[Row]:
 
 
 def shop(random: Random, country: str) -> Row:
-    """Draw a shop: name, contact, address."""
+    """Draw a shop that is not among the sample's customers: name, contact, address."""
     words = _words()[country]
-    name = random.choice(words["shops"]).format(random.choice(words["words"]))
+    name = random.choice(words["new"]).format(random.choice(words["words"]))
     return _shop(random, country, name)
 
 
@@ -215,13 +215,13 @@ def _lines(random: Random) -> list[Row]:
 
 @cache
 def _words() -> dict[str, dict[str, Any]]:
-    words: dict[str, dict[str, Any]] = yaml.safe_load((_HERE / "words.yaml").read_text())
+    words: dict[str, dict[str, Any]] = yaml.safe_load((_HERE / "words.yaml").read_text("utf-8"))
     return words
 
 
 @cache
 def _read(name: str) -> list[Row]:
-    with (_HERE / f"{name}.csv").open(newline="") as file:
+    with (_HERE / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

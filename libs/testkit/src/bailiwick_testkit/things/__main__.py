@@ -1,7 +1,7 @@
 """Do a job of the service in a process of its own, so that a test can see it end, or die.
 
 `python -m bailiwick_testkit.things relay|consume|change`, with `THINGS` holding where everything is, and
-`… api|worker|serve`, configured as every service is. It prints what happens to it.
+`… api|worker|serve|migrate`, configured as every service is. It prints what happens to it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def do(job: str) -> None:
                 await opened.change(changed(UUID(int=1), UUID(int=1)))
 
 
-if sys.argv[1] in {"api", "worker", "serve"}:
+if sys.argv[1] in {"api", "worker", "serve", "migrate"}:
     Service("things", ServiceSettings, MIGRATIONS, application, work).command_line()()
 else:
     asyncio.run(do(sys.argv[1]))

@@ -17,7 +17,8 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_contracts.envelope import Sequenced
 from bailiwick_identity.actions.ports import Account
-from bailiwick_identity.domain.member import Member
+from bailiwick_identity.domain.grants import Mode, Role
+from bailiwick_identity.domain.member import Member, Status
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.queries import seats
@@ -168,9 +169,9 @@ class Members:
             .where(
                 table.c.org_id == self._org_id,
                 table.c.member_id != member_id,
-                table.c.mode == "role",
-                table.c.role == "brand_manager",
-                table.c.status == "active",
+                table.c.mode == Mode.ROLE.value,
+                table.c.role == Role.BRAND_MANAGER.value,
+                table.c.status == Status.ACTIVE.value,
                 table.c.valid_from <= now,
                 table.c.valid_until >= END_OF_TIME,
             )

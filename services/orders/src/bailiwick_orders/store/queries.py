@@ -106,9 +106,9 @@ def _conditions(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
     if filters.order_date_to is not None:
         yield orders.c.order_date <= filters.order_date_to
     if filters.number is not None:
-        beginning = filters.number.upper()
-        bounds = (sa.literal(bound, sa.Text()) for bound in (beginning, beginning + _LAST))
-        yield orders.c.number.between(*bounds)
+        first = filters.number.upper()
+        bounds = (sa.literal(first, sa.Text()), sa.literal(first + _LAST, sa.Text()))
+        yield orders.c.number.between(bounds[0], bounds[1])
 
 
 _now = sa.bindparam("now", type_=sa.DateTime(timezone=True))

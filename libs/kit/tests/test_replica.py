@@ -1,0 +1,293 @@
+"""A copy that becomes whole whatever happens to events and door (D1): gaps, repeats, disorder, silence."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
+from typing_extensions import override
+
+from bailiwick_contracts.envelope import Event
+from bailiwick_kit.door import Changes, Door
+from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.replica import Replica, ask_to_pull
+from bailiwick_testkit.things import (
+    ThingChanged,
+    Things,
+    changed,
+    copies,
+    replica_positions,
+    upsert,
+)
+from bailiwick_testkit.waiting import running, until
+
+ORG, OTHER = UUID(int=1), UUID(int=2)
+
+
+@dataclass
+class Authority(Door):
+    """A door that knows the newest state of each thing, as an authority does."""
+
+    base_url: str = ""
+    secret: SecretStr = field(default_factory=lambda: SecretStr(""))
+    is_open: bool = True
+    page: int = 1000
+    asked: list[tuple[UUID, int]] = field(default_factory=list)
+    newest: dict[tuple[UUID, UUID], ThingChanged] = field(default_factory=dict)
+    head: dict[UUID, int] = field(default_factory=dict)
+
+    def change(self, org_id: UUID = ORG, thing_id: UUID | None = None) -> ThingChanged:
+        thing_id = thing_id or uuid4()
+        known = self.newest.get((org_id, thing_id))
+        self.head[org_id] = self.head.get(org_id, 0) + 1
+        version = known.version + 1 if known else 1
+        event = changed(org_id, thing_id, version, seq=self.head[org_id])
+        self.newest[org_id, thing_id] = event
+        return event
+
+    @override
+    async def changes(self, org_id: UUID, after: int, limit: int = 1000) -> Changes:
+        self.asked.append((org_id, after))
+        if not self.is_open:
+            raise Unavailable
+        found = sorted(
+            (e for e in self.newest.values() if e.org_id == org_id and e.seq > after),
+            key=lambda event: event.seq,
+        )
+        page = found[: min(limit, self.page)]
+        told = [{"seq": e.seq, "type": e.type, "data": e.model_dump(mode="json")} for e in page]
+        return Changes(head=self.head[org_id], complete=len(page) < self.page, changes=told)
+
+    @override
+    async def heads(self) -> list[tuple[UUID, int]]:
+        if not self.is_open:
+            raise Unavailable
+        return list(self.head.items())
+
+
+async def apply(connection: AsyncConnection, event: Event) -> None:
+    assert isinstance(event, ThingChanged)
+    await upsert(connection, copies, event)
+
+
+@pytest.fixture
+def door() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def replica(silent: Things, door: Authority) -> Replica:
+    return Replica(
+        source="things",
+        database=silent.worker,
+        positions=replica_positions,
+        appliers={ThingChanged: apply},
+        door=door,
+        look_every=0.1,
+    )
+
+
+async def consume(replica: Replica, events: Sequence[ThingChanged]) -> None:
+    for event in events:
+        await replica.repair(event)
+        async with replica.database.writing(event.org_id) as connection:
+            await replica.receive(connection, event)
+
+
+async def kept(things: Things) -> dict[tuple[UUID, UUID], int]:
+    rows = await things.ask("SELECT * FROM copies")
+    return {(row["org_id"], row["thing_id"]): row["version"] for row in rows}
+
+
+def wanted(door: Authority) -> dict[tuple[UUID, UUID], int]:
+    return {key: event.version for key, event in door.newest.items()}
+
+
+async def test_events_in_order_need_no_door(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    thing_id = uuid4()
+    await consume(replica, [door.change(thing_id=thing_id) for _ in range(3)] + [door.change()])
+    assert await kept(silent) == wanted(door)
+    assert (await replica.position(ORG), door.asked) == (4, [])
+
+
+async def test_a_gap_is_pulled_from_the_door(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    events = [door.change() for _ in range(6)]
+    await consume(replica, [events[0], events[4]])
+    assert await kept(silent) == wanted(door)
+    assert (await replica.position(ORG), door.asked) == (6, [(ORG, 1)])
+    await consume(replica, events)  # what comes late changes nothing
+    assert await kept(silent) == wanted(door)
+    assert (await replica.position(ORG), len(door.asked)) == (6, 1)
+
+
+async def test_while_the_door_is_shut_an_event_is_applied_and_nothing_is_believed_whole(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    events = [door.change() for _ in range(5)]
+    door.is_open = False
+    await consume(replica, [events[0], events[3], events[4]])
+    assert len(await kept(silent)) == 3
+    assert await replica.position(ORG) == 1
+    assert len(door.asked) == 1  # it is not asked again for every event
+    door.is_open = True
+    await replica.look()
+    assert await kept(silent) == wanted(door)
+    assert await replica.position(ORG) == 5
+
+
+async def test_shuffled_and_repeated_events_end_like_the_authority(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    chance = random.Random(3)  # noqa: S311 - no secret
+    thing_ids = [uuid4() for _ in range(5)]
+    events = [door.change(thing_id=chance.choice(thing_ids)) for _ in range(60)] * 2
+    chance.shuffle(events)
+    door.is_open = False
+    await consume(replica, events)
+    assert await kept(silent) == wanted(door)
+    assert await replica.position(ORG) <= 60
+    door.is_open = True
+    await replica.look()
+    assert await replica.position(ORG) == 60
+
+
+async def test_a_chunked_changeset_is_left_to_the_door(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    whole = door.change()
+    chunk = whole.model_copy(update={"chunks": 2, "name": "half"})
+    await consume(replica, [chunk])
+    assert await kept(silent) == wanted(door)
+    assert await silent.one("SELECT name FROM copies") == whole.name
+    door.is_open = False
+    await consume(replica, [door.change().model_copy(update={"chunks": 2})])
+    assert (len(await kept(silent)), await replica.position(ORG)) == (1, 1)
+
+
+async def test_a_first_boot_pulls_page_by_page(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    door.page = 7
+    for _ in range(20):
+        door.change()
+    door.change(OTHER)
+    await replica.look()
+    assert await kept(silent) == wanted(door)
+    assert (await replica.position(ORG), await replica.position(OTHER)) == (20, 1)
+    assert [after for org_id, after in door.asked if org_id == ORG] == [0, 7, 14]
+
+
+async def test_a_door_that_makes_no_progress_is_not_asked_for_ever(
+    replica: Replica, door: Authority
+) -> None:
+    door.change()
+    door.page = 0
+    with pytest.raises(Unavailable):
+        await replica.pull(ORG)
+    assert await replica.position(ORG) == 0
+
+
+async def test_one_organization_that_cannot_be_applied_holds_up_no_other(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    bad = door.change(OTHER)
+    door.newest[OTHER, bad.thing_id] = bad.model_copy(update={"org_id": OTHER, "version": 0})
+    door.change(ORG)
+    with capture_logs() as logs:
+        await replica.look()
+    assert (await replica.position(ORG), await replica.position(OTHER)) == (1, 0)
+    assert "replica.failed" in {line["event"] for line in logs}
+
+
+async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    async def has(seq: int) -> bool:
+        return await replica.position(ORG) == seq
+
+    door.change()
+    async with running(replica.keep_up):
+        await until(lambda: has(1), "pulled when it starts")
+        door.change()
+        await until(lambda: has(2), "pulled by itself")
+        door.is_open = False
+        door.change()
+        await silent.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid != pg_backend_pid()"
+        )
+        door.is_open = True
+        await until(lambda: has(3), "pulled over a new connection")
+
+
+async def test_it_pulls_when_asked_and_nonsense_changes_nothing(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    replica.look_every = 60.0
+
+    async def has(seq: int) -> bool:
+        return await replica.position(ORG) == seq
+
+    door.change()
+    async with running(replica.keep_up):
+        await until(lambda: has(1), "pulled when it starts")
+        for seq in (2, 3):
+            door.change()
+            await ask_to_pull(silent.api, "somebody else", ORG)
+            await silent.ask("SELECT pg_notify('bailiwick_pull', 'things:nonsense')")
+            await ask_to_pull(silent.api, "things", ORG)
+            await until(lambda seq=seq: has(seq), "pulled when asked", within=3)  # type: ignore[misc]
+            door.is_open = False
+            await ask_to_pull(silent.api, "things", ORG)
+            door.is_open = True
+
+
+async def test_a_crowd_that_asks_is_one_pull(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    door.change()
+    replica.look_every = 60.0
+    async with running(replica.keep_up):
+
+        async def has_pulled() -> bool:
+            return await replica.position(ORG) == 1
+
+        await until(has_pulled)
+        before = len(door.asked)
+        door.change()
+        await asyncio.gather(*(ask_to_pull(silent.api, "things", ORG) for _ in range(30)))
+
+        async def has_pulled_again() -> bool:
+            return await replica.position(ORG) == 2
+
+        await until(has_pulled_again)
+    assert len(door.asked) - before < 20
+
+
+async def test_pulling_and_consuming_at_once_end_like_the_authority(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    thing_ids = [uuid4() for _ in range(4)]
+    door.page = 5
+
+    async def change_and_consume(number: int) -> None:
+        await consume(replica, [door.change(thing_id=thing_ids[number % 4]) for _ in range(15)])
+
+    async def pull() -> None:
+        for _ in range(5):
+            await replica.look()
+
+    door.change()
+    await asyncio.gather(*(change_and_consume(number) for number in range(3)), pull(), pull())
+    await replica.look()
+    assert await kept(silent) == wanted(door)
+    assert await replica.position(ORG) == door.head[ORG] == 46

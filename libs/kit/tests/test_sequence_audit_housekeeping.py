@@ -1,0 +1,109 @@
+"""Numbers without gaps, trails that only grow, and rows that are deleted when their time has come."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from bailiwick_kit import audit as trail
+from bailiwick_kit import housekeeping
+from bailiwick_kit.housekeeping import Housekeeping
+from bailiwick_kit.idempotency import IdempotencyKeys, idempotency_keys
+from bailiwick_kit.sequence import next_numbers
+from bailiwick_testkit.things import Things, audit, change_counters, inbox, outbox
+
+ORG, OTHER = UUID(int=1), UUID(int=2)
+
+
+class ChangedMindError(Exception):
+    """What rolls a transaction back."""
+
+
+async def test_numbers_have_no_gaps_whoever_comes_at_once_and_whoever_gives_up(
+    silent: Things,
+) -> None:
+    taken: list[int] = []
+
+    async def take(number: int) -> None:
+        org_id = OTHER if number % 10 == 0 else ORG
+        async with silent.api.writing(org_id) as connection:
+            numbers = await next_numbers(connection, change_counters, org_id, 1 + number % 3)
+            await asyncio.sleep(0)
+            if number % 4 == 1:
+                raise ChangedMindError
+        if org_id == ORG:
+            taken.extend(numbers)
+
+    await asyncio.gather(*(take(number) for number in range(120)), return_exceptions=True)
+    assert sorted(taken) == list(range(1, len(taken) + 1))
+    assert taken == sorted(taken)  # who has a higher number saw the lower ones committed
+    assert await silent.one("SELECT seq FROM change_counters WHERE org_id = $1", ORG) == len(taken)
+
+
+async def test_a_trail_commits_with_its_effect_and_can_only_grow(silent: Things) -> None:
+    row = {
+        "org_id": ORG,
+        "at": datetime.now(UTC),
+        "member_id": uuid4(),
+        "action": "thing.change",
+        "entity_id": uuid4(),
+    }
+    async with silent.api.writing(ORG) as connection:
+        await trail.note(connection, audit, **row, details={"from": 1})  # type: ignore[arg-type]
+
+    async def change_mind() -> None:
+        async with silent.api.writing(ORG) as connection:
+            await trail.note(connection, audit, **row)  # type: ignore[arg-type]
+            raise ChangedMindError
+
+    with pytest.raises(ChangedMindError):
+        await change_mind()
+    assert [dict(r)["action"] for r in await silent.ask("SELECT * FROM audit")] == ["thing.change"]
+    for statement in ("DELETE FROM audit", "UPDATE audit SET action = ''", "TRUNCATE audit"):
+        with pytest.raises(DBAPIError, match="permission denied"):
+            async with silent.worker.writing(ORG) as connection:
+                await connection.exec_driver_sql(statement)
+
+
+async def test_what_is_past_its_time_goes_in_bounded_steps_and_nothing_else(
+    silent: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "AT_ONCE", 3)
+    keys = idempotency_keys(sa.MetaData())
+    await silent.ask(
+        "CREATE TABLE idempotency_keys (org_id uuid, caller uuid, method text, path text, key text,"
+        " fingerprint text, entity_id uuid, version bigint, status smallint, created_at timestamptz)"
+    )
+    await silent.ask("GRANT ALL ON idempotency_keys TO things_worker")
+    await silent.ask("""
+        INSERT INTO outbox (event_id, org_id, subject, type, body, sent_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), kind, '',
+               now() - age::interval
+        FROM generate_series(1, 5),
+             (VALUES ('sent long ago', '15 days'), ('sent', '13 days'), ('unsent', NULL)) v (kind, age)
+    """)
+    await silent.ask("""
+        INSERT INTO inbox (event_id, type, arrived_at, done_at)
+        SELECT gen_random_uuid(), kind, now() - arrived::interval, now() - done::interval
+        FROM generate_series(1, 5),
+             (VALUES ('old', '31 days', '31 days'), ('never done', '31 days', NULL),
+                     ('replayed', '31 days', '1 day'), ('new', '29 days', '29 days'))
+             v (kind, arrived, done)
+    """)
+    await silent.ask("""
+        INSERT INTO idempotency_keys (key, created_at)
+        VALUES ('old', now() - interval '25 hours'), ('new', now() - interval '23 hours')
+    """)
+    await Housekeeping(silent.worker, outbox, IdempotencyKeys(keys), inbox).tidy()
+
+    async def left(table: str, column: str = "type") -> dict[str, int]:
+        rows = await silent.ask(f"SELECT {column} AS kind, count(*) FROM {table} GROUP BY 1")  # noqa: S608
+        return {row["kind"]: row["count"] for row in rows}
+
+    assert await left("outbox") == {"sent": 5, "unsent": 5}
+    assert await left("inbox") == {"replayed": 5, "new": 5}
+    assert await left("idempotency_keys", "key") == {"new": 1}
+    assert timedelta(days=14) == housekeeping.SENT_KEPT

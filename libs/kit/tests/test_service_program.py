@@ -1,0 +1,173 @@
+"""Told to stop, a service ends in order and in time, with what was in hand answered (F26)."""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
+
+import aiohttp
+import pytest
+
+from bailiwick_kit import migrations
+from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
+from bailiwick_testkit.waiting import until
+
+ORG = UUID(int=1)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Program:
+    """A service in a process of its own, and what it has said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.said: list[str] = []
+
+    async def listen(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.said.append(line.decode().strip())
+
+    async def has_said(self, line: str) -> None:
+        async def has() -> bool:
+            return line in self.said
+
+        await until(has, line)
+
+    async def stopped_by(self, number: signal.Signals) -> float:
+        started = time.monotonic()
+        self.process.send_signal(number)
+        async with asyncio.timeout(15):
+            await self.process.wait()
+        return time.monotonic() - started
+
+
+@asynccontextmanager
+async def program(things: Things, command: str, port: int = 0) -> AsyncIterator[Program]:
+    port = port or free_port()
+    nowhere = "http://127.0.0.1:9"
+    settings = {
+        "DATABASE_OWNER_URL": things.urls.owner,
+        "DATABASE_API_URL": things.urls.api,
+        "DATABASE_WORKER_URL": things.urls.worker,
+        "BROKER_URL": things.broker_url,
+        "POLICY_URL": nowhere,
+        "LISTEN": f"127.0.0.1:{port}",
+        "IDENTITY_URL": nowhere,
+        "CUSTOMERS_URL": nowhere,
+        "DOOR_SECRET": "a-door-secret-for-tests",
+        "CURSOR_SECRET": "a-cursor-secret-for-tests",
+        "ISSUER": nowhere,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bailiwick_testkit.things", command),
+        env={**things.environment(), **{f"BAILIWICK_{k}": v for k, v in settings.items()}},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    one = Program(process, port)
+    listening = asyncio.create_task(one.listen())
+    try:
+        yield one
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await listening
+
+
+async def is_answering(one: Program) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", one.port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_serve_answers_what_is_in_hand_then_ends_the_worker_then_itself(
+    things: Things, number: signal.Signals
+) -> None:
+    async with program(things, "serve") as one, aiohttp.ClientSession() as session:
+        await one.has_said("worker open")
+        await until(lambda: is_answering(one))
+        url = f"http://127.0.0.1:{one.port}/slow"
+        async with session.get(url) as answer:  # leaves a connection open that is kept alive
+            assert answer.status == 200
+        in_hand = asyncio.create_task(session.get(url))
+
+        async def has_begun() -> bool:
+            return one.said.count("request begun") == 2
+
+        await until(has_begun)
+        await things.change(*(changed(ORG) for _ in range(20)))
+        seconds = await one.stopped_by(number)
+        assert (await in_hand).status == 200
+        assert one.process.returncode == 0
+        assert seconds < 10
+    order = ("request answered", "application closed", "worker closed")
+    assert [line for line in one.said if line in order][1:] == list(order)
+
+
+async def test_a_worker_ends_in_time_and_another_goes_on(things: Things) -> None:
+    async with program(things, "worker") as one:
+        await one.has_said("worker open")
+        await things.change(*(changed(ORG) for _ in range(300)))
+
+        async def has_begun() -> bool:
+            return bool(await things.one("SELECT count(*) FROM effects"))
+
+        await until(has_begun)
+        seconds = await one.stopped_by(signal.SIGTERM)
+        assert (one.process.returncode, seconds < 10) == (0, True)
+        assert one.said[-1] == "worker closed"
+    async with program(things, "worker") as other:
+        await until(things.is_settled)
+        await other.stopped_by(signal.SIGTERM)
+        assert other.process.returncode == 0
+    originals, copies, times = await things.state()
+    assert (len(originals), originals, times) == (300, copies, {1})
+
+
+async def test_a_worker_without_broker_or_database_ends_in_time_too(silent: Things) -> None:
+    async with program(silent, "worker") as one:
+        await one.has_said("worker open")
+        seconds = await one.stopped_by(signal.SIGTERM)
+        assert (one.process.returncode, seconds < 10) == (0, True)
+
+
+async def test_a_port_that_is_taken_is_no_success(silent: Things) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with program(silent, "serve", taken.getsockname()[1]) as one, asyncio.timeout(15):
+            assert await one.process.wait() not in {0, None}
+
+
+async def test_migrations_started_by_several_at_once_run_once(
+    postgres: Postgres, things: Things
+) -> None:
+    urls = await postgres.fresh_database("things", migrated=False)
+    async with (
+        open_things(urls, things.broker_url, postgres.url) as empty,
+        AsyncExitStack() as stack,
+    ):
+        many = [await stack.enter_async_context(program(empty, "migrate")) for _ in range(3)]
+        async with asyncio.timeout(30):
+            assert [await one.process.wait() for one in many] == [0, 0, 0]
+        assert [row[0] for row in await empty.ask("SELECT * FROM alembic_version")] == ["0001"]
+    await asyncio.to_thread(migrations.check, MIGRATIONS, urls.owner)
+    await postgres.drop(urls)

@@ -1,0 +1,93 @@
+"""Queues that lose nothing by themselves: durable, replicated, bounded in attempts (L1, L4, L5)."""
+
+import asyncio
+from typing import Any
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from bailiwick_contracts.catalogue import SUBSCRIBED
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit import service, topology
+from bailiwick_kit.broker import open_channel
+from bailiwick_kit.topology import RETRY_AFTER_MS, dead_queue, retry_queue
+from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.things import QUEUE, Things
+from bailiwick_testkit.waiting import until
+
+
+async def definitions(rabbitmq: Rabbitmq, vhost: str) -> dict[str, Any]:
+    name = vhost.rpartition("/")[2]
+    found: dict[str, Any] = await asyncio.to_thread(rabbitmq.ask, "GET", f"/definitions/{name}")
+    return found
+
+
+async def test_every_queue_of_the_catalogue_is_declared_to_lose_nothing(rabbitmq: Rabbitmq) -> None:
+    vhost = await asyncio.to_thread(rabbitmq.vhost)
+    await service.declare_topology(vhost)
+    found = await definitions(rabbitmq, vhost)
+    [exchange] = found["exchanges"]
+    assert (exchange["name"], exchange["type"], exchange["durable"]) == (EXCHANGE, "topic", True)
+
+    queues = {queue["name"]: queue for queue in found["queues"]}
+    consumed = {f"{to}.{of}" for to, publishers in SUBSCRIBED.items() for of in publishers}
+    assert queues.keys() == {
+        name for queue in consumed for name in (queue, retry_queue(queue), dead_queue(queue))
+    }
+    for queue in queues.values():
+        assert queue["durable"]
+        assert queue["arguments"]["x-queue-type"] == "quorum"
+        assert "x-max-length" not in queue["arguments"]  # the default would drop the oldest
+    at_least_once = {
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    for name in consumed:
+        main, retry = queues[name]["arguments"], queues[retry_queue(name)]["arguments"]
+        assert at_least_once.items() <= main.items()
+        assert at_least_once.items() <= retry.items()
+        assert main["x-dead-letter-routing-key"] == dead_queue(name)
+        assert (main["x-delivery-limit"], main["x-single-active-consumer"]) == (50, True)
+        assert retry["x-dead-letter-routing-key"] == name
+        assert retry["x-message-ttl"] == RETRY_AFTER_MS
+        assert queues[dead_queue(name)]["arguments"]["x-delivery-limit"] > 1000
+
+    bound = {(one["destination"], one["routing_key"]) for one in found["bindings"]}
+    assert bound == {
+        (f"{to}.{of}", f"{event.type}.*")
+        for to, publishers in SUBSCRIBED.items()
+        for of, events in publishers.items()
+        for event in events
+    }
+    await service.declare_topology(vhost)
+    again = await definitions(rabbitmq, vhost)
+    assert sorted(again["queues"], key=str) == sorted(found["queues"], key=str)
+    assert sorted(again["bindings"], key=str) == sorted(found["bindings"], key=str)
+    await asyncio.to_thread(rabbitmq.drop_vhost, vhost)
+
+
+async def test_a_queue_declared_otherwise_is_an_error_and_not_taken_over(things: Things) -> None:
+    async with open_channel(things.broker_url, "test") as channel:
+        await channel.declare_queue("odd", durable=True)
+    with pytest.raises(aio_pika.exceptions.ChannelPreconditionFailed):
+        await topology.declare(things.broker_url, "things", {"odd": []})
+
+
+async def test_what_is_rejected_without_a_word_ends_among_the_dead_letters(things: Things) -> None:
+    async def reject(message: AbstractIncomingMessage) -> None:
+        await message.reject(requeue=False)
+
+    async with open_channel(things.broker_url, "test") as channel:
+        message = aio_pika.Message(b"", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(message, QUEUE)
+        queue = await channel.get_queue(QUEUE)
+        tag = await queue.consume(reject)
+        dead = await channel.get_queue(dead_queue(QUEUE))
+
+        async def get() -> object:
+            return await dead.get(no_ack=True, fail=False)
+
+        await until(get)
+        await queue.cancel(tag)

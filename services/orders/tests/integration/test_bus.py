@@ -1,0 +1,117 @@
+"""Through the real broker: what customers and identity tell arrives, and what orders tells goes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aio_pika
+import pytest
+
+from bailiwick_contracts.envelope import EXCHANGE, Event
+from bailiwick_kit.messages import to_message
+from bailiwick_kit.service import declare_topology
+from bailiwick_orders.main import work
+from bailiwick_orders.settings import Settings
+from bailiwick_testkit.apps import served, settings_for
+from bailiwick_testkit.market import Market
+from bailiwick_testkit.people import LONG_AGO
+from bailiwick_testkit.servers import Rabbitmq
+
+OURS = "an-outside-reader"
+
+
+@pytest.fixture
+async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
+    """A virtual host with the whole topology, and a queue of ours that hears of orders."""
+    url = await asyncio.to_thread(rabbitmq.vhost)
+    await declare_topology(url)
+    connection = await aio_pika.connect(url)
+    async with connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(OURS, durable=True)
+        await queue.bind(EXCHANGE, routing_key="orders.#")
+    yield url
+    await asyncio.to_thread(rabbitmq.drop_vhost, url)
+
+
+@asynccontextmanager
+async def working(market: Market, broker: str) -> AsyncIterator[None]:
+    """Run the worker as the service does, before the doors of the made-up siblings."""
+    doors = (market.shop.identity.application(), market.customers.application())
+    async with served(*doors) as (identity_url, customers_url):
+        settings = settings_for(
+            Settings,
+            market.shop.urls,
+            broker_url=broker,
+            identity_url=identity_url,
+            customers_url=customers_url,
+        )
+        async with work(settings) as jobs:
+            tasks = [asyncio.ensure_future(job()) for job in jobs]
+            yield
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def publish(broker: str, *events: Event) -> None:
+    connection = await aio_pika.connect(broker)
+    async with connection:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        exchange = await channel.get_exchange(EXCHANGE)
+        for event in events:
+            message = to_message(
+                event_id=event.subject,
+                event_type=event.type,
+                source="/customers",
+                subject=event.subject,
+                time=LONG_AGO,
+                body=event.model_dump_json().encode(),
+                trace_parent=None,
+            )
+            await exchange.publish(message, event.routing_key, mandatory=True)
+
+
+async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return once it holds, at the latest in twenty seconds."""
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110 - it is the worker that we wait for
+            await asyncio.sleep(0.05)
+
+
+async def test_a_customer_told_over_the_bus_can_be_ordered_for_and_the_order_is_told(
+    market: Market, broker: str
+) -> None:
+    ana = await market.shop.member("sales_representative")
+    async with working(market, broker):
+        customer = market.customers.customer()
+        market.customers.assign(customer, ana.member_id)
+        [made, assigned] = market.customers.told
+        await publish(broker, assigned, made, assigned)  # out of order, and one of them twice
+
+        async def may_order() -> bool:
+            return (await market.create(ana, customer, place=True)).status_code == 201
+
+        await soon(may_order)
+        connection = await aio_pika.connect(broker)
+        async with connection:
+            queue = await (await connection.channel()).get_queue(OURS)
+            async with asyncio.timeout(20), queue.iterator() as messages:
+                message = await anext(messages)
+                await message.ack()
+    assert message.type == "orders.order.placed.v1"
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+
+
+async def test_without_events_the_doors_are_enough(market: Market, broker: str) -> None:
+    ana = market.shop.identity.person(market.shop.org_id, "sales_representative")
+    customer = market.customers.customer()
+    market.customers.assign(customer, ana.member_id)
+    async with working(market, broker):
+
+        async def may_order() -> bool:
+            return (await market.create(ana, customer)).status_code == 201
+
+        await soon(may_order)

@@ -1,0 +1,177 @@
+"""Importing orders: once in effect, with their history, told to the bus as imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from bailiwick_kit.errors import Forbidden
+from bailiwick_orders.importing import BATCH, Import, LineError, opened
+from bailiwick_orders.settings import Settings
+from bailiwick_orders.store import tables
+from bailiwick_testkit.apps import served, settings_for
+from bailiwick_testkit.market import PATH, Market, a_line
+from bailiwick_testkit.people import Person
+from bailiwick_testkit.servers import Opa
+
+Open = Callable[[Person], AbstractAsyncContextManager[Import]]
+
+
+@pytest.fixture
+async def opening(market: Market, opa: Opa) -> AsyncIterator[Open]:
+    """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
+    doors = (market.shop.identity.application(), market.customers.application())
+    async with served(*doors) as (identity_url, customers_url):
+        settings = settings_for(
+            Settings,
+            market.shop.urls,
+            policy_url=opa.url,
+            identity_url=identity_url,
+            customers_url=customers_url,
+        )
+
+        @asynccontextmanager
+        async def opening(who: Person) -> AsyncIterator[Import]:
+            async with opened(settings, market.shop.org_id, who.member_id, "old-shop") as work:
+                yield work
+
+        yield opening
+
+
+def record(ref: str, customer_id: object, **more: Any) -> dict[str, Any]:
+    body = {"external_ref": ref, "customer_id": str(customer_id), "lines": [a_line()]}
+    return {**body, "order_date": "2024-03-31", **more}
+
+
+async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]:
+    return [became async for became in work.run(json.dumps(line).encode() for line in lines)]
+
+
+async def told(market: Market) -> list[dict[str, Any]]:
+    table = tables.outbox
+    async with market.shop.database.reading(market.shop.org_id) as connection:
+        rows = await connection.execute(sa.select(table.c.type, table.c.body))
+        return [{"type": row.type, **json.loads(row.body)} for row in rows]
+
+
+async def listed(market: Market, who: Person) -> dict[str, dict[str, Any]]:
+    found = (await market.shop.api.get(who, f"{PATH}?limit=200")).json()["items"]
+    return {one["order_id"]: one for one in found}
+
+
+async def test_imported_orders_are_seen_and_a_second_run_changes_nothing(
+    market: Market, opening: Open
+) -> None:
+    mia = market.shop.identity.person(market.shop.org_id, "brand_manager")
+    ana = market.shop.identity.person(market.shop.org_id, "sales_representative")
+    bruno = market.shop.identity.person(market.shop.org_id, "sales_representative")
+    customer = market.customers.customer()  # nothing is told: both replicas have to be pulled
+    market.customers.assign(customer, ana.member_id)
+    lines = [
+        record("1", customer, author_id=str(bruno.member_id), state="fulfilled"),
+        record("2", customer, author_id=str(bruno.member_id), state="draft", order_date=None),
+        record("3", customer, placed_at="2024-01-01T00:30:00Z", order_date=None),
+    ]
+    async with opening(mia) as work:
+        first = await imported(work, *lines)
+        events = await told(market)
+        second = await imported(work, *lines)
+
+    assert [one["created"] for one in first] == [True] * 3
+    assert second == [{**one, "created": False} for one in first]
+    assert await told(market) == events
+    assert [event["type"].split(".")[2] for event in events] == ["fulfilled", "drafted", "placed"]
+    assert all(event["imported"] and event["source"] == "import" for event in events)
+    assert events[0]["main_id"] == str(ana.member_id)
+
+    of_ana = await listed(market, ana)
+    assert list(of_ana) == [first[n]["order_id"] for n in (1, 0, 2)]
+    one = of_ana[first[0]["order_id"]]
+    assert (one["order_date"], one["listed_at"]) == ("2024-03-31", "2024-03-30T23:00:00Z")
+    assert one["credited_to"] == one["placed_by"] == one["author_id"] == str(bruno.member_id)
+    assert of_ana[first[2]["order_id"]]["order_date"] == "2024-01-01"
+    of_bruno = await listed(market, bruno)  # wrote them, and never had the customer
+    assert list(of_bruno) == [first[0]["order_id"]]
+    assert of_bruno[first[0]["order_id"]]["customer"] == {"name": "Librería Sol"}
+
+
+async def test_without_an_author_credit_is_the_mains_of_that_instant_or_as_said(
+    market: Market, opening: Open
+) -> None:
+    mia, tom = [await market.shop.member(role) for role in ("brand_manager", "sales_assistant")]
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    left = await market.shop.member("sales_representative", status="inactive")
+    customer = market.customers.customer()
+    held = market.customers.assign(customer, ana.member_id)
+    market.customers.hand_over(held, bruno.member_id, datetime(2025, 1, 1, tzinfo=UTC))
+    cases = [
+        (record("1", customer), str(ana.member_id)),
+        (record("2", customer, order_date="2025-02-01"), str(bruno.member_id)),
+        (record("3", customer, author_id=str(tom.member_id)), str(ana.member_id)),
+        (record("4", customer, author_id=str(left.member_id)), str(left.member_id)),
+        (record("5", customer, credited_to=None), None),
+        (record("6", customer, credited_to=str(bruno.member_id)), str(bruno.member_id)),
+        (record("7", customer, order_date="2019-01-01"), None),
+        (record("8", customer, state="cancelled", order_date=None), None),
+    ]
+    async with opening(mia) as work:
+        became = await imported(work, *(line for line, _ in cases))
+    found = await listed(market, mia)
+    credited = [found[one["order_id"]]["credited_to"] for one in became]
+    assert credited == [credit for _, credit in cases]
+    assert found[became[0]["order_id"]]["author_id"] == str(mia.member_id)
+
+
+async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Open) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = market.customers.customer()
+    count = BATCH + 50
+    async with opening(mia) as work:
+        became = await imported(work, *(record(str(n), customer) for n in range(count)))
+    assert sum(one["created"] for one in became) == count
+    counted = await market.shop.api.get(mia, f"{PATH}/count")
+    assert counted.json() == {"count": count}
+
+
+TOMORROW = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"customer_id": str(uuid4())}, "line 2: customer_id: Import this customer first"),
+        ({"author_id": str(uuid4())}, "line 2: author_id: Name a member"),
+        ({"order_date": None}, "line 2: order_date: Say when"),
+        ({"order_date": TOMORROW}, "line 2: placed_at: Choose an instant that has passed"),
+        ({"state": "draft"}, "line 2: order_date: A draft has no date"),
+        ({"currency": "USD"}, "line 2: lines"),
+        ({"lines": [a_line("99999999999999", "2")]}, "line 2: lines"),
+        ({"lines": []}, "line 2: lines"),
+        ({"number": "BCDFGHJK"}, "line 2: number: Remove this field"),
+        ({"order_date": "31/03/2024"}, "line 2: order_date: Write a date"),
+    ],
+)
+async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
+    market: Market, opening: Open, changes: dict[str, Any], said: str
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = market.customers.customer()
+    async with opening(mia) as work:
+        with pytest.raises(LineError, match=said):
+            await imported(work, record("1", customer), {**record("2", customer), **changes})
+    assert await told(market) == []
+
+
+async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: Open) -> None:
+    ana = await market.shop.member(permissions=["seller"])
+    customer = await market.customer(main=ana)
+    async with opening(ana) as work:
+        with pytest.raises(Forbidden):
+            await imported(work, record("1", customer))

@@ -1,0 +1,206 @@
+"""Random small companies: list ⇔ count ⇔ by id ⇔ every verb ⇔ the oracle in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import hypothesis
+import pytest
+from uuid_utils.compat import uuid7
+
+from bailiwick_contracts.customers import CustomerStatus
+from bailiwick_orders.actions.ports import Change, Happening
+from bailiwick_orders.domain.order import Line, Order, Source, State, random_number
+from bailiwick_orders.store.imports import OpenImport
+from bailiwick_testkit.market import PATH, Market
+from bailiwick_testkit.oracle import ORGANIZATION, Answer, Oracle, World
+from bailiwick_testkit.people import LONG_AGO, Person
+from bailiwick_testkit.portfolio import MadeUpCustomers
+from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.worlds import worlds
+
+VERBS = ("edit", "place", "confirm", "fulfil", "cancel")
+STALE = '"v999"'
+
+
+def drawn(seed: int, count: int) -> list[World]:
+    """Draw worlds, without what is another organization's: row-level security has tests of its own."""
+    found: list[World] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count * 3, database=None, deadline=None, phases=[hypothesis.Phase.generate]
+    )
+    @hypothesis.given(worlds())
+    def keep(world: World) -> None:
+        here = tuple(one for one in world.customers if one.org_id == ORGANIZATION)
+        ids = {one.id for one in here}
+        orders = tuple(
+            one for one in world.orders if one.org_id == ORGANIZATION and one.customer_id in ids
+        )
+        assignments = tuple(one for one in world.assignments if one.customer_id in ids)
+        found.append(replace(world, customers=here, orders=orders, assignments=assignments))
+
+    keep()
+    return found[-count:]  # the first ones are the simplest
+
+
+@dataclass
+class Staged:
+    """A world in the service: who is who there."""
+
+    market: Market
+    people: Mapping[str, Person]
+    customers: Mapping[str, UUID]
+    orders: Mapping[str, UUID]
+
+
+async def staged(shop: Shop, world: World) -> Staged:
+    """Make the world in an organization of its own; a half of the assignments come after the orders."""
+    now = datetime.now(UTC)
+    settings = world.settings
+    org_id = shop.identity.organization(
+        creator_keeps_access=settings.creator_keeps_access,
+        author_keeps_order_view=settings.author_keeps_order_view,
+        additional_full_rights=settings.additional_full_rights,
+    )
+    people = {
+        one.id: shop.identity.person(
+            org_id,
+            one.role,
+            permissions=None if one.role or one.is_storefront else one.permissions,
+            ticks=dict(one.ticks),
+            kind="service" if one.is_storefront else "member",
+            status=one.status,
+            **({"valid_until": LONG_AGO + timedelta(days=1)} if one.expired else {}),
+        )
+        for one in world.members
+    }
+    await shop.tell()
+    market = Market(replace(shop, org_id=org_id), MadeUpCustomers(org_id))
+    told = market.customers
+    customers = {
+        one.id: told.customer(
+            one.id,
+            status=cast("CustomerStatus", one.status),
+            created_by=people[one.created_by].member_id,
+        )
+        for one in world.customers
+    }
+    orders: dict[str, UUID] = {}
+    for place, one in enumerate([*world.assignments, None]):
+        if place == len(world.assignments) // 2:
+            await market.tell()
+            orders = await written(market, world, people, customers, now)
+        if one is not None:
+            told.assign(
+                customers[one.customer_id],
+                people[one.member_id].member_id,
+                "main" if one.is_main else "additional",
+                valid_from=now + (one.valid_from - world.now),
+                valid_to=now + (one.valid_to - world.now),
+            )
+    await market.tell()
+    return Staged(market, people, customers, orders)
+
+
+async def written(
+    market: Market,
+    world: World,
+    people: Mapping[str, Person],
+    customers: Mapping[str, UUID],
+    now: datetime,
+) -> dict[str, UUID]:
+    """Write the world's orders, each in its state."""
+    org_id = market.shop.org_id
+    async with OpenImport(market.shop.database)(org_id, now) as unit:
+        found = await unit.customers(customers.values())
+        made = [
+            Order(
+                org_id=org_id,
+                order_id=uuid7(),
+                number=random_number(),
+                customer_id=customers[one.customer_id],
+                customer_name=one.customer_id,
+                author_id=people[one.author].member_id,
+                source=Source.OTHER,
+                currency="EUR",
+                lines=(Line("A", "A", Decimal(1), Decimal(1)),),
+                listed_at=now - timedelta(days=place),
+                state=State(one.state),
+            )
+            for place, one in enumerate(world.orders)
+        ]
+        await unit.add(
+            [
+                (
+                    order,
+                    Change(Happening.PLACED, uuid4(), now, found[order.customer_id].representation),
+                )
+                for order in made
+            ]
+        )
+    return {one.id: order.order_id for one, order in zip(world.orders, made, strict=True)}
+
+
+def status_of(answer: Answer, allowed: int) -> int:
+    if not answer.capable:
+        return 403
+    if not answer.visible:
+        return 404
+    return allowed if answer.allow else 403
+
+
+def compare(response: Any, answer: Answer, allowed: int, asked: object) -> None:
+    """Hold that the service says what the oracle does, and why."""
+    assert response.status_code == status_of(answer, allowed), (asked, answer, response.text)
+    if response.status_code == 403:
+        assert tuple(response.json()["reasons"]) == answer.reasons, asked
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_every_answer_is_the_oracles(shop: Shop, seed: int) -> None:
+    asked = 0
+    for world in drawn(seed, 3):
+        stage = await staged(shop, world)
+        oracle, api = Oracle(world), shop.api
+        for member in world.members:
+            who = stage.people[member.id]
+            seen = {
+                str(stage.orders[one.id])
+                for one in world.orders
+                if oracle.answer(member, "orders", "view", one).visible
+            }
+            general = oracle.answer(member, "orders", "view")
+            listed, counted = await api.get(who, PATH), await api.get(who, f"{PATH}/count")
+            if general.capable:
+                assert {one["order_id"] for one in listed.json()["items"]} == seen, (seed, member)
+                assert counted.json() == {"count": len(seen)}
+            else:
+                assert listed.status_code == counted.status_code == 403
+                assert tuple(listed.json()["reasons"]) == general.reasons
+            for order in world.orders:
+                path = f"{PATH}/{stage.orders[order.id]}"
+                answer = oracle.answer(member, "orders", "view", order)
+                compare(await api.get(who, path), answer, 200, (seed, member, "view", order))
+                for verb in VERBS:
+                    answer = oracle.answer(member, "orders", verb, order)
+                    # A version that never was: 412 says that everything before it was passed.
+                    if verb == "edit":
+                        response = await api.patch(who, path, {}, STALE)
+                    else:
+                        response = await stage.market.act(who, path, verb, STALE)
+                    compare(response, answer, 412, (seed, member, verb, order))
+                    asked += 1
+            for customer in world.customers:
+                answer = oracle.answer(member, "orders", "create", customer)
+                body = {"customer_id": str(stage.customers[customer.id])}
+                response = await api.post(who, PATH, body)
+                compare(response, answer, 422, (seed, member, "create", customer))
+                asked += 1
+    assert asked > 200
