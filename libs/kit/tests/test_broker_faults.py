@@ -95,3 +95,24 @@ async def test_a_service_starts_before_its_broker_and_outlives_its_restart(
                 await settled_alike(shaken, 3)
         finally:
             await asyncio.to_thread(broker.start)
+
+
+async def test_a_broker_short_of_disk_holds_up_nobody_and_gets_all_when_it_has_room(
+    shaken: Things, fragile: Servers
+) -> None:
+    broker = fragile.rabbitmq()
+
+    async def is_given_up() -> bool:
+        return bool(await shaken.one("SELECT count(*) FROM outbox WHERE error = 'unconfirmed'"))
+
+    async with running(shaken.relay().run, shaken.consumer().run):
+        await shaken.change(changed(ORG))
+        await settled_alike(shaken, 1)
+        await asyncio.to_thread(broker.control, "set_disk_free_limit", "900TB")
+        try:
+            async with asyncio.timeout(2):
+                await shaken.change(*(changed(ORG) for _ in range(20)))
+            await until(is_given_up, "the relay gives up waiting for a confirm", within=12)
+        finally:
+            await asyncio.to_thread(broker.control, "set_disk_free_limit", "64MB")
+        await settled_alike(shaken, 21)

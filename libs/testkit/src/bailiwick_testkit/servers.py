@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import sys
 import urllib.request
 import uuid
@@ -23,8 +24,9 @@ from urllib.parse import quote, urlsplit
 from bailiwick_kit import migrations
 from bailiwick_local.databases import DatabaseUrls, create_database, drop_database
 from bailiwick_local.places import Places, locked, of_the_checkout
-from bailiwick_local.processes import Runner, StackError, pid_files, stop_by
+from bailiwick_local.processes import Process, Runner, StackError, pid_files, stop_by
 from bailiwick_local.servers import Server, opa, providers
+from bailiwick_local.servers.containers import Container
 from bailiwick_local.servers.containers import stop_all as stop_containers
 
 
@@ -137,6 +139,25 @@ class Rabbitmq(Handle):
         """Give the queues of a virtual host as management tells them; counts lag by a second."""
         listed = self.ask("GET", f"/queues/{urlsplit(url).path.removeprefix('/')}")
         return [dict(queue) for queue in listed]
+
+    def control(self, *arguments: str) -> None:
+        """Run `rabbitmqctl`, beside a native broker or in its container."""
+        match self.runner:
+            case Process() as process:
+                command = [str(Path(process.arguments[0]).with_name("rabbitmqctl")), *arguments]
+                environment = {"PATH": os.environ["PATH"], **process.environment}
+                # What tells the node where to listen would keep the tool from starting its own.
+                environment.pop("RABBITMQ_DIST_PORT", None)
+                switch = process.places.account.switch()
+                folder = process.places.folder(".")
+                subprocess.run(
+                    command, env=environment, cwd=folder, check=True, capture_output=True, **switch
+                )
+            case Container() as container:
+                command = ["docker", "exec", container.title, "rabbitmqctl", *arguments]
+                subprocess.run(command, check=True, capture_output=True)
+            case _:
+                raise StackError("a broker that is somebody else's cannot be controlled")
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Send a request to the management door's `/api` and give the JSON that it answers."""
