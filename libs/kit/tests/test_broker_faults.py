@@ -108,7 +108,7 @@ async def test_a_broker_short_of_disk_holds_up_nobody_and_gets_all_when_it_has_r
     async with running(shaken.relay().run, shaken.consumer().run):
         await shaken.change(changed(ORG))
         await settled_alike(shaken, 1)
-        await asyncio.to_thread(broker.control, "set_disk_free_limit", "900TB")
+        await asyncio.to_thread(broker.control, "set_disk_free_limit", "900000GB")
         try:
             async with asyncio.timeout(2):
                 await shaken.change(*(changed(ORG) for _ in range(20)))
