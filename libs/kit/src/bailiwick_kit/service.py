@@ -6,10 +6,9 @@ What a service is made of is in its `main.py`; how it is run is the same for all
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
-from typing_extensions import override
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
@@ -132,13 +130,13 @@ class Service(Generic[SettingsT]):
         async with asyncio.TaskGroup() as group:
             work = group.create_task(self._work(settings)) if working else None
             if serving:
-                await self._serve(settings, told)
+                await self._serve(settings)
             else:
                 await told.wait()
             if work is not None:
                 work.cancel()
 
-    async def _serve(self, settings: SettingsT, told: asyncio.Event) -> None:
+    async def _serve(self, settings: SettingsT) -> None:
         config = uvicorn.Config(
             self.application(settings),
             host=settings.host,
@@ -151,17 +149,8 @@ class Service(Generic[SettingsT]):
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=75,
         )
-        server = _Server(config)
-
-        async def stop() -> None:
-            await told.wait()
-            server.should_exit = True
-
-        stopping = asyncio.create_task(stop())
-        try:
-            await server.serve()
-        finally:
-            stopping.cancel()
+        server = uvicorn.Server(config)
+        await server.serve()
         if not server.started:
             raise SystemExit(3)  # as uvicorn itself does; it has said why
 
@@ -185,17 +174,12 @@ def bindings() -> Mapping[str, Sequence[str]]:
     }
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to us: done, it would raise them again and so cut off the worker."""
-
-    @contextlib.contextmanager
-    @override
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _told_to_stop() -> asyncio.Event:
-    """Return the event that is set when the process is told to stop."""
+    """Return the event that is set when the process is told to stop.
+
+    uvicorn, while it serves, hears the signal too, and raises it again when it is done. Without a handler
+    of ours that would end the process there and then, with the worker in the middle of something.
+    """
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)

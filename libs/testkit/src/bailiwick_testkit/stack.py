@@ -16,6 +16,14 @@ from bailiwick_testkit.servers import report
 
 MOST = 200
 """Items of a page, at most."""
+_QUICK = {
+    "BAILIWICK_PASSWORD_TIME_COST": "2",
+    "BAILIWICK_PASSWORD_MEMORY_KIB": "19456",
+    "BAILIWICK_PASSWORD_PARALLELISM": "1",
+}
+"""Passwords are hashed no harder than they must be."""
+_PATIENT = {"BAILIWICK_POLICY_DEADLINE": "2"}
+"""Two cores under a whole test run answer late; what is late on purpose says so."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,7 @@ def running(folder: Path, *, own: bool = False) -> Running:
     `own`: for who does harm to its servers; it has the deadlines of production.
     """
     places = Places(folder)
-    # Two cores under a whole test run answer late; what is late on purpose says so.
-    patient = {} if own else {"BAILIWICK_POLICY_DEADLINE": "2"}
-    stack = Stack(places, report, settings=patient, own=own)
+    stack = Stack(places, report, settings=_QUICK | ({} if own else _PATIENT), own=own)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():
             stack.up()

@@ -83,8 +83,10 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     """Open what the worker needs; yield what it does."""
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
-    database = Database(worker_url, name="customers-worker", pool=5)
-    async with Door(settings.identity_url, settings.door_secret) as door:
+    async with (
+        Database(worker_url, name="customers-worker", pool=5) as database,
+        Door(settings.identity_url, settings.door_secret) as door,
+    ):
         identity = Replica(
             source="identity",
             database=database,
@@ -100,7 +102,6 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
                 database, tables.outbox, IdempotencyKeys(tables.idempotency_keys), tables.inbox
             ).run,
         ]
-    await database.close()
 
 
 service = Service(

@@ -1,0 +1,165 @@
+"""Random small companies: list ⇔ count ⇔ by id ⇔ every verb ⇔ the oracle in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import hypothesis
+import pytest
+
+from bailiwick_customers.domain.assignment import Assignment, Changeset, Origin, Relation
+from bailiwick_customers.domain.customer import Customer, Status, random_code
+from bailiwick_customers.store.unit_of_work import OpenUnit
+from bailiwick_testkit.oracle import ORGANIZATION, Answer, Oracle, World
+from bailiwick_testkit.oracle import Assignment as Drawn
+from bailiwick_testkit.people import LONG_AGO, Person
+from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.worlds import worlds
+
+PATH = "/v1/customers"
+STALE = '"v999"'
+VERBS = {"edit": "", "edit_terms": "/terms", "approve": "/approve"}
+
+
+def drawn(seed: int, count: int) -> list[World]:
+    """Draw worlds that the database would hold: of one organization, and without two mains at once."""
+    found: list[World] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count * 3, database=None, deadline=None, phases=[hypothesis.Phase.generate]
+    )
+    @hypothesis.given(worlds())
+    def keep(world: World) -> None:
+        here = tuple(one for one in world.customers if one.org_id == ORGANIZATION)
+        held: list[Drawn] = []
+        for one in world.assignments:
+            known = one.customer_id in {customer.id for customer in here}
+            if (
+                known
+                and one.valid_from <= one.valid_to
+                and not any(clash(one, old) for old in held)
+            ):
+                held.append(one)
+        found.append(replace(world, customers=here, assignments=tuple(held)))
+
+    keep()
+    return found[-count:]  # the first ones are the simplest
+
+
+def clash(one: Drawn, other: Drawn) -> bool:
+    both = one.customer_id == other.customer_id and one.is_main and other.is_main
+    return both and one.valid_from < other.valid_to and other.valid_from < one.valid_to
+
+
+@dataclass
+class Staged:
+    """A world in the service: who is who there."""
+
+    people: Mapping[str, Person]
+    customers: Mapping[str, UUID]
+
+
+async def staged(shop: Shop, world: World) -> Staged:
+    """Make the world in an organization of its own, through the service's own unit of work."""
+    now = datetime.now(UTC)
+    settings = world.settings
+    org_id = shop.identity.organization(
+        creator_keeps_access=settings.creator_keeps_access,
+        author_keeps_order_view=settings.author_keeps_order_view,
+        additional_full_rights=settings.additional_full_rights,
+    )
+    people = {
+        one.id: shop.identity.person(
+            org_id,
+            one.role,
+            permissions=None if one.role or one.is_storefront else one.permissions,
+            ticks=dict(one.ticks),
+            kind="service" if one.is_storefront else "member",
+            status=one.status,
+            **({"valid_until": LONG_AGO + timedelta(days=1)} if one.expired else {}),
+        )
+        for one in world.members
+    }
+    await shop.tell()
+    customers = {one.id: uuid4() for one in world.customers}
+    async with OpenUnit(shop.database)(org_id, now) as unit:
+        for one in world.customers:
+            await unit.customers.add(
+                Customer(
+                    org_id=org_id,
+                    customer_id=customers[one.id],
+                    code=random_code(),
+                    name=one.id,
+                    status=Status(one.status),
+                    created_by=people[one.created_by].member_id,
+                    created_at=now - timedelta(days=1),
+                )
+            )
+        for held in world.assignments:
+            changeset_id = uuid4()
+            assignment = Assignment(
+                org_id=org_id,
+                assignment_id=uuid4(),
+                customer_id=customers[held.customer_id],
+                member_id=people[held.member_id].member_id,
+                relation=Relation.MAIN if held.is_main else Relation.ADDITIONAL,
+                origin=Origin.DIRECT,
+                valid_from=now + (held.valid_from - world.now),
+                valid_to=now + (held.valid_to - world.now),
+                created_by=uuid4(),
+                changeset_id=changeset_id,
+            )
+            await unit.assignments.write(Changeset(changeset_id, now, (assignment,)))
+    return Staged(people, customers)
+
+
+def compare(response: Any, answer: Answer, allowed: int, asked: object) -> None:
+    """Hold that the service says what the oracle does, and why."""
+    expected = 403 if not answer.capable else 404 if not answer.visible else 403
+    if answer.allow:
+        expected = allowed
+    assert response.status_code == expected, (asked, answer, response.text)
+    if response.status_code == 403:
+        assert tuple(response.json()["reasons"]) == answer.reasons, asked
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_every_answer_is_the_oracles(shop: Shop, seed: int) -> None:
+    asked = 0
+    for world in drawn(seed, 3):
+        stage = await staged(shop, world)
+        oracle, api = Oracle(world), shop.api
+        for member in world.members:
+            who = stage.people[member.id]
+            seen = {
+                str(stage.customers[one.id])
+                for one in world.customers
+                if oracle.answer(member, "customers", "view", one).visible
+            }
+            listed, counted = await api.get(who, PATH), await api.get(who, f"{PATH}/count")
+            if oracle.answer(member, "customers", "view").capable:
+                assert {one["customer_id"] for one in listed.json()["items"]} == seen, (
+                    seed,
+                    member,
+                )
+                assert counted.json() == {"count": len(seen)}
+            else:
+                assert listed.status_code == counted.status_code == 403
+            for customer in world.customers:
+                path = f"{PATH}/{stage.customers[customer.id]}"
+                answer = oracle.answer(member, "customers", "view", customer)
+                compare(await api.get(who, path), answer, 200, (seed, member, "view", customer))
+                for verb, suffix in VERBS.items():
+                    answer = oracle.answer(member, "customers", verb, customer)
+                    # A version that never was: 412 says that everything before it was passed.
+                    method = "POST" if verb == "approve" else "PATCH"
+                    headers = {"If-Match": STALE}
+                    response = await api.send(who, method, path + suffix, headers=headers, json={})
+                    compare(response, answer, 412, (seed, member, verb, customer))
+                    asked += 1
+    assert asked > 100
