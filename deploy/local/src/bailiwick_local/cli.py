@@ -195,11 +195,13 @@ def bench() -> None:
 
 @app.command(context_settings=_PASS_ON)
 def service(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
-    """Run a service's own command (dead-letters, republish …) in the running stack."""
+    """Run a service's own command (dead-letters, republish …) in the running stack; input is passed on."""
     with _telling():
         if name not in SERVICES:
             raise StackError(f"There is no service {name}. Services: {', '.join(SERVICES)}.")
-        done = _running().run_service(name, *context.args)
+        # Only an import has input; waiting for one that never ends would hang everything else.
+        text = sys.stdin.read() if context.args[:1] == ["import"] else ""
+        done = _running().run_service(name, *context.args, text=text)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     raise typer.Exit(done.returncode)
