@@ -86,14 +86,14 @@ async def test_an_assistant_looks_a_customer_up_and_learns_four_things(
 ) -> None:
     people, customers = cast
     found = (await shop.api.get(people["Tom"], "/v1/customers/lookup?text=c3")).json()["items"]
-    assert found == [
-        {
-            "customer_id": customers["C3"]["customer_id"],
-            "name": "C3",
-            "city": None,
-            "country": None,
-        }
-    ]
+    expected = {
+        "customer_id": customers["C3"]["customer_id"],
+        "name": "C3",
+        "city": None,
+        "country": None,
+    }
+    assert expected in found  # another's random code may have a c3 in it too
+    assert all(item.keys() == expected.keys() for item in found)
     assert (await shop.api.get(people["Zoe"], "/v1/customers/lookup?text=c")).status_code == 403
 
 
