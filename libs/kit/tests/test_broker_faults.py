@@ -13,10 +13,12 @@ pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 ORG = UUID(int=1)
 
 
-async def settled_alike(things: Things, count: int) -> None:
+async def settled_alike(things: Things, promised: int) -> None:
     await until(things.is_settled, "all sent and had their effect", within=40)
     originals, copies, times = await things.state()
-    assert (len(originals), originals, times) == (count, copies, {1})
+    # One more may have been committed whose promise was cut off.
+    assert len(originals) - promised in {0, 1}
+    assert (originals, times) == (copies, {1})
 
 
 async def keep_changing(things: Things, changed_so_far: list[UUID]) -> None:

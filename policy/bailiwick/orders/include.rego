@@ -14,91 +14,72 @@ import data.bailiwick.subject
 #   mask_rule: data.bailiwick.orders.masks
 default include := false
 
+# How far the caller's right reaches is asked once: a filter is made of what is left, and each rule would ask anew.
 include if {
-	_reaches("all")
-	input.order.org_id == input.subject.org_id
+	some extent in _reach
+	_within(extent)
 }
+
+_reach := subject.reach("orders", input.action)
+
+_within(extent) if {
+	input.action != "create"
+	input.order.org_id == input.subject.org_id
+	_order_within(extent)
+}
+
+# An order is created for a customer.
+_within(extent) if {
+	input.action == "create"
+	input.customer.org_id == input.subject.org_id
+	_customer_within(extent)
+}
+
+_order_within("all") := true
 
 # A storefront views what it created.
-include if {
-	_reaches("own")
-	input.order.org_id == input.subject.org_id
-	input.order.author == true
-}
+_order_within("own") if input.order.author == true
 
 # L6: an assistant edits their own drafts until they are placed; a storefront places its own.
-include if {
-	_reaches("own_drafts")
-	input.order.org_id == input.subject.org_id
+_order_within("own_drafts") if {
 	input.order.author == true
 	input.order.state == "draft"
 }
 
 # L8: the main representative views and edits all orders of the customer, whoever made them.
-include if {
-	_reaches("portfolio")
+_order_within("portfolio") if {
 	_open_to_representatives
-	input.order.org_id == input.subject.org_id
 	input.order.main == true
 }
 
 # L8: an additional one views all of them ...
-include if {
-	_reaches("portfolio")
+_order_within("portfolio") if {
 	input.action == "view"
-	input.order.org_id == input.subject.org_id
 	input.order.additional == true
 }
 
 # ... and edits those they created, or all where the organization wants it.
-include if {
-	_reaches("portfolio")
+_order_within("portfolio") if {
 	input.action != "view"
 	_open_to_representatives
 	_theirs_as_additional
-	input.order.org_id == input.subject.org_id
 	input.order.additional == true
 }
 
 # V5: who made an order goes on viewing it once it is placed, where the organization wants it.
-include if {
-	_reaches("portfolio")
+_order_within("portfolio") if {
 	input.action == "view"
 	input.settings.author_keeps_order_view == true
-	input.order.org_id == input.subject.org_id
 	input.order.author == true
 	input.order.state != "draft"
 }
 
-# An order is created for a customer: any, or one of the portfolio (V6).
-include if {
-	_creates("all")
-	input.customer.org_id == input.subject.org_id
-}
+# V6: for any customer, or for one of the portfolio.
+_customer_within("all") := true
 
-include if {
-	_creates("portfolio")
-	input.customer.org_id == input.subject.org_id
-	input.customer.main == true
-}
+_customer_within("portfolio") if input.customer.main == true
 
-include if {
-	_creates("portfolio")
-	input.customer.org_id == input.subject.org_id
-	input.customer.additional == true
-}
-
-_reach := subject.reach("orders", input.action)
-
-_reaches(extent) if {
-	input.action != "create"
-	extent in _reach
-}
-
-_creates(extent) if {
-	input.action == "create"
-	extent in _reach
-}
+_customer_within("portfolio") if input.customer.additional == true
 
 # What is confirmed is changed by organization-wide roles only. That no state but a draft is placed, and that
 # nobody changes what is fulfilled or cancelled, the state machine says (409).

@@ -95,6 +95,14 @@ def given(url: str) -> Server:
     return Server("opa", url, "given", Elsewhere(VARIABLE), partial(_is_ready, url))
 
 
+TUNED = {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
+"""What OPA is run with beside a service: one processor, as a sidecar has, and fewer collections.
+
+Measured on two cores against the defaults: a decision in 0.47 instead of 0.76 ms, a filter in 1.45
+instead of 1.72 ms.
+"""
+
+
 def native(places: Places, name: str = "opa", bundle_file: Path | None = None) -> Server:
     """Run an OPA on a Unix socket; without a bundle it knows no policy."""
     opa = program()
@@ -107,7 +115,7 @@ def native(places: Places, name: str = "opa", bundle_file: Path | None = None) -
         name,
         places,
         (_runnable(opa, places), *arguments),
-        environment={"HOME": str(places.folder("opa"))},
+        environment={"HOME": str(places.folder("opa")), **TUNED},
     )
     url = f"unix://{socket}"
     numbers = ".".join(str(number) for number in version(opa))

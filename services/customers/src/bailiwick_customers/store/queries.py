@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller, subject_of
 from bailiwick_access.requests import Reading
-from bailiwick_access.visibility import FACTS, Listed
+from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Shown
 from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.customer import Customer
@@ -56,19 +58,18 @@ class CustomerQueries:
         after: tuple[datetime, UUID] | None,
     ) -> list[Shown]:
         """Return up to `limit` customers, newest first."""
-        rows = LISTED.rows(scope, after=after)
-        if rows is None:
+        statement = _page(scope, filters, is_first=after is None)
+        if statement is None:
             return []
-        statement = rows.where(*_narrowed(filters)).limit(limit)
-        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
+        bound = {**Who.of(reading.caller).bound, **after_key(after), "limit": limit}
+        found = await reading.connection.execute(statement, bound)
         return await self.shown(reading, [to_customer(row) for row in found.mappings()])
 
     async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
         """Return exactly how many there are (D13)."""
-        rows = LISTED.rows(scope)
-        if rows is None:
+        statement = _count(scope, filters)
+        if statement is None:
             return 0
-        statement = LISTED.counted(rows.where(*_narrowed(filters)))
         found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
         return int(found.scalar_one())
 
@@ -159,6 +160,20 @@ class CustomerQueries:
         )
         found = await reading.connection.execute(statement)
         return [(row["name"], subject_of(row, reading.caller.now)) for row in found.mappings()]
+
+
+@lru_cache(maxsize=1024)
+def _page(scope: Scope, filters: Filters, *, is_first: bool) -> sa.Select[Any] | None:
+    rows = LISTED.rows(scope, is_first=is_first)
+    if rows is None:
+        return None
+    return rows.where(*_narrowed(filters)).limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+@lru_cache(maxsize=1024)
+def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
+    rows = LISTED.rows(scope)
+    return None if rows is None else LISTED.counted(rows.where(*_narrowed(filters)))
 
 
 async def _represented(reading: Reading, ids: AbstractSet[UUID | None]) -> AbstractSet[UUID]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
-from bailiwick_access.visibility import FACTS, Listed
+from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.actions.ports import Filters, Seen
 from bailiwick_orders.store.rows import to_order
@@ -40,20 +41,18 @@ class OrderQueries:
         after: tuple[datetime, UUID] | None,
     ) -> list[Seen]:
         """Return up to `limit` orders, newest first, without lines and notes."""
-        rows = LISTED.rows(scope, after=after)
-        if rows is None:
+        statement = _page(scope, filters, is_first=after is None)
+        if statement is None:
             return []
-        facts = [rows.selected_columns[_named(fact)] for fact in FACTS]
-        statement = _narrowed(rows, filters).with_only_columns(*_SUMMARY, *facts).limit(limit)
-        found = await reading.connection.execute(statement, _bound(reading.caller))
+        bound = {**_bound(reading.caller), **after_key(after), "limit": limit}
+        found = await reading.connection.execute(statement, bound)
         return [_seen(row) for row in found.mappings()]
 
     async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
         """Return exactly how many there are (D13)."""
-        rows = LISTED.rows(scope)
-        if rows is None:
+        statement = _count(scope, filters)
+        if statement is None:
             return 0
-        statement = LISTED.counted(_narrowed(rows, filters).with_only_columns(orders.c.order_id))
         found = await reading.connection.execute(statement, _bound(reading.caller))
         return int(found.scalar_one())
 
@@ -71,6 +70,24 @@ class OrderQueries:
             "relation_state": row["relation_state"],
         }
         return Seen(seen.order, seen.net, facts)
+
+
+@lru_cache(maxsize=1024)
+def _page(scope: Scope, filters: Filters, *, is_first: bool) -> sa.Select[Any] | None:
+    rows = LISTED.rows(scope, is_first=is_first)
+    if rows is None:
+        return None
+    facts = [rows.selected_columns[_named(fact)] for fact in FACTS]
+    narrowed = _narrowed(rows, filters).with_only_columns(*_SUMMARY, *facts)
+    return narrowed.limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+@lru_cache(maxsize=1024)
+def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
+    rows = LISTED.rows(scope)
+    if rows is None:
+        return None
+    return LISTED.counted(_narrowed(rows, filters).with_only_columns(orders.c.order_id))
 
 
 def _bound(caller: Caller) -> dict[str, object]:

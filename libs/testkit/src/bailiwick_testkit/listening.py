@@ -1,0 +1,74 @@
+"""A subscriber of a test's own: a queue that hears all of one organization, and what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit.broker import open_channel
+from bailiwick_kit.messages import Envelope, from_message
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass
+class Ear:
+    """Everything that was published about an organization since this was made. Safe over restarts.
+
+    Its methods block; a test that is itself a coroutine calls them in a thread.
+    """
+
+    broker_url: str
+    org_id: str
+    queue: str = field(default_factory=lambda: f"ear-{uuid4().hex}")
+    heard: list[Envelope] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _finished(self._declare())
+
+    def listen(self) -> list[Envelope]:
+        """Take what has arrived, and give all that was ever heard."""
+        _finished(self._take())
+        return self.heard
+
+    def subjects(self, event_type: str) -> dict[str, set[str]]:
+        """Give what was heard of a type: subject → the ids of its events."""
+        found: dict[str, set[str]] = {}
+        for one in self.listen():
+            if one.type == event_type:
+                found.setdefault(str(one.subject), set()).add(str(one.event_id))
+        return found
+
+    def wait_for(self, event_type: str, subjects: set[str], within: float = 60.0) -> None:
+        """Return when there was an event of the type about each of the subjects.
+
+        Raises:
+            AssertionError: there was not, in all that time; with how many are missing.
+        """
+        deadline = time.monotonic() + within
+        while missing := subjects - self.subjects(event_type).keys():
+            assert time.monotonic() < deadline, f"{len(missing)} never heard: {missing}"  # noqa: S101
+            time.sleep(0.1)
+
+    async def _declare(self) -> None:
+        async with open_channel(self.broker_url, self.queue) as channel:
+            queue = await channel.declare_queue(
+                self.queue, durable=True, arguments={"x-queue-type": "quorum"}
+            )
+            await queue.bind(EXCHANGE, routing_key=f"#.{self.org_id}")
+
+    async def _take(self) -> None:
+        async with open_channel(self.broker_url, self.queue) as channel:
+            queue = await channel.get_queue(self.queue)
+            while message := await queue.get(no_ack=False, fail=False):
+                self.heard.append(from_message(message))
+                await message.ack()
+
+
+def _finished(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    return asyncio.run(work)
