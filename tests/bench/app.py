@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
+from bailiwick_access import composition
 from bailiwick_access.requests import Reads
 from bailiwick_kit.pages import Page
 from bailiwick_kit.policy import Decision, Filter, Policy
@@ -73,7 +74,7 @@ class Unasked(Policy):
 def create() -> FastAPI:
     """Build the application."""
     if os.environ.get("BENCH_UNASKED"):
-        main.Policy = Unasked
+        composition.Policy = Unasked
     app = main.application(main.Settings.load())
     app.include_router(router)
     return app

@@ -23,6 +23,15 @@ from bailiwick_kit.tokens import TokenVerifier
 from bailiwick_kit.wake import Wake
 
 
+def policy_of(settings: ServiceSettings) -> Policy:
+    """Return the policy engine beside the service."""
+    return Policy(
+        settings.policy_url,
+        expected_revision=settings.policy_revision,
+        deadline=settings.policy_deadline,
+    )
+
+
 @asynccontextmanager
 async def entered(
     settings: ServiceSettings,

@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
-from bailiwick_kit import logs, migrations, topology
+from bailiwick_kit import logs, topology
 from bailiwick_kit.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.settings import ServiceSettings, SettingsError
 
@@ -98,6 +98,8 @@ class Service(Generic[SettingsT]):
 
     def migrate(self, settings: SettingsT) -> None:
         """Migrate the database, and declare the whole topology before anybody needs it (D16)."""
+        from bailiwick_kit import migrations  # noqa: PLC0415 - Alembic, which nothing else here needs
+
         migrations.upgrade(
             self.migrations,
             settings.database_owner_url.get_secret_value(),

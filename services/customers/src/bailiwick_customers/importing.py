@@ -23,6 +23,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.composition import policy_of
 from bailiwick_access.gate import Gate
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
@@ -37,7 +38,6 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.policy import Policy
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.tokens import Claims
@@ -210,7 +210,7 @@ async def opened(
     database = Database(
         settings.database_worker_url.get_secret_value(), name="customers-import", pool=2
     )
-    policy = Policy(settings.policy_url, expected_revision=settings.policy_revision)
+    policy = policy_of(settings)
     try:
         async with Door(settings.identity_url, settings.door_secret) as door, policy:
             replica = Replica(

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered
+from bailiwick_access.composition import checks, entered, policy_of
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
@@ -32,7 +32,6 @@ from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import Policy
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.service import Service, Work
@@ -43,26 +42,24 @@ def application(settings: Settings) -> FastAPI:
     database = Database(settings.database_api_url.get_secret_value(), name="customers-api")
     # The door is read as the worker: the API's role sees one organization at a time.
     door = Database(settings.database_worker_url.get_secret_value(), name="customers-door", pool=2)
-    policy = Policy(
-        settings.policy_url,
-        expected_revision=settings.policy_revision,
-        deadline=settings.policy_deadline,
-    )
+    policy = policy_of(settings)
     versions = ReplicaVersions(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         lookups = {"identity": versions.identity}
-        async with entered(
-            settings, database, policy, tables.members, tables.organizations, lookups
-        ) as entrance:
+        async with (
+            door,
+            entered(
+                settings, database, policy, tables.members, tables.organizations, lookups
+            ) as entrance,
+        ):
             yield {
                 "entrance": entrance,
                 "queries": CustomerQueries(),
                 "open_unit": OpenUnit(database),
                 "cursors": Cursors(settings.cursor_secret.get_secret_value()),
             }
-        await door.close()
 
     return create_app(
         title="Bailiwick customers",

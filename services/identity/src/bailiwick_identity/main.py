@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered
+from bailiwick_access.composition import checks, entered, policy_of
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_identity.actions.throttle import Throttle
@@ -34,7 +34,6 @@ from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.jwks import StaticKeys
 from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import Policy
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
 
@@ -44,11 +43,7 @@ def application(settings: Settings) -> FastAPI:
     database = Database(settings.database_api_url.get_secret_value(), name="identity-api")
     # The door is read as the worker: the API's role sees one organization at a time.
     door = Database(settings.database_worker_url.get_secret_value(), name="identity-door", pool=2)
-    policy = Policy(
-        settings.policy_url,
-        expected_revision=settings.policy_revision,
-        deadline=settings.policy_deadline,
-    )
+    policy = policy_of(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
@@ -57,25 +52,29 @@ def application(settings: Settings) -> FastAPI:
         sign_ins = StoredSignIns(database)
         throttle = Throttle(sign_ins, settings.failed_sign_ins_per_address)
         # No position of identity's has to be waited for here: this is where they come from.
-        async with entered(
-            settings,
-            database,
-            policy,
-            tables.members,
-            tables.organizations,
-            {},
-            own_keys=StaticKeys(*keys.public),
-        ) as entrance:
-            yield {
-                "entrance": entrance,
-                "queries": IdentityQueries(),
-                "open_unit": OpenUnit(database, keys.derived("idempotency")),
-                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
-                "desk": Desk(sign_ins, passwords, keys, throttle),
-                "jwks": keys.published(),
-            }
-        passwords.close()
-        await door.close()
+        async with (
+            door,
+            entered(
+                settings,
+                database,
+                policy,
+                tables.members,
+                tables.organizations,
+                {},
+                own_keys=StaticKeys(*keys.public),
+            ) as entrance,
+        ):
+            try:
+                yield {
+                    "entrance": entrance,
+                    "queries": IdentityQueries(),
+                    "open_unit": OpenUnit(database, keys.derived("idempotency")),
+                    "cursors": Cursors(settings.cursor_secret.get_secret_value()),
+                    "desk": Desk(sign_ins, passwords, keys, throttle),
+                    "jwks": keys.published(),
+                }
+            finally:
+                passwords.close()
 
     return create_app(
         title="Bailiwick identity",
@@ -107,13 +106,12 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     """Open what the worker needs; yield what it does."""
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
-    database = Database(worker_url, name="identity-worker", pool=3)
-    yield [
-        Relay(worker_url, broker_url, "identity", EXCHANGE, BOUND).run,
-        Housekeeping(database, tables.outbox, IdempotencyKeys(tables.idempotency_keys)).run,
-        SessionExpiry(database).run,
-    ]
-    await database.close()
+    async with Database(worker_url, name="identity-worker", pool=3) as database:
+        yield [
+            Relay(worker_url, broker_url, "identity", EXCHANGE, BOUND).run,
+            Housekeeping(database, tables.outbox, IdempotencyKeys(tables.idempotency_keys)).run,
+            SessionExpiry(database).run,
+        ]
 
 
 @asynccontextmanager

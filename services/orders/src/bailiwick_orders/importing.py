@@ -23,13 +23,13 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.composition import policy_of
 from bailiwick_access.gate import Gate
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.policy import Policy
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, TextRule
 from bailiwick_kit.tokens import Claims
@@ -172,7 +172,7 @@ async def opened(
         Unavailable: a door does not answer, or identity knows no such member.
     """
     url = settings.database_worker_url.get_secret_value()
-    policy = Policy(settings.policy_url, expected_revision=settings.policy_revision)
+    policy = policy_of(settings)
     async with Database(url, name="orders-import", pool=2) as database, policy:
         async with replicas(settings, database) as both:
             for replica in both:

@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered
+from bailiwick_access.composition import checks, entered, policy_of
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit.clock import SystemClock
@@ -22,7 +22,6 @@ from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import Policy
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
 from bailiwick_orders import importing
@@ -40,11 +39,7 @@ from bailiwick_orders.store.unit_of_work import OpenUnit
 def application(settings: Settings) -> FastAPI:
     """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
     database = Database(settings.database_api_url.get_secret_value(), name="orders-api")
-    policy = Policy(
-        settings.policy_url,
-        expected_revision=settings.policy_revision,
-        deadline=settings.policy_deadline,
-    )
+    policy = policy_of(settings)
     versions = ReplicaVersions(database)
 
     @asynccontextmanager
@@ -74,8 +69,10 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     """Open what the worker needs; yield what it does."""
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
-    database = Database(worker_url, name="orders-worker", pool=5)
-    async with importing.replicas(settings, database) as (identity, customers):
+    async with (
+        Database(worker_url, name="orders-worker", pool=5) as database,
+        importing.replicas(settings, database) as (identity, customers),
+    ):
         yield [
             Relay(worker_url, broker_url, "orders", EXCHANGE, BOUND).run,
             from_identity(identity, broker_url, tables.inbox).run,
@@ -86,7 +83,6 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
                 database, tables.outbox, IdempotencyKeys(tables.idempotency_keys), tables.inbox
             ).run,
         ]
-    await database.close()
 
 
 service = Service(
