@@ -79,7 +79,6 @@ def set_up(service: str, *, level: str = "INFO", console: bool | None = None) ->
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(service, shared, pretty=pretty))
