@@ -14,7 +14,13 @@ from bailiwick_local.places import CHECKOUT
 from bailiwick_local.servers import install, opa
 
 Report = Callable[[str], None]
-_TESTS_OF_THE_WHOLE = ("policy/tests", "tests/architecture", "tests/contract", "tests/e2e")
+_TESTS_OF_THE_WHOLE = (
+    "policy/tests",
+    "tests/architecture",
+    "tests/contract",
+    "tests/e2e",
+    "tests/bench",
+)
 
 
 @dataclass(frozen=True)
