@@ -101,6 +101,20 @@ def test_document_is_valid_openapi(service: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_tells_the_shape_of_what_it_answers(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    shapeless = [
+        status
+        for status, answer in told["responses"].items()
+        for content in answer.get("content", {}).values()
+        if not {"$ref", "type"} & content["schema"].keys()
+    ]
+    assert not shapeless, f"{method} {path}: annotate what the route returns, for {shapeless}"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
 def test_operation_tells_every_error_that_it_may_answer(
     operation: tuple[str, str, str, Operation],
 ) -> None:

@@ -9,9 +9,6 @@ import pytest
 from bailiwick_local import demo
 from bailiwick_testkit.stack import Running
 
-# Two stories at once would change what the other one counts.
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 def test_the_story_comes_out_as_told_again_and_again(
     stack: Running, capsys: pytest.CaptureFixture[str]

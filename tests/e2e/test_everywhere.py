@@ -21,8 +21,6 @@ from bailiwick_testkit.company import Company, Someone, a_company, done
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.stack import Running
 
-pytestmark = pytest.mark.xdist_group("everywhere")
-
 _LATER = "2999-01-01T00:00:00Z"
 _EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -29,7 +29,7 @@ from bailiwick_testkit.operations import Operation, operations
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.stack import Running, running
 
-pytestmark = [pytest.mark.xdist_group("faults"), pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 PLACED, CUSTOMER = "orders.order.placed.v1", "customers.customer.changed.v1"
 QUEUE = "orders.customers"

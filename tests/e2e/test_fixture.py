@@ -11,8 +11,6 @@ from bailiwick_testkit.company import Company, Someone, a_company, done
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.stack import Running
 
-pytestmark = pytest.mark.xdist_group("fixture")
-
 ORDERS = "O1 O2 O3 O4 O5 O6 O7"
 CREDIT = {
     "O1": "Ana",

@@ -22,8 +22,6 @@ from bailiwick_testkit.operations import Operation, operations
 from bailiwick_testkit.stack import Running
 from bailiwick_testkit.target import BY_NAME, Target, problem, settle
 
-pytestmark = pytest.mark.xdist_group("attacks")
-
 PRIVATE = [one for one in operations() if one.asks_who]
 MISSING, NO_RIGHT = (404, "not-found"), (403, "capability-missing")
 CEILING, OPEN, INVALID = (403, "custom-ceiling"), (200, ""), (422, "invalid")

@@ -21,8 +21,6 @@ from bailiwick_local.places import CHECKOUT
 from bailiwick_local.processes import StackError
 from bailiwick_testkit.stack import Client, Running
 
-pytestmark = pytest.mark.xdist_group("northwind")
-
 MAPPING = CHECKOUT / "tests" / "northwind" / "mapping.yaml"
 NET = {
     "Davolio": "192107.60",

@@ -12,8 +12,6 @@ import pytest
 from bailiwick_testkit.company import done
 from bailiwick_testkit.target import BY_NAME, TAKING_BODIES, Target, problem, read
 
-pytestmark = pytest.mark.xdist_group("versions-and-keys")
-
 CONDITIONAL = sorted(name for name, one in BY_NAME.items() if "if-match" in one.takes)
 REPEATABLE = sorted(name for name, one in BY_NAME.items() if "idempotency-key" in one.takes)
 

@@ -9,7 +9,7 @@ from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.things import Things, changed
 from bailiwick_testkit.waiting import running, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 ORG = UUID(int=1)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_kit import faults
+from bailiwick_kit import crash_points
 from bailiwick_testkit.things import Things, changed
 from bailiwick_testkit.waiting import running, until
 
@@ -42,21 +42,21 @@ async def exit_code(things: Things, job: str, crash_at: str) -> int:
 
 
 def test_every_point_is_known_and_reached_somewhere() -> None:
-    here = Path(faults.__file__)
+    here = Path(crash_points.__file__)
     sources = list(here.parent.glob("*.py")) + list(here.parents[4].glob("services/*/src/**/*.py"))
     reached = {
         point
         for source in sources
-        for point in re.findall(r"faults\.reach\(\"([^\"]+)\"\)", source.read_text())
+        for point in re.findall(r"crash_points\.reach\(\"([^\"]+)\"\)", source.read_text())
     }
-    assert reached == faults.POINTS
+    assert reached == crash_points.POINTS
 
 
 async def test_a_point_that_does_not_exist_cannot_be_armed(silent: Things) -> None:
     assert await exit_code(silent, "change", "consumer.nowhere") == 1
 
 
-@pytest.mark.parametrize("point", sorted(p for p in faults.POINTS if p.startswith("relay.")))
+@pytest.mark.parametrize("point", sorted(p for p in crash_points.POINTS if p.startswith("relay.")))
 async def test_a_relay_killed_anywhere_loses_and_doubles_nothing(
     things: Things, point: str
 ) -> None:
@@ -70,7 +70,9 @@ async def test_a_relay_killed_anywhere_loses_and_doubles_nothing(
     assert (len(originals), originals, times) == (10, copies, {1})
 
 
-@pytest.mark.parametrize("point", sorted(p for p in faults.POINTS if p.startswith("consumer.")))
+@pytest.mark.parametrize(
+    "point", sorted(p for p in crash_points.POINTS if p.startswith("consumer."))
+)
 async def test_a_consumer_killed_anywhere_loses_and_doubles_nothing(
     things: Things, point: str
 ) -> None:

@@ -13,7 +13,7 @@ from bailiwick_testkit.servers import Rabbitmq, Servers
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import running, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 ORG = UUID(int=1)
 
 

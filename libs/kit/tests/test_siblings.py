@@ -14,11 +14,14 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from bailiwick_contracts.envelope import Sequenced
 from bailiwick_kit.door import Door, door_guard
+from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.health import Check, health_routes
 from bailiwick_kit.http import create_app
 from bailiwick_kit.jwks import KeySet, usable_keys
+from bailiwick_testkit.things import changed
 
 ORG = UUID(int=1)
 SECRET = SecretStr("a secret between siblings")
@@ -290,3 +293,31 @@ def test_ready_means_that_every_check_passes_and_live_that_somebody_answers() ->
     assert down.json()["checks"] == {"database": "ok", "policy": "failed", "frozen": "failed"}
     assert "hunter2" not in down.text
     assert client.get("/live").status_code == 200
+
+
+class Late:
+    """A source in which one change after another is committed between its reads: it missed the first."""
+
+    async def head(self, _org_id: UUID) -> int:
+        return 2
+
+    async def heads(self) -> list[tuple[UUID, int]]:
+        return [(ORG, 2)]
+
+    async def after(self, org_id: UUID, seq: int, limit: int) -> list[Sequenced]:
+        there: list[Sequenced] = [
+            changed(org_id, UUID(int=number), 1, seq=number) for number in (1, 2, 4)
+        ]
+        return [event for event in there if event.seq > seq][:limit]
+
+
+def test_a_door_tells_nothing_above_the_head_that_it_names() -> None:
+    app = create_app(title="door", version="1", routers=[door_routes(Late(), [SECRET])])
+    headers = {"Authorization": f"Bearer {SECRET.get_secret_value()}"}
+    with TestClient(app) as client:
+        for after, limit, told in ((0, 3, [1, 2]), (0, 2, [1, 2]), (1, 2, [2]), (2, 1, [])):
+            query = {"org": str(ORG), "after": str(after), "limit": str(limit)}
+            answer = client.get("/internal/v1/changes", params=query, headers=headers).json()
+            assert [change["seq"] for change in answer["changes"]] == told
+            # Where it is complete, whoever asked goes on from the head, and is told 3 and 4 then.
+            assert (answer["head"], answer["complete"]) == (2, len(told) < limit)

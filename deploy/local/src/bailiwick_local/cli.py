@@ -159,7 +159,7 @@ def test(context: typer.Context) -> None:
     """Run the tests, two at a time; arguments are pytest's."""
     arguments = list(context.args)
     if not any(argument.startswith(("-n", "--numprocesses")) for argument in arguments):
-        arguments = ["-n", "2", "--dist", "loadgroup", *arguments]
+        arguments = ["-n", "2", *arguments]
     with _telling():
         providers.prepare(of_the_checkout(), report)
     sys.stdout.flush()

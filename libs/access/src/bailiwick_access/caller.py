@@ -61,7 +61,7 @@ class Callers:
         connection: AsyncConnection,
         claims: Claims,
         now: datetime,
-        pull: Callable[[], Awaitable[None]] | None = None,
+        pull: Callable[[], Awaitable[None]],
     ) -> Caller:
         """Return the caller; waits where the token is ahead of the replica, and has it pulled.
 
@@ -72,9 +72,9 @@ class Callers:
         for ask in (pull, None):
             deadline = loop.time() + _PATIENCE
             while True:
-                row = await self._row(connection, claims)
+                row = await self._row(connection, claims.org_id, claims.member_id)
                 if row is not None and row["version"] >= claims.member_version:
-                    return _caller(row, claims, now)
+                    return _caller(row, claims.account, now)
                 if loop.time() >= deadline:
                     break
                 await asyncio.sleep(0.02)
@@ -82,18 +82,33 @@ class Callers:
                 await ask()
         raise MembershipNotHereYet("Try again in a second.", retry_after=1)
 
-    async def _row(self, connection: AsyncConnection, claims: Claims) -> RowMapping | None:
+    async def at_command_line(
+        self, connection: AsyncConnection, org_id: UUID, member_id: UUID, now: datetime
+    ) -> Caller:
+        """Return the caller that an operator names: no token, and the rights that the member has.
+
+        Raises:
+            MembershipNotHereYet: the replica knows no such member.
+        """
+        row = await self._row(connection, org_id, member_id)
+        if row is None:
+            raise MembershipNotHereYet("Name a member of the organization.")
+        return _caller(row, member_id, now)
+
+    async def _row(
+        self, connection: AsyncConnection, org_id: UUID, member_id: UUID
+    ) -> RowMapping | None:
         found = await connection.execute(
-            self._statement, {"org_id": claims.org_id, "member_id": claims.member_id}
+            self._statement, {"org_id": org_id, "member_id": member_id}
         )
         return found.mappings().first()
 
 
-def _caller(row: RowMapping, claims: Claims, now: datetime) -> Caller:
+def _caller(row: RowMapping, account_id: UUID, now: datetime) -> Caller:
     return Caller(
-        org_id=claims.org_id,
-        member_id=claims.member_id,
-        account_id=claims.account,
+        org_id=row["org_id"],
+        member_id=row["member_id"],
+        account_id=account_id,
         name=row["name"],
         settings=Settings.model_validate(row["settings"]),
         time_zone=row["time_zone"],

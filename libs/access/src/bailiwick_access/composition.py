@@ -10,14 +10,16 @@ import sqlalchemy as sa
 
 from bailiwick_access.caller import Callers
 from bailiwick_access.gate import Gate
+from bailiwick_access.replica import IdentityReplica
 from bailiwick_access.requests import Entrance
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
+from bailiwick_kit.door import Door
 from bailiwick_kit.health import Check
 from bailiwick_kit.jwks import Keys, KeySet
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.position import Lookup, Positions
-from bailiwick_kit.replica import ask_to_pull
+from bailiwick_kit.replica import Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.tokens import TokenVerifier
 from bailiwick_kit.wake import Wake
@@ -69,6 +71,25 @@ async def entered(
         waking.cancel()
         await asyncio.gather(waking, return_exceptions=True)
         await database.close()
+
+
+@asynccontextmanager
+async def identity_replica(
+    settings: ServiceSettings,
+    database: Database,
+    members: sa.Table,
+    organizations: sa.Table,
+    positions: sa.Table,
+) -> AsyncIterator[Replica]:
+    """Open identity's door; yield the replica that a service keeps of what is behind it."""
+    async with Door(settings.identity_url, settings.door_secret) as door:
+        yield Replica(
+            source="identity",
+            database=database,
+            positions=positions,
+            appliers=IdentityReplica(organizations, members).appliers(),
+            door=door,
+        )
 
 
 def checks(database: Database, policy: Policy) -> Mapping[str, Check]:

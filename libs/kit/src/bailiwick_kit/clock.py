@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
@@ -28,15 +28,10 @@ class SystemClock:
 
 @dataclass
 class FixedClock:
-    """A clock for tests and imports: it stands still until told to move."""
+    """A clock for tests: it stands still."""
 
     instant: datetime = field(default_factory=lambda: datetime(2026, 1, 15, 12, tzinfo=UTC))
 
     def now(self) -> datetime:
         """Return the instant it stands at."""
-        return self.instant
-
-    def advance(self, by: timedelta) -> datetime:
-        """Move forward and return the new instant."""
-        self.instant += by
         return self.instant

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit import faults, inbox
+from bailiwick_kit import crash_points, inbox
 from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
 from bailiwick_kit.database import Database
 from bailiwick_kit.messages import Envelope, UnreadableMessageError, copy_of, from_message
@@ -112,7 +112,7 @@ class Consumer:
             await self._settle(channel, message, envelope)
         async with asyncio.timeout(DEADLINE):
             await message.ack()
-        faults.reach("consumer.after-ack")
+        crash_points.reach("consumer.after-ack")
 
     async def _settle(
         self, channel: AbstractChannel, message: AbstractIncomingMessage, envelope: Envelope
@@ -151,12 +151,12 @@ class Consumer:
             ) from error
         if self.before is not None:
             await self.before(event)
-        faults.reach("consumer.before-transaction")
+        crash_points.reach("consumer.before-transaction")
         async with self.database.writing(event.org_id) as connection:
             if await inbox.is_first(connection, self.inbox, envelope.event_id, envelope.type):
                 await handler(connection, event)
-            faults.reach("consumer.before-commit")
-        faults.reach("consumer.after-commit")
+            crash_points.reach("consumer.before-commit")
+        crash_points.reach("consumer.after-commit")
 
     async def _failed(self, envelope: Envelope, reason: str) -> int:
         """Count a failure of our own (L5), as soon as the database is there to count it."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar, cast
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 
 from bailiwick_kit.errors import PreconditionRequired, Stale
 
 _TAG = re.compile(r'"v([1-9][0-9]{0,17})"', re.ASCII)
 _LONGEST = 1024
+
+T = TypeVar("T")
 
 
 def etag(version: int) -> str:
@@ -45,16 +47,6 @@ class Expected:
         if self.header.strip() != "*" and etag(version) not in _tags(self.header):
             raise Stale
 
-    @classmethod
-    def version(cls, version: int) -> Expected:
-        """Expect exactly this version: for imports and tests."""
-        return cls(etag(version))
-
-    @classmethod
-    def any(cls) -> Expected:
-        """Expect nothing in particular: for imports and tests."""
-        return cls("*")
-
 
 @dataclass(frozen=True)
 class Held:
@@ -66,6 +58,15 @@ class Held:
         """Return whether 304 is the answer. Weak comparison, as RFC 9110 has it for reads."""
         tags = (tag.removeprefix("W/") for tag in _tags(self.header or ""))
         return any(_TAG.fullmatch(tag) is not None and tag == etag(version) for tag in tags)
+
+    def answer(self, response: Response, body: T, version: int) -> T:
+        """Return what a route returns: the body with its ETag, or 304 where the caller holds it."""
+        headers = {"ETag": etag(version)}
+        response.headers.update(headers)
+        if self.is_current(version):
+            # FastAPI shapes what a route returns as the route says; a Response goes out as it is.
+            return cast("T", Response(status_code=304, headers=headers))
+        return body
 
 
 async def _expected(

@@ -50,7 +50,6 @@ def create_app(
     routers: Sequence[APIRouter],
     lifespan: Lifespan | None = None,
     description: str = "",
-    docs: bool = False,
     deadline: float = 15.0,
     max_body_size: int = MIB,
 ) -> Application:
@@ -58,7 +57,6 @@ def create_app(
 
     `deadline` is how many seconds a request may take until its answer begins, its body included; then
     503. Routers carry their own prefixes, so that the access log shows whole route templates.
-    `docs` serves the OpenAPI document and its pages, which the gateway never routes.
     """
     exporting = any(os.environ.get(name) for name in _EXPORTERS)
     app = Application(
@@ -66,9 +64,7 @@ def create_app(
         version=version,
         description=description,
         lifespan=lifespan,
-        openapi_url="/openapi.json" if docs else None,
-        docs_url="/docs" if docs else None,
-        redoc_url=None,
+        openapi_url=None,  # contracts/openapi has it
         redirect_slashes=False,  # a redirect would name this service's own address
         strict_content_type=True,
         responses=problems(500, 503),

@@ -56,8 +56,8 @@ class Replay:
     """What the first request with this key did."""
 
     entity_id: UUID
-    version: int
-    status: int
+    version: int = 1
+    status: int = 201
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _escaped(value: Any) -> Any:
     return _escaped(repr(value) if isinstance(value, list | tuple | dict | set) else str(value))
 
 
-def set_up(service: str, *, level: str = "INFO", console: bool | None = None) -> None:
+def set_up(service: str, *, console: bool | None = None) -> None:
     """Set up structlog and the standard library's logging for a process.
 
     `console` None means: if standard error is a terminal. uvicorn's own access log is silenced,
@@ -84,7 +84,7 @@ def set_up(service: str, *, level: str = "INFO", console: bool | None = None) ->
     handler.setFormatter(_formatter(service, shared, pretty=pretty))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = name != "uvicorn.access"

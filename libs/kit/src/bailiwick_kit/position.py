@@ -12,12 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
+import sqlalchemy as sa
 from fastapi import Depends, Header
 from typing_extensions import override
 
+from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Malformed, Unavailable
 
 HEADER = "Bailiwick-Position"
@@ -88,6 +90,25 @@ After: TypeAlias = Annotated[tuple[Position, ...], Depends(_after)]
 
 Lookup: TypeAlias = Callable[[UUID, UUID], Awaitable[int | None]]
 """(org_id, entity_id) → the version that the replica here has, None if it knows no such entity."""
+
+
+def versions_in(database: Database, *ids: sa.Column[Any]) -> Lookup:
+    """Return the look-up of one service's entities, told by the id columns of the tables they are in."""
+    org_id, entity_id = (sa.bindparam(name, type_=sa.Uuid) for name in ("org_id", "entity_id"))
+    statement = sa.union_all(
+        *(
+            sa.select(one.table.c.version).where(one.table.c.org_id == org_id, one == entity_id)
+            for one in ids
+        )
+    )
+
+    async def version(org_id: UUID, entity_id: UUID) -> int | None:
+        async with database.reading(org_id) as connection:
+            bound = {"org_id": org_id, "entity_id": entity_id}
+            return (await connection.execute(statement, bound)).scalar()
+
+    return version
+
 
 Nudge: TypeAlias = Callable[[str, UUID], Awaitable[None]]
 """(service, org_id): pull that service's changes now instead of waiting for its events."""

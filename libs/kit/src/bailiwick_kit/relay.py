@@ -18,7 +18,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from aio_pika.exceptions import AMQPError, DeliveryError
 
-from bailiwick_kit import faults
+from bailiwick_kit import crash_points
 from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
 from bailiwick_kit.messages import to_message
 from bailiwick_kit.wake import CHANNEL, plain_dsn
@@ -129,7 +129,7 @@ class Relay:
         Raises:
             TimeoutError, AMQPError, OSError: the broker is lost, or does not confirm.
         """
-        faults.reach("relay.before-publish")
+        crash_points.reach("relay.before-publish")
         publishing = [asyncio.ensure_future(self._publish(row, exchange, direct)) for row in rows]
         try:
             await asyncio.wait(publishing, timeout=DEADLINE)
@@ -137,11 +137,11 @@ class Relay:
             for one in publishing:
                 one.cancel()
             outcomes = await asyncio.gather(*publishing, return_exceptions=True)
-        faults.reach("relay.after-publish")
+        crash_points.reach("relay.after-publish")
         positions = [row["position"] for row in rows]
         sent = [at for at, outcome in zip(positions, outcomes, strict=True) if outcome is None]
         await database.execute(_MARK, sent)
-        faults.reach("relay.after-mark")
+        crash_points.reach("relay.after-mark")
         lost: BaseException | None = None
         late: list[tuple[int, str, int]] = []
         for row, outcome in zip(rows, outcomes, strict=True):

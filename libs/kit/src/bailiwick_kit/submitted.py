@@ -28,17 +28,6 @@ class Submitted(Protocol[T_co]):
 
 
 @dataclass(frozen=True)
-class Known(Generic[T]):
-    """A body that is known to be good: for imports and tests."""
-
-    value: T
-
-    def read(self) -> T:
-        """Return it."""
-        return self.value
-
-
-@dataclass(frozen=True)
 class Mapped(Generic[T]):
     """A body that becomes something else when read: a wire model an action's command."""
 

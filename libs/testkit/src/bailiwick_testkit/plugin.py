@@ -34,6 +34,14 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[_INPUT] = node.config.stash[_folder]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what belongs together, however many workers there are."""
+    from bailiwick_testkit.spreading import Spreading  # noqa: PLC0415 - only where xdist is
+
+    return Spreading(config, log)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers of this run, if any were started, once all workers have ended."""
     if hasattr(config, "workerinput") or _folder not in config.stash:

@@ -14,7 +14,6 @@ import urllib.request
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,13 +241,6 @@ class Servers:
             self.places,
             opa.revision(),
         )
-
-    def start_all(self) -> None:
-        """Start all three at once, which is as quick as the slowest."""
-        with ThreadPoolExecutor() as pool:
-            started = [pool.submit(start) for start in (self.postgres, self.rabbitmq, self.opa)]
-        for one in started:
-            one.result()
 
     def _started(self, name: str, provide: Callable[[], Server]) -> Server:
         with locked(self.places.folder("run") / f"{name}.lock"):

@@ -9,23 +9,19 @@ standard error, and what was written before stays: the same import can simply be
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from bailiwick_access.caller import Caller, Callers
-from bailiwick_access.composition import policy_of
+from bailiwick_access.composition import identity_replica, policy_of
 from bailiwick_access.gate import Gate
-from bailiwick_access.replica import IdentityReplica
 from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
 from bailiwick_customers.actions.import_customers import CustomerRecord, import_customers
 from bailiwick_customers.actions.import_ports import Imported, OpenImport
@@ -34,19 +30,15 @@ from bailiwick_customers.domain.assignment import Relation
 from bailiwick_customers.domain.customer import Status, Terms
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import imports, tables
+from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import Text, TextRule
-from bailiwick_kit.tokens import Claims
-from bailiwick_kit.validation import faults_of
 from bailiwick_kit.wire import Instant, Model
 
 BATCH = 500
 """Records a transaction."""
-_LONGEST_LINE = 1_000_000
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
@@ -126,10 +118,6 @@ Line: TypeAlias = CustomerLine | AssignmentLine
 _LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
 
-class LineError(Exception):
-    """A line cannot be imported; the message says which, and why."""
-
-
 @dataclass(frozen=True)
 class Import:
     """An import of one source into one organization, by one of its members."""
@@ -139,7 +127,7 @@ class Import:
     caller: Caller
     source: str
 
-    async def run(self, lines: Iterable[bytes]) -> AsyncIterator[dict[str, Any]]:
+    async def run(self, sent: Iterable[bytes]) -> AsyncIterator[dict[str, Any]]:
         """Import the lines in batches, and yield what became of each.
 
         Raises:
@@ -147,11 +135,11 @@ class Import:
             Refusal: the member may not import, or a part that is needed does not answer.
         """
         first = 1
-        for batch in _batches(lines):
+        for batch in _batches(sent):
             try:
                 imported = await self._apply(batch)
             except Refusal as refusal:
-                raise _about(refusal, first) from None
+                raise lines.about(refusal, first) from None
             for line, became in zip(batch, imported, strict=True):
                 yield line.answer(became)
             first += len(batch)
@@ -168,34 +156,12 @@ class Import:
         )
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[Line]]:
+def _batches(sent: Iterable[bytes]) -> Iterator[list[Line]]:
     """Give the lines in batches of one kind each."""
-    read = (_read(number, line) for number, line in enumerate(lines, start=1))
+    read = lines.read(sent, _LINE.validate_json, drop=1)
     for _, same in itertools.groupby(read, key=lambda line: line.kind):
         while batch := list(itertools.islice(same, BATCH)):
             yield batch
-
-
-def _read(number: int, line: bytes) -> Line:
-    if len(line) > _LONGEST_LINE:
-        raise LineError(f"line {number}: Send at most {_LONGEST_LINE} bytes a line")
-    try:
-        return _LINE.validate_json(line)
-    except ValidationError as error:
-        faults = faults_of(error.errors(include_url=False, include_input=False), drop=1)
-        said = "; ".join(f"{fault.where}: {fault.message}".lstrip(": ") for fault in faults)
-        raise LineError(f"line {number}: {said}") from None
-
-
-def _about(refusal: Refusal, first: int) -> Exception:
-    """Name the lines that a batch's refusal is about; its faults know their place in the batch."""
-    if not refusal.faults:
-        return refusal
-    said = []
-    for fault in refusal.faults:
-        place, _, field = fault.where.removeprefix("[").partition("]")
-        said.append(f"line {first + int(place)}: {field.lstrip('.')}: {fault.message}")
-    return LineError("\n".join(one.replace(": : ", ": ") for one in said))
 
 
 @asynccontextmanager
@@ -207,60 +173,30 @@ async def opened(
     Raises:
         Unavailable: identity's door does not answer, or knows no such member.
     """
-    database = Database(
-        settings.database_worker_url.get_secret_value(), name="customers-import", pool=2
-    )
+    url = settings.database_worker_url.get_secret_value()
     policy = policy_of(settings)
-    try:
-        async with Door(settings.identity_url, settings.door_secret) as door, policy:
-            replica = Replica(
-                source="identity",
-                database=database,
-                positions=tables.replica_positions,
-                appliers=IdentityReplica(tables.organizations, tables.members).appliers(),
-                door=door,
+    async with (
+        Database(url, name="customers-import", pool=2) as database,
+        identity_replica(
+            settings, database, tables.members, tables.organizations, tables.replica_positions
+        ) as identity,
+        policy,
+    ):
+        await identity.pull(org_id)
+        callers = Callers(tables.members, tables.organizations)
+        async with database.reading(org_id) as connection:
+            caller = await callers.at_command_line(
+                connection, org_id, member_id, SystemClock().now()
             )
-            await replica.pull(org_id)
-            caller = await _caller(database, org_id, member_id)
-            yield Import(imports.OpenImport(database), Gate(policy), caller, source)
-    finally:
-        await database.close()
-
-
-async def _caller(database: Database, org_id: UUID, member_id: UUID) -> Caller:
-    now = SystemClock().now()
-    claims = Claims(
-        account=member_id,
-        org_id=org_id,
-        member_id=member_id,
-        member_version=1,
-        kind="member",
-        session=None,
-        expires_at=now + timedelta(hours=1),
-    )
-    async with database.reading(org_id) as connection:
-        return await Callers(tables.members, tables.organizations).resolve(connection, claims, now)
+        yield Import(imports.OpenImport(database), Gate(policy), caller, source)
 
 
 def run(settings: Settings, org_id: UUID, member_id: UUID, source: str) -> int:
-    """Import what is on standard input, telling on standard output what became of each line.
+    """Import what is on standard input; return the exit code (`kit.lines.tell`)."""
 
-    Returns 0, or 1 once it has said on standard error what is wrong.
-    """
-
-    async def work() -> None:
+    async def answers() -> AsyncIterator[dict[str, Any]]:
         async with opened(settings, org_id, member_id, source) as work:
             async for answer in work.run(sys.stdin.buffer):
-                sys.stdout.write(json.dumps(answer) + "\n")
+                yield answer
 
-    try:
-        asyncio.run(work())
-    except LineError as error:
-        sys.stderr.write(f"{error}\n")
-    except Refusal as refusal:
-        sys.stderr.write(f"{refusal.code}: {refusal}\n")
-    else:
-        return 0
-    finally:
-        sys.stdout.flush()
-    return 1
+    return lines.tell(answers())

@@ -11,8 +11,7 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered, policy_of
-from bailiwick_access.replica import IdentityReplica
+from bailiwick_access.composition import checks, entered, identity_replica, policy_of
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_customers import importing
@@ -21,19 +20,17 @@ from bailiwick_customers.events.identity import from_identity
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
 from bailiwick_customers.store.changes import CustomerChanges
-from bailiwick_customers.store.positions import ReplicaVersions
 from bailiwick_customers.store.queries import CustomerQueries
 from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
-from bailiwick_kit.replica import Replica
 from bailiwick_kit.service import Service, Work
 
 
@@ -43,16 +40,14 @@ def application(settings: Settings) -> FastAPI:
     # The door is read as the worker: the API's role sees one organization at a time.
     door = Database(settings.database_worker_url.get_secret_value(), name="customers-door", pool=2)
     policy = policy_of(settings)
-    versions = ReplicaVersions(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        lookups = {"identity": versions.identity}
+        members, organizations = tables.members, tables.organizations
+        lookups = {"identity": versions_in(database, members.c.member_id, organizations.c.org_id)}
         async with (
             door,
-            entered(
-                settings, database, policy, tables.members, tables.organizations, lookups
-            ) as entrance,
+            entered(settings, database, policy, members, organizations, lookups) as entrance,
         ):
             yield {
                 "entrance": entrance,
@@ -82,15 +77,10 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     broker_url = settings.broker_url.get_secret_value()
     async with (
         Database(worker_url, name="customers-worker", pool=5) as database,
-        Door(settings.identity_url, settings.door_secret) as door,
+        identity_replica(
+            settings, database, tables.members, tables.organizations, tables.replica_positions
+        ) as identity,
     ):
-        identity = Replica(
-            source="identity",
-            database=database,
-            positions=tables.replica_positions,
-            appliers=IdentityReplica(tables.organizations, tables.members).appliers(),
-            door=door,
-        )
         yield [
             Relay(worker_url, broker_url, "customers", EXCHANGE, BOUND).run,
             from_identity(identity, broker_url, tables.inbox).run,

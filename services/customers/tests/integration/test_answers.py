@@ -201,6 +201,21 @@ async def test_a_parent_is_shown_to_whoever_may_view_it_and_to_nobody_else(
     assert (await shop.api.get(ana, child["path"])).json()["parent_id"] == parent["customer_id"]
 
 
+async def test_a_hidden_parent_is_not_confirmed_by_naming_it(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    parent, other = await create(mia), await create(mia)
+    child = await create(mia, parent_id=parent["customer_id"], main_id=str(ana.member_id))
+    guesses = [
+        await shop.api.patch(ana, child["path"], {"parent_id": one["customer_id"]}, "*")
+        for one in (parent, other)
+    ]
+    assert [answer.status_code for answer in guesses] == [422, 422]
+    assert masked(guesses[0].text) == masked(guesses[1].text)
+    same = {"parent_id": parent["customer_id"]}
+    assert (await shop.api.patch(mia, child["path"], same, "*")).status_code == 200
+
+
 async def test_custom_members_never_see_terms(shop: Shop, create: Create) -> None:
     mia = await shop.member("brand_manager")
     zoe = await shop.member("custom_member", ticks={"customers": "edit"})

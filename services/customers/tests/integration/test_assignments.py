@@ -6,11 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
+import sqlalchemy as sa
+
+from bailiwick_customers.domain.assignment import Changeset
+from bailiwick_customers.store.unit_of_work import OpenUnit
+from bailiwick_kit.database import Database
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.waiting import until
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
+WAITING = sa.text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 def of(member: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
@@ -86,6 +97,54 @@ async def test_a_planned_main_cannot_be_overrun(shop: Shop, create: Create) -> N
     assert until.status_code == 201, until.text
 
 
+async def test_a_cancelled_plan_stands_in_nobodys_way(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    bruno = await shop.member("sales_representative")
+    one = await create(mia)
+    path = one["path"] + "/assignments"
+    later = datetime.now(UTC) + timedelta(days=30)
+    planned = await shop.api.post(mia, path, of(bruno, valid_from=later.isoformat()))
+    end = f"{path}/{planned.json()['assignment_id']}/end"
+    assert (await shop.api.post(mia, end)).status_code == 200
+    again = await shop.api.post(mia, end)
+    assert (again.status_code, again.json()["code"]) == (409, "assignment-already-ended")
+    assert (await shop.api.post(mia, path, of(ana))).status_code == 201
+    assert (await shop.api.get(ana, one["path"])).status_code == 200
+
+
+async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
+    shop: Shop, create: Create
+) -> None:
+    ana = await shop.member("sales_representative")
+    customer_id = UUID((await create(ana))["customer_id"])
+    now = datetime.now(UTC)
+    open_unit = OpenUnit(shop.database)
+
+    async def is_main() -> object:
+        async with open_unit(shop.org_id, now) as unit:
+            found = await unit.customers.locked(customer_id, ana.member_id, now)
+            return found and found.facts["main"]
+
+    async with (
+        Database(shop.urls.worker, pool=1) as database,
+        database.reading(None) as connection,
+        asyncio.TaskGroup() as tasks,
+    ):
+
+        async def somebody_waits() -> bool:
+            return bool(await connection.scalar(WAITING))
+
+        async with open_unit(shop.org_id, now) as unit:
+            await unit.customers.locked(customer_id, ana.member_id, now)
+            [held] = await unit.assignments.of(customer_id)
+            waiting = tasks.create_task(is_main())
+            await until(somebody_waits)
+            ended = held.ended_at(now - timedelta(microseconds=1), uuid4())
+            await unit.assignments.write(Changeset(ended.changeset_id, now, (ended,)))
+    assert waiting.result() is False
+
+
 async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create: Create) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia)
@@ -112,10 +171,12 @@ async def test_only_who_assigns_assigns(shop: Shop, create: Create) -> None:
     for who in (ana, admin):
         answer = await shop.api.post(who, one["path"] + "/assignments", of(ana))
         assert (answer.status_code, answer.json()["code"]) == (403, "capability-missing")
-    named = await shop.api.post(
-        admin, "/v1/customers", {"name": "X", "main_id": str(ana.member_id)}
-    )
-    assert named.status_code == 403
+    for main in (ana, admin):
+        named = await shop.api.post(
+            admin, "/v1/customers", {"name": "X", "main_id": str(main.member_id)}
+        )
+        assert (named.status_code, named.json()["code"]) == (403, "capability-missing")
+    assert (await create(ana, main_id=str(ana.member_id)))["main_id"] == str(ana.member_id)
 
 
 async def test_ending_an_assignment_leaves_nobody(shop: Shop, create: Create) -> None:

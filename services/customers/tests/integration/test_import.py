@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
-from bailiwick_customers.importing import BATCH, Import, LineError, opened
+from bailiwick_customers.importing import BATCH, Import, opened
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
 from bailiwick_kit.errors import Forbidden, Refusal
+from bailiwick_kit.lines import LineError
 from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.servers import Opa
@@ -203,6 +204,6 @@ async def test_who_may_not_assign_cannot_import(shop: Shop, opening: Open) -> No
     async with opening(ana) as work:
         with pytest.raises(Forbidden):
             await imported(work, customer("A"))
-    with pytest.raises(Refusal, match="Try again"):
+    with pytest.raises(Refusal, match="Name a member"):
         async with opening(Person(shop.org_id, uuid4(), "")):
             pass

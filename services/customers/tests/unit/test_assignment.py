@@ -75,6 +75,16 @@ def test_first_main_takes_from_nobody() -> None:
     assert not takes_from_somebody(assign(an_assignment(), []))
 
 
+def test_one_ended_before_it_begins_never_holds_and_stands_in_nobodys_way() -> None:
+    planned = an_assignment(BRUNO, valid_from=NOON + HOUR)
+    cancelled = planned.ended_at(NOON, uuid4())
+    assert not cancelled.overlaps(NOON, END_OF_TIME)
+    new = an_assignment(ANA)
+    assert assign(new, [cancelled]) == (new,)
+    with pytest.raises(AlreadyEnded):
+        cancelled.ended_at(NOON, uuid4())
+
+
 def test_main_that_is_planned_is_not_overrun() -> None:
     planned = an_assignment(BRUNO, valid_from=NOON + HOUR)
     with pytest.raises(MainOverlap):

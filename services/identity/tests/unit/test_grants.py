@@ -75,6 +75,14 @@ def test_more_than_seller_is_a_grant_of_the_whole_organization() -> None:
     assert may(permitted("members", "seller"), seller, more)
 
 
+def test_a_portfolio_is_granted_by_who_holds_all_that_seller_adds() -> None:
+    for portfolio in (permitted("seller"), role("sales_representative")):
+        # Who holds customers would make a seller, assign them anybody, and order and report after all.
+        assert not may(permitted("members", "customers"), None, portfolio)
+        assert not may(permitted("members", "customers", "orders"), None, portfolio)
+        assert may(permitted("members", "customers", "orders", "reports"), None, portfolio)
+
+
 def test_what_somebody_has_already_may_stay() -> None:
     before, after = permitted("prices", "seller"), permitted("prices", "orders")
     assert may(permitted("members", "orders"), before, after)

@@ -22,6 +22,7 @@ from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
 from bailiwick_orders import importing
@@ -30,7 +31,6 @@ from bailiwick_orders.events.customers import from_customers
 from bailiwick_orders.events.identity import from_identity
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
-from bailiwick_orders.store.positions import ReplicaVersions
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
 from bailiwick_orders.store.unit_of_work import OpenUnit
@@ -40,14 +40,17 @@ def application(settings: Settings) -> FastAPI:
     """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
     database = Database(settings.database_api_url.get_secret_value(), name="orders-api")
     policy = policy_of(settings)
-    versions = ReplicaVersions(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        lookups = {"identity": versions.identity, "customers": versions.customers}
-        async with entered(
-            settings, database, policy, tables.members, tables.organizations, lookups
-        ) as entrance:
+        members, organizations = tables.members, tables.organizations
+        lookups = {
+            "identity": versions_in(database, members.c.member_id, organizations.c.org_id),
+            "customers": versions_in(
+                database, tables.customers.c.customer_id, tables.assignments.c.assignment_id
+            ),
+        }
+        async with entered(settings, database, policy, members, organizations, lookups) as entrance:
             yield {
                 "entrance": entrance,
                 "queries": OrderQueries(),

@@ -22,6 +22,15 @@ async def test_an_assistants_order_is_credited_to_the_main_and_without_one_to_th
     assert await credited(market, tom, await market.customer()) is None
 
 
+async def test_who_holds_orders_alone_gets_their_own_credit(market: Market) -> None:
+    leo = await market.shop.member(permissions=["orders"])
+    ana = await market.shop.member("sales_representative")
+    customer = await market.customer(main=ana)
+    assert await credited(market, leo, customer) == str(leo.member_id)
+    named = str(ana.member_id)
+    assert await credited(market, leo, customer, credited_to=named) == named
+
+
 async def test_a_main_who_is_not_active_gets_no_credit(market: Market) -> None:
     tom = await market.shop.member("sales_assistant")
     ana = await market.shop.member("sales_representative")

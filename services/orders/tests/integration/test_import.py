@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_kit.errors import Forbidden
-from bailiwick_orders.importing import BATCH, Import, LineError, opened
+from bailiwick_kit.lines import LineError
+from bailiwick_orders.importing import BATCH, Import, opened
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
 from bailiwick_testkit.apps import served, settings_for

@@ -34,14 +34,14 @@ def run(stack: Stack, directory: Path, file: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="bailiwick-import-") as folder:
         staging = Staging(Path(folder) / "staging.sqlite")
         try:
-            founder = _checked(stack, directory, file, staging, faults)
-            if founder is None:
+            checked = _checked(stack, directory, file, staging, faults)
+            if checked is None:
                 faults.tell(stack.report)
                 wrong = "1 thing is" if faults.count == 1 else f"{faults.count:,} things are"
                 stack.report(f"{wrong} wrong; nothing was loaded")
                 return 1
-            plan, key = founder
-            _load(stack, plan, staging, key, Path(folder))
+            plan, founder = checked
+            _load(stack, plan, staging, founder, Path(folder))
         finally:
             staging.close()
     return 0
@@ -50,7 +50,7 @@ def run(stack: Stack, directory: Path, file: Path) -> int:
 def _checked(
     stack: Stack, directory: Path, file: Path, staging: Staging, faults: Faults
 ) -> tuple[Plan, str] | None:
-    """Check everything; return the mapping and who founds the organization if nothing is wrong."""
+    """Check everything; return the plan and who founds the organization if nothing is wrong."""
     try:
         plan = mapping.read(file, directory, faults)
     except UnreadableError:

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event, Sequenced
-from bailiwick_kit import faults, topology
+from bailiwick_kit import crash_points, topology
 from bailiwick_kit.audit import audit_table
 from bailiwick_kit.consumer import Consumer, Handler
 from bailiwick_kit.database import Database
@@ -146,8 +146,8 @@ class Things:
             for event in events:
                 await upsert(connection, originals, event)
             ids = await record(connection, outbox, events, recipient=recipient)
-            faults.reach("action.before-commit")
-        faults.reach("action.after-commit")
+            crash_points.reach("action.before-commit")
+        crash_points.reach("action.after-commit")
         return ids
 
     async def declare(self) -> None:

@@ -60,9 +60,10 @@ async def create_customer(
         if earlier := await unit.earlier(claim):
             return Written(earlier.entity_id)
         new = submitted.read()
-        if new.main_id is not None and new.main_id != caller.member_id:
-            await gate.decide(caller, "customers", "assign")
         restricted = await gate.is_restricted(caller, "customers")
+        is_own = restricted and new.main_id == caller.member_id
+        if new.main_id is not None and not is_own:
+            await gate.decide(caller, "customers", "assign")
         customer = await _made(unit, gate, caller, new, restricted=restricted)
         await unit.customers.add(customer)
         await unit.note("customer.create", caller.member_id, customer.customer_id)

@@ -36,7 +36,7 @@ async def edit_customer(
         expected.check(found.customer.version)
         changes = submitted.read()
         parent_id = changes.get("parent_id")
-        if parent_id is not None and parent_id != found.customer.parent_id:
+        if parent_id is not None:  # the present one too: naming a hidden parent must not confirm it
             await check_parent(unit, gate, caller, parent_id, child_id=customer_id)
         customer = replace(found.customer, **changes, version=found.customer.version + 1)
         await unit.customers.save(customer)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
 from bailiwick_customers.actions.edit_customer import edit_customer
-from bailiwick_customers.actions.ports import Written
+from bailiwick_customers.actions.ports import Queries, Written
 from bailiwick_customers.actions.set_terms import set_terms
 from bailiwick_customers.actions.suspend_customer import suspend_customer
 from bailiwick_customers.api import wire
@@ -30,6 +30,36 @@ router = APIRouter(prefix="/v1/customers", tags=["customers"])
 _READ = problems(400, 401, 403)
 _ONE = problems(400, 401, 403, 404)
 _CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+
+
+class Answer:
+    """Answers a write with the customer as its caller now sees it, and where replicas must get to."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        entrance: AtEntrance,
+        gate: Gated,
+        queries: Queried,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._entrance: Entrance = entrance
+        self._gate: Gate = gate
+        self._queries: Queries = queries
+
+    async def to(self, act: Written) -> wire.CustomerBody:
+        """Read the customer again, under the caller's present scope (D23)."""
+        await told(self._response, self._entrance, act)
+        authorization = self._request.headers.get("authorization")
+        async with self._entrance.reading(authorization, ()) as reading:
+            body = await _shown(reading, self._gate, self._queries, act.entity_id)
+        self._response.headers["ETag"] = etag(body.version)
+        return body
+
+
+Answering = Annotated[Answer, Depends(Answer)]
 
 
 @router.get("", operation_id="list_customers", responses=_READ)
@@ -107,9 +137,8 @@ async def post_customer(
     response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewCustomerBody], json_body(wire.NewCustomerBody)],
 ) -> wire.CustomerBody:
@@ -118,7 +147,7 @@ async def post_customer(
     submitted = Mapped(body, wire.NewCustomerBody.command)
     written = await create_customer(open_unit, gate, caller, submitted, act)
     response.headers["Location"] = f"/v1/customers/{written.entity_id}"
-    return await _after(request, response, entrance, gate, queries, written)
+    return await answer.to(written)
 
 
 @router.get("/{customer_id}", operation_id="read_customer", responses=_ONE)
@@ -129,107 +158,76 @@ async def read_customer(
     gate: Gated,
     queries: Queried,
     held: IfNoneMatch,
-) -> Any:
+) -> wire.CustomerBody:
     """Read a customer."""
     body = await _shown(reading, gate, queries, customer_id)
-    response.headers["ETag"] = etag(body.version)
-    if held.is_current(body.version):
-        return Response(status_code=304, headers={"ETag": etag(body.version)})
-    return body
+    return held.answer(response, body, body.version)
 
 
 @router.patch("/{customer_id}", operation_id="edit_customer", responses=_CHANGE)
 async def patch_customer(
     customer_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
     body: Annotated[SentBody[wire.CustomerEdit], json_body(wire.CustomerEdit)],
 ) -> wire.CustomerBody:
     """Change who a customer is; what is not sent stays."""
     submitted = Mapped(body, wire.CustomerEdit.changes)
     written = await edit_customer(open_unit, gate, caller, customer_id, expected, submitted)
-    return await _after(request, response, entrance, gate, queries, written)
+    return await answer.to(written)
 
 
 @router.patch("/{customer_id}/terms", operation_id="set_terms", responses=_CHANGE)
 async def patch_terms(
     customer_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
     body: Annotated[SentBody[wire.TermsEdit], json_body(wire.TermsEdit)],
 ) -> wire.CustomerBody:
     """Set a customer's commercial conditions; what is not sent stays."""
     submitted = Mapped(body, wire.TermsEdit.changes)
     written = await set_terms(open_unit, gate, caller, customer_id, expected, submitted)
-    return await _after(request, response, entrance, gate, queries, written)
+    return await answer.to(written)
 
 
 @router.post("/{customer_id}/approve", operation_id="approve_customer", responses=_CHANGE)
 async def post_approval(
     customer_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
     body: Annotated[SentBody[wire.Approval], json_body(wire.Approval, optional=True)],
 ) -> wire.CustomerBody:
     """Approve a customer, new or suspended; a main representative may be named in the same act."""
     submitted = Mapped(body, lambda approval: approval.main_id)
     written = await approve_customer(open_unit, gate, caller, customer_id, expected, submitted)
-    return await _after(request, response, entrance, gate, queries, written)
+    return await answer.to(written)
 
 
 @router.post("/{customer_id}/suspend", operation_id="suspend_customer", responses=_CHANGE)
 async def post_suspension(
     customer_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
 ) -> wire.CustomerBody:
     """Suspend a customer: no orders are placed for them until they are approved again."""
     written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
-    return await _after(request, response, entrance, gate, queries, written)
-
-
-async def _after(
-    request: Request,
-    response: Response,
-    entrance: Entrance,
-    gate: Gate,
-    queries: Queried,
-    written: Written,
-) -> wire.CustomerBody:
-    """Answer a write with the customer as its caller now sees it, and where replicas must get to."""
-    await told(response, entrance, written)
-    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
-        body = await _shown(reading, gate, queries, written.entity_id)
-    response.headers["ETag"] = etag(body.version)
-    return body
+    return await answer.to(written)
 
 
 async def _shown(
-    reading: Reading, gate: Gate, queries: Queried, customer_id: UUID
+    reading: Reading, gate: Gate, queries: Queries, customer_id: UUID
 ) -> wire.CustomerBody:
     found = await queries.one(reading, customer_id)
     decision = await gate.decide(

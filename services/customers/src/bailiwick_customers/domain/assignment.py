@@ -55,16 +55,16 @@ class Assignment:
         return self.valid_from <= instant < self.valid_to
 
     def overlaps(self, valid_from: datetime, valid_to: datetime) -> bool:
-        """Tell whether it is valid at any instant of [valid_from, valid_to)."""
-        return self.valid_from < valid_to and valid_from < self.valid_to
+        """Tell whether it is valid at any instant of [valid_from, valid_to); what never holds is not."""
+        return max(self.valid_from, valid_from) < min(self.valid_to, valid_to)
 
     def ended_at(self, instant: datetime, changeset_id: UUID) -> Assignment:
         """Return it ended at the instant; one that has not begun by then never holds.
 
         Raises:
-            AlreadyEnded: it is over by then.
+            AlreadyEnded: it is over by then, or was ended before it began.
         """
-        if self.valid_to <= instant:
+        if self.valid_to <= max(instant, self.valid_from):
             raise AlreadyEnded("Read the customer's assignments again.")
         return replace(
             self,

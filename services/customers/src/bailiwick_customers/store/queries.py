@@ -191,8 +191,11 @@ async def one(
     connection: AsyncConnection, who: Who, customer_id: UUID, *, locked: bool = False
 ) -> Found | None:
     """Return a customer with the caller's facts, to be decided on; `locked` for a change."""
-    statement = _ONE_LOCKED if locked else _ONE
-    found = await connection.execute(statement, {**who.bound, "id": customer_id})
+    bound = {**who.bound, "id": customer_id}
+    if locked:
+        # A statement of its own: the one that waits for the row would see the assignments of before its wait.
+        await connection.execute(_LOCK, bound)
+    found = await connection.execute(_ONE, bound)
     row = found.mappings().first()
     if row is None:
         return None
@@ -266,7 +269,15 @@ _RELATION_STATE = sa.case(
 )
 
 _ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
-_ONE_LOCKED = _ONE.with_for_update(of=customers)
+_LOCK = (
+    sa.select(sa.literal(1))
+    .select_from(customers)
+    .where(
+        customers.c.org_id == sa.bindparam("org_id"),
+        customers.c.customer_id == sa.bindparam("id"),
+    )
+    .with_for_update()
+)
 
 _REPRESENTATIVES = (
     sa.select(assignments.c.customer_id, assignments.c.member_id, assignments.c.relation)

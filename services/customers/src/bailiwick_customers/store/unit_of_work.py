@@ -28,7 +28,7 @@ from bailiwick_customers.store.rows import (
     customer_row,
     to_assignment,
 )
-from bailiwick_kit import audit, faults
+from bailiwick_kit import audit, crash_points
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
@@ -248,7 +248,7 @@ class Unit:
     async def remember(self, claim: Claim | None, entity_id: UUID) -> None:
         """Keep what this request made, for its repetition."""
         if claim is not None:
-            done = Replay(entity_id, version=1, status=201)
+            done = Replay(entity_id)
             await _KEYS.record(self._connection, claim, done, now=self._now)
 
     async def note(
@@ -282,5 +282,5 @@ class OpenUnit:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
             yield Unit(connection, org_id, now)
-            faults.reach("action.before-commit")
-        faults.reach("action.after-commit")
+            crash_points.reach("action.before-commit")
+        crash_points.reach("action.after-commit")

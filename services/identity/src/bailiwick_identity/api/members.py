@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
@@ -14,7 +14,7 @@ from bailiwick_identity.actions.create_member import create_member
 from bailiwick_identity.actions.create_service_account import create_service_account
 from bailiwick_identity.actions.deactivate_member import deactivate_member
 from bailiwick_identity.actions.permits import facts_of
-from bailiwick_identity.actions.ports import Written
+from bailiwick_identity.actions.ports import Queries, Written
 from bailiwick_identity.actions.reactivate_member import reactivate_member
 from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Open, Queried, told
@@ -31,6 +31,42 @@ router = APIRouter(tags=["members"])
 
 _CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
 _CREATE = problems(400, 401, 403, 409, 422)
+
+
+class Answer:
+    """Answers a write with the member as its caller now sees it, and where replicas must get to."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        entrance: AtEntrance,
+        gate: Gated,
+        queries: Queried,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._entrance: Entrance = entrance
+        self._gate: Gate = gate
+        self._queries: Queries = queries
+
+    async def to(self, act: Written) -> Member:
+        """Read the member again.
+
+        Who has just written it sees it, even if that took their own rights; a repetition is decided anew.
+        """
+        told(self._response, act)
+        authorization = self._request.headers.get("authorization")
+        async with self._entrance.reading(authorization, ()) as reading:
+            if act.positions:
+                member = _there(await self._queries.member(reading, act.entity_id))
+            else:
+                member = await _shown(reading, self._gate, self._queries, act.entity_id)
+        self._response.headers["ETag"] = etag(member.version)
+        return member
+
+
+Answering = Annotated[Answer, Depends(Answer)]
 
 
 @router.get("/v1/members", operation_id="list_members", responses=problems(400, 401, 403))
@@ -67,9 +103,8 @@ async def post_member(
     response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     desk: AtDesk,
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewMemberBody], json_body(wire.NewMemberBody)],
@@ -79,7 +114,7 @@ async def post_member(
     submitted = Mapped(body, wire.NewMemberBody.command)
     written = await create_member(open_unit, gate, desk.passwords, caller, submitted, act)
     response.headers["Location"] = f"/v1/members/{written.entity_id}"
-    return wire.created_member(await _after(request, response, entrance, gate, queries, written))
+    return wire.created_member(await answer.to(written))
 
 
 @router.get(
@@ -92,32 +127,26 @@ async def read_member(
     gate: Gated,
     queries: Queried,
     held: IfNoneMatch,
-) -> Any:
+) -> wire.MemberBody:
     """Read a member."""
     member = await _shown(reading, gate, queries, member_id)
-    response.headers["ETag"] = etag(member.version)
-    if held.is_current(member.version):
-        return Response(status_code=304, headers={"ETag": etag(member.version)})
-    return wire.member_body(member)
+    return held.answer(response, wire.member_body(member), member.version)
 
 
 @router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
 async def patch_member(
     member_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
     body: Annotated[SentBody[wire.MemberEdit], json_body(wire.MemberEdit)],
 ) -> wire.MemberBody:
     """Change what a member is granted, their name, language or end; what is not sent stays."""
     submitted = Mapped(body, wire.MemberEdit.changes)
     written = await change_member(open_unit, gate, caller, member_id, expected, submitted)
-    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+    return wire.member_body(await answer.to(written))
 
 
 @router.post(
@@ -125,18 +154,15 @@ async def patch_member(
 )
 async def post_deactivation(
     member_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
 ) -> wire.MemberBody:
     """Deactivate a member, withdraw an invitation, or stop a service account."""
     written = await deactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+    return wire.member_body(await answer.to(written))
 
 
 @router.post(
@@ -144,18 +170,15 @@ async def post_deactivation(
 )
 async def post_reactivation(
     member_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
 ) -> wire.MemberBody:
     """Let a member come back, with the grants they had."""
     written = await reactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await _after(request, response, entrance, gate, queries, written))
+    return wire.member_body(await answer.to(written))
 
 
 @router.post(
@@ -169,9 +192,8 @@ async def post_service_account(
     response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewServiceAccountBody], json_body(wire.NewServiceAccountBody)],
 ) -> wire.CreatedServiceAccount:
@@ -180,7 +202,7 @@ async def post_service_account(
     submitted = Mapped(body, lambda sent: sent.name)
     written, secret = await create_service_account(open_unit, gate, caller, submitted, act)
     response.headers["Location"] = f"/v1/members/{written.entity_id}"
-    member = await _after(request, response, entrance, gate, queries, written)
+    member = await answer.to(written)
     return wire.CreatedServiceAccount(
         member_id=member.member_id,
         name=member.name,
@@ -190,29 +212,7 @@ async def post_service_account(
     )
 
 
-async def _after(
-    request: Request,
-    response: Response,
-    entrance: Entrance,
-    gate: Gate,
-    queries: Queried,
-    written: Written,
-) -> Member:
-    """Return what was written, and tell where replicas must get to.
-
-    Who has just written it sees it, even if that took their own rights; a repetition is decided anew.
-    """
-    told(response, written)
-    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
-        if written.positions:
-            member = _there(await queries.member(reading, written.entity_id))
-        else:
-            member = await _shown(reading, gate, queries, written.entity_id)
-    response.headers["ETag"] = etag(member.version)
-    return member
-
-
-async def _shown(reading: Reading, gate: Gate, queries: Queried, member_id: UUID) -> Member:
+async def _shown(reading: Reading, gate: Gate, queries: Queries, member_id: UUID) -> Member:
     member = await queries.member(reading, member_id)
     facts = facts_of(member) if member else None
     await gate.decide(reading.caller, "members", "view", member=facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -60,13 +60,14 @@ async def post_acceptance(
 @router.get("/v1/organization", operation_id="read_organization", responses=problems(400, 401, 403))
 async def read_organization(
     response: Response, reading: Reads, gate: Gated, queries: Queried, held: IfNoneMatch
-) -> Any:
+) -> wire.OrganizationBody:
     """Read the organization: its settings too, for who administers it."""
     await _open_member(reading, queries)
     body = await _shown(reading, gate, queries)
+    if body.administration is None:
+        return held.answer(response, body, body.version)
+    # The seats taken are no part of the version: they change with the members.
     response.headers["ETag"] = etag(body.version)
-    if body.administration is None and held.is_current(body.version):
-        return Response(status_code=304, headers={"ETag": etag(body.version)})
     return body
 
 

@@ -107,6 +107,7 @@ async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
 @router.post(
     "/v1/auth/revoke",
     operation_id="revoke_token",
+    response_class=Response,  # it has no body
     responses=problems(400),
     openapi_extra=_form_body(_REVOCATION_FORM),
 )

@@ -161,9 +161,10 @@ def check_grant(granter: Grants, before: Grants | None, after: Grants) -> None:
 
 
 _PORTFOLIO: Final = frozenset({"portfolio"})
-_CUSTOMERS: Final = frozenset({"portfolio", "customers", "terms"})
+_CUSTOMERS: Final = frozenset({"customers", "terms"})
 _ORDERS: Final = frozenset({"orders", "ordering"})
-_SELLING: Final = _CUSTOMERS | _ORDERS | {"reports"}
+_ALL_THAT_SELLER_ADDS: Final = _CUSTOMERS | _ORDERS | {"reports"}
+_SELLING: Final = _ALL_THAT_SELLER_ADDS | _PORTFOLIO
 _BRAND_MANAGERS_ALONE: Final = frozenset({"settings", "members"})
 _EVERYTHING: Final = _SELLING | {
     *("approve", "assign", "products", "inventory", "looks", "prices", "collections"),
@@ -205,6 +206,8 @@ def holdings(grants: Grants) -> frozenset[str]:
     amount = frozenset[str]()
     for permission in grants.permissions:
         amount |= _OF_PERMISSION.get(permission, {permission.value})
+    if amount >= _ALL_THAT_SELLER_ADDS:  # the part is in the whole; customers alone is no whole
+        amount |= _PORTFOLIO
     if "members" in amount and "customers" in amount:
         amount |= {"approve", "assign"}
     return amount

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Fault, Invalid, Refusal
+from bailiwick_orders.actions.credit import earns
 from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport
 from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening
 from bailiwick_orders.domain.order import (
@@ -225,7 +226,7 @@ async def _holders(
     return {
         member_id
         for member_id, subject in subjects.items()
-        if await gate.is_capable(caller, {**subject, **in_force}, "customers", "hold")
+        if await earns(gate, caller, {**subject, **in_force})
     }
 
 

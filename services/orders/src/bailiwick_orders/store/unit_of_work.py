@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_kit import faults
+from bailiwick_kit import crash_points
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
 from bailiwick_orders.actions.ports import Change, FoundCustomer, FoundOrder
@@ -120,7 +120,7 @@ class Unit:
     async def remember(self, claim: Claim | None, order_id: UUID) -> None:
         """Keep what this request made, for its repetition."""
         if claim is not None:
-            done = Replay(order_id, version=1, status=201)
+            done = Replay(order_id)
             await _KEYS.record(self._connection, claim, done, now=self._now)
 
     async def _representation(self, customer_id: UUID) -> Representation:
@@ -139,5 +139,5 @@ class OpenUnit:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
             yield Unit(connection, org_id, now)
-            faults.reach("action.before-commit")
-        faults.reach("action.after-commit")
+            crash_points.reach("action.before-commit")
+        crash_points.reach("action.after-commit")

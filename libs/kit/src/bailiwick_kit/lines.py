@@ -1,0 +1,84 @@
+"""JSON lines in, JSON lines out: how an `import` reads records and tells what became of each (D27)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from bailiwick_kit.errors import Refusal
+from bailiwick_kit.validation import faults_of
+
+LONGEST = 1_000_000
+"""Bytes of a line."""
+
+T = TypeVar("T")
+
+
+class LineError(Exception):
+    """A line cannot be imported; the message says which, and why."""
+
+
+def read(lines: Iterable[bytes], parse: Callable[[bytes], T], *, drop: int = 0) -> Iterator[T]:
+    """Give what each line holds; `parse` is pydantic's.
+
+    `drop` leaves out the beginning of each fault's place, as `faults_of` does.
+
+    Raises:
+        LineError: a line is too long, or not what `parse` takes.
+    """
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST:
+            raise LineError(_at(number, f"Send at most {LONGEST} bytes a line"))
+        try:
+            yield parse(line)
+        except ValidationError as error:
+            faults = faults_of(error.errors(include_url=False, include_input=False), drop=drop)
+            said = "; ".join(_joined(fault.where, fault.message) for fault in faults)
+            raise LineError(_at(number, said)) from None
+
+
+def about(refusal: Refusal, first: int) -> Exception:
+    """Name the lines that a batch's refusal is about; its faults know their place in the batch."""
+    if not refusal.faults:
+        return refusal
+    said = []
+    for fault in refusal.faults:
+        place, _, field = fault.where.removeprefix("[").partition("]")
+        said.append(_at(first + int(place), _joined(field.lstrip("."), fault.message)))
+    return LineError("\n".join(said))
+
+
+def tell(answers: AsyncIterator[Mapping[str, Any]]) -> int:
+    """Write what became of each line to standard output, as it comes.
+
+    Returns 0, or 1 once it has said on standard error what is wrong.
+    """
+
+    async def work() -> None:
+        async for answer in answers:
+            sys.stdout.write(json.dumps(answer) + "\n")
+
+    try:
+        asyncio.run(work())
+    except LineError as error:
+        sys.stderr.write(f"{error}\n")
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.code}: {refusal}\n")
+    else:
+        return 0
+    finally:
+        sys.stdout.flush()
+    return 1
+
+
+def _at(number: int, said: str) -> str:
+    return f"line {number}: {said}"
+
+
+def _joined(where: str, message: str) -> str:
+    return f"{where}: {message}" if where else message
