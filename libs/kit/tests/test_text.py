@@ -23,7 +23,20 @@ def test_names_in_any_language_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["a\x00b", "a\rb", "a\nb", "a\x1b[31m", "a\x85b", "a\u2028b", "a\ud800b", "", " \u3000 "]
+    "bad",
+    [
+        "a\x00b",
+        "a\rb",
+        "a\nb",
+        "a\x1b[31m",
+        "a\x85b",
+        "a\u2028b",
+        "a\ud800b",
+        "a\u202eb",
+        "a\u2066b",
+        "",
+        " \u3000 ",
+    ],
 )
 def test_what_cannot_be_kept_is_refused(bad: str) -> None:
     with pytest.raises(ValidationError):

@@ -16,6 +16,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 # Cc: control, Cs: lone surrogates, Zl and Zp: U+2028 and U+2029, which end a line for some readers.
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LAYOUT = frozenset("\n\t")
+# They turn what follows around, and make a list show another name than the one that is stored.
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def clean(value: str, *, multiline: bool = False) -> str:
@@ -28,7 +30,8 @@ def clean(value: str, *, multiline: bool = False) -> str:
         value = value.replace("\r\n", "\n")
     allowed = _LAYOUT if multiline else frozenset[str]()
     for character in value:
-        if character not in allowed and unicodedata.category(character) in _REFUSED:
+        refused = unicodedata.category(character) in _REFUSED or character in _DIRECTIONS
+        if refused and character not in allowed:
             msg = f"Remove the character U+{ord(character):04X}"
             raise ValueError(msg)
     return unicodedata.normalize("NFC", value).strip()
