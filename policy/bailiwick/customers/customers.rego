@@ -15,10 +15,15 @@ decision := {
 	"capable": capable,
 	"visible": visible,
 	"allow": allow,
-	"reasons": reasons.sorted(refusals),
+	"reasons": _told,
 	"masks": _masks,
 	"revision": sentinel.revision,
 }
+
+# What is allowed needs no reason.
+_told := [] if allow
+
+_told := reasons.sorted(refusals) if not allow
 
 default capable := false
 
@@ -26,10 +31,10 @@ capable if count(_reach) > 0
 
 default visible := false
 
-visible if include with input.action as "view"
-
 # Who may do anything with it, look it up say, may know of it.
 visible if include
+
+visible if include with input.action as "view"
 
 default allow := false
 

@@ -6,7 +6,7 @@ import data.bailiwick.subject
 # METADATA
 # description: |-
 #   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
-#   read (D10); a list never asks for it.
+#   read (D10); a list never asks for it. A decision asks where it does not allow, and only there.
 refusals contains code if some code in subject.refusals("customers", input.action)
 
 refusals contains "additional-may-not-edit" if {
@@ -20,5 +20,4 @@ refusals contains reasons.by_relation_state[input.customer.relation_state] if _r
 _refused if {
 	"portfolio" in _reach
 	input.customer.org_id == input.subject.org_id
-	not include
 }

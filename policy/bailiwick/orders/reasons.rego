@@ -6,7 +6,7 @@ import data.bailiwick.subject
 # METADATA
 # description: |-
 #   Why not, as a set of codes: for want of any right, or because of the row. Only here is relation_state
-#   read (D10); a list never asks for it.
+#   read (D10); a list never asks for it. A decision asks where it does not allow, and only there.
 refusals contains code if some code in subject.refusals("orders", input.action)
 
 refusals contains "order-not-own-as-additional" if {
@@ -32,7 +32,6 @@ refusals contains "not-assigned" if _refused("own")
 _refused(extent) if {
 	extent in _reach
 	_row.org_id == input.subject.org_id
-	not include
 }
 
 _row := input.order if input.action != "create"
