@@ -37,6 +37,11 @@ async def open_channel(url: str, name: str) -> AsyncIterator[AbstractChannel]:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         yield channel
     finally:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(2):
-                await connection.close()
+        try:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(2):
+                    await connection.close()
+        finally:
+            # Where that failed, nothing is left to wait for, and this only says that it is over. Else
+            # the driver closes it when it is collected, on whatever loop runs then.
+            await connection.close()
