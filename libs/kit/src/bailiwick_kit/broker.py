@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, TimeoutType
+from typing_extensions import override
 
 HEARTBEAT = 10
 """Seconds. A broker that is cut off is noticed after three of them; the default takes minutes (L7)."""
@@ -20,6 +21,22 @@ DEADLINE = 5.0
 """Seconds within which the broker answers any one thing, or the connection is given up (L7)."""
 RECONNECT_AFTER = 0.5
 """Seconds of rest before another connection is tried."""
+
+
+class _Connection(aio_pika.Connection):
+    """Closed for good where connecting fails, as while the broker is away.
+
+    The driver's own would be closed when it is collected: on whatever loop runs then, or on none.
+    """
+
+    @override
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - the driver's
+        """Connect, or be closed."""
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 @asynccontextmanager
@@ -31,7 +48,9 @@ async def open_channel(url: str, name: str) -> AsyncIterator[AbstractChannel]:
     """
     # The driver's own time-out does not cover all of the handshake with a frozen broker.
     async with asyncio.timeout(DEADLINE):
-        connection = await aio_pika.connect(url, heartbeat=HEARTBEAT, name=name)
+        connection = await aio_pika.connect(
+            url, connection_class=_Connection, heartbeat=HEARTBEAT, name=name
+        )
     try:
         async with asyncio.timeout(DEADLINE):
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
