@@ -30,7 +30,7 @@ class _Connection(aio_pika.Connection):
     """
 
     @override
-    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109 - the driver's
+    async def connect(self, timeout: TimeoutType = None) -> None:
         """Connect, or be closed."""
         try:
             await super().connect(timeout)
