@@ -32,8 +32,10 @@ FLOORS = {
     "uvicorn": (0, 50, 0),
     "python-multipart": (0, 0, 18),  # CVE-2024-53981
     "aiohttp": (3, 10, 11),  # CVE-2024-52304
+    "aiosmtplib": (5, 1, 3),  # PYSEC-2026-2338: CR and LF in commands
+    "jinja2": (3, 1, 6),  # CVE-2025-27516
 }
-ABSENT = {"pyjwt": (2, 13, 0), "aiosmtplib": None}
+ABSENT = {"pyjwt": (2, 13, 0)}
 """Not installed; where it comes to be, from this version on (L13)."""
 
 

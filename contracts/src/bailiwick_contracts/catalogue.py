@@ -29,6 +29,8 @@ PUBLISHED: Mapping[str, tuple[type[Event], ...]] = {
         OrderCancelled,
         OrderSnapshot,
     ),
+    "reports": (),
+    "notifier": (),
 }
 """Publishing service → its events."""
 
@@ -37,6 +39,24 @@ SUBSCRIBED: Mapping[str, Mapping[str, tuple[type[Event], ...]]] = {
     "orders": {
         "identity": (OrganizationChanged, MemberChanged),
         "customers": (CustomerChanged, AssignmentChanged),
+    },
+    "reports": {
+        "identity": (OrganizationChanged, MemberChanged),
+        "customers": (CustomerChanged, AssignmentChanged),
+        "orders": (
+            OrderDrafted,
+            OrderPlaced,
+            OrderEdited,
+            OrderConfirmed,
+            OrderFulfilled,
+            OrderCancelled,
+            OrderSnapshot,
+        ),
+    },
+    "notifier": {
+        "identity": (OrganizationChanged, MemberChanged),
+        "customers": (CustomerChanged, AssignmentChanged),
+        "orders": (OrderPlaced,),
     },
 }
 """Consuming service → publishing service → the events it listens to; one queue each (D14)."""

@@ -41,4 +41,7 @@ ROUTES = (
     Route("/v1/customers", "customers"),
     Route("/v1/representatives", "customers"),
     Route("/v1/orders", "orders"),
+    Route("/v1/reports", "reports"),
+    Route("/v1/notification-preferences", "notifier"),
+    Route("/v1/deliveries", "notifier"),
 )

@@ -15,7 +15,7 @@ from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import CHECKOUT, Places, source_folders
 from bailiwick_local.processes import Process, StackError, found
 
-SERVICES = ("identity", "customers", "orders")
+SERVICES = ("identity", "customers", "orders", "reports", "notifier")
 """In the direction of events: each listens to those before it."""
 
 

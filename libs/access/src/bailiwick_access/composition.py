@@ -12,6 +12,7 @@ from bailiwick_access.caller import Callers
 from bailiwick_access.gate import Gate
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_access.requests import Entrance
+from bailiwick_contracts.envelope import Event
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
@@ -19,7 +20,7 @@ from bailiwick_kit.health import Check
 from bailiwick_kit.jwks import Keys, KeySet
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.position import Lookup, Positions
-from bailiwick_kit.replica import Replica, ask_to_pull
+from bailiwick_kit.replica import Applier, Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.tokens import TokenVerifier
 from bailiwick_kit.wake import Wake
@@ -88,6 +89,24 @@ async def identity_replica(
             database=database,
             positions=positions,
             appliers=IdentityReplica(organizations, members).appliers(),
+            door=door,
+        )
+
+
+@asynccontextmanager
+async def customers_replica(
+    settings: ServiceSettings,
+    database: Database,
+    positions: sa.Table,
+    appliers: Mapping[type[Event], Applier],
+) -> AsyncIterator[Replica]:
+    """Open customers' door; yield the replica that a service keeps of what is behind it."""
+    async with Door(settings.customers_url, settings.door_secret) as door:
+        yield Replica(
+            source="customers",
+            database=database,
+            positions=positions,
+            appliers=appliers,
             door=door,
         )
 

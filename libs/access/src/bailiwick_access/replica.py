@@ -1,4 +1,4 @@
-"""Keeps the replicas of organizations and members: a higher version replaces a lower one, the rest is old."""
+"""Keeps the replicas of organizations and members: what is older than what is there is ignored."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.replica import Applier
 
 
-async def upsert(connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]) -> bool:
-    """Write the row unless the same or a higher version is there; tell whether it was written."""
+async def upsert(connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Write the row unless a higher version is there.
+
+    The same version is written again: it says the same, and mends a row that was damaged.
+    """
     keys = list(table.primary_key.columns)
     statement = insert(table).values(**row)
     changed = {
         name: statement.excluded[name] for name in row if name not in {key.name for key in keys}
     }
-    written = await connection.execute(
+    await connection.execute(
         statement.on_conflict_do_update(
             index_elements=keys,
             set_=changed,
-            where=table.c.version < statement.excluded.version,
-        ).returning(table.c.version)
+            where=table.c.version <= statement.excluded.version,
+        )
     )
-    return written.first() is not None
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from bailiwick_access.caller import Caller, Callers
-from bailiwick_access.composition import identity_replica, policy_of
+from bailiwick_access.composition import customers_replica, identity_replica, policy_of
 from bailiwick_access.gate import Gate
 from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, TextRule
@@ -160,15 +159,10 @@ async def replicas(
         identity_replica(
             settings, database, tables.members, tables.organizations, tables.replica_positions
         ) as identity,
-        Door(settings.customers_url, settings.door_secret) as door,
+        customers_replica(
+            settings, database, tables.replica_positions, CustomersReplica().appliers()
+        ) as customers,
     ):
-        customers = Replica(
-            source="customers",
-            database=database,
-            positions=tables.replica_positions,
-            appliers=CustomersReplica().appliers(),
-            door=door,
-        )
         yield identity, customers
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.assignments import write_assignments
 from bailiwick_access.replica import upsert
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
@@ -36,14 +37,6 @@ _LOCK = (
     )
     .order_by(customers.c.customer_id)
     .with_for_update()
-)
-
-# Of an assignment only its end and version ever change: whose it is, and from when, is fixed.
-_new = insert(assignments)
-_WRITE = _new.on_conflict_do_update(
-    index_elements=list(assignments.primary_key.columns),
-    set_={name: _new.excluded[name] for name in ("valid_to", "version", "seq")},
-    where=assignments.c.version < _new.excluded.version,
 )
 
 
@@ -128,17 +121,8 @@ class CustomersReplica:
         customer_ids: set[UUID] = {one.customer_id for one in event.assignments}
         bound = {"org_id": event.org_id, "customer_ids": sorted(customer_ids)}
         await connection.execute(_LOCK, bound)
-        rows = [
-            {
-                **one.model_dump(exclude={"origin"}),
-                "org_id": event.org_id,
-                "seq": event.seq,
-            }
-            for one in event.assignments
-        ]
-        if rows:
-            await connection.execute(_WRITE, rows)
-            assignment_ids = [row["assignment_id"] for row in rows]
+        assignment_ids = await write_assignments(connection, assignments, event)
+        if assignment_ids:
             await connection.execute(
                 _FAN_OUT, {"org_id": event.org_id, "assignment_ids": assignment_ids}
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from bailiwick_access.assignments import assignments_table
 from bailiwick_access.tables import members_table, organizations_table
 from bailiwick_access.visibility import visibility_table
 from bailiwick_kit.audit import audit_table
@@ -48,21 +49,7 @@ customers = sa.Table(
     comment="Replica of customers.",
 )
 
-assignments = sa.Table(
-    "assignments",
-    metadata,
-    sa.Column("org_id", sa.Uuid, primary_key=True),
-    sa.Column("assignment_id", sa.Uuid, primary_key=True),
-    sa.Column("customer_id", sa.Uuid, nullable=False),
-    sa.Column("member_id", sa.Uuid, nullable=False),
-    sa.Column("relation", sa.Text, nullable=False),
-    sa.Column("valid_from", _instant, nullable=False),
-    sa.Column("valid_to", _instant, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Index("assignments_customer", "org_id", "customer_id", "member_id"),
-    comment="Replica of customers' assignments.",
-)
+assignments = assignments_table(metadata)
 
 orders = sa.Table(
     "orders",

@@ -1,0 +1,1 @@
+"""Notifier: tells people of what concerns them."""

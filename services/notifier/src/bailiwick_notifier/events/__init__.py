@@ -1,0 +1,1 @@
+"""What notifier hears from the bus."""

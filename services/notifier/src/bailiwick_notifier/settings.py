@@ -1,0 +1,16 @@
+"""What notifier needs to be told beyond what every service does: where mail goes out, and in whose name."""
+
+from pydantic import Field, SecretStr
+
+from bailiwick_kit.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The settings of notifier."""
+
+    smtp_url: SecretStr
+    """smtp://user:password@host:port; smtps:// for TLS from the start, smtp+starttls:// to insist on it."""
+    mail_from: str = Field(pattern=r"^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$")
+    """Who mail comes from: Bailiwick <orders@example.com>."""
+    public_url: str | None = None
+    """Where people open the order that a mail tells of; absent: mails carry no link."""

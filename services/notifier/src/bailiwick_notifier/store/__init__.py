@@ -1,0 +1,1 @@
+"""Where notices and deliveries rest."""

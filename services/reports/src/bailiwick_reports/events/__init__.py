@@ -1,0 +1,1 @@
+"""What reports hears from the bus."""
