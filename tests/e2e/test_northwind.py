@@ -1,10 +1,10 @@
-"""Northwind, imported by its mapping: who sees which customers and orders, counted from the files alone."""
+"""Northwind, imported by its mapping: who sees which customers, orders and figures, by the files alone."""
 
 from __future__ import annotations
 
 import csv
-import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,11 +17,10 @@ import pytest
 import yaml
 
 from bailiwick_local import importing
-from bailiwick_local.places import CHECKOUT
 from bailiwick_local.processes import StackError
+from bailiwick_testkit.northwind import MAPPING, Northwind, Row, northwind
 from bailiwick_testkit.stack import Client, Running
 
-MAPPING = CHECKOUT / "tests" / "northwind" / "mapping.yaml"
 NET = {
     "Davolio": "192107.60",
     "Fuller": "166537.76",
@@ -41,56 +40,33 @@ Seen = tuple[str, str, Decimal, str]
 """An order as both the files and the API tell it: customer's name, date, net, state."""
 
 
-@dataclass(frozen=True)
-class Files:
-    """Northwind's files, and what follows from them without any code of ours."""
+def orders_net(files: Northwind) -> dict[str, Decimal]:
+    nets: dict[str, Decimal] = {}
+    for line in files.rows("order_lines"):
+        gross = Decimal(line["quantity"]) * Decimal(line["unit_price"])
+        net = (gross * (1 - Decimal(line["discount"]))).quantize(FOUR_PLACES, ROUND_HALF_UP)
+        nets[line["order_id"]] = nets.get(line["order_id"], Decimal(0)) + net
+    return nets
 
-    folder: Path
 
-    def rows(self, name: str) -> list[dict[str, str]]:
-        with (self.folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-
-    def names(self) -> dict[str, str]:
-        """Customers' names as we keep them: what a name begins and ends with is not kept."""
-        return {one["customer_id"]: one["company_name"].strip() for one in self.rows("customers")}
-
-    def employees(self) -> list[dict[str, str]]:
-        return self.rows("employees")
-
-    def representatives(self) -> list[dict[str, str]]:
-        return [one for one in self.employees() if one["title"] == "Sales Representative"]
-
-    def portfolio(self, employee_id: str) -> set[str]:
-        rows = self.rows("assignments")
-        return {one["customer_id"] for one in rows if one["employee_id"] == employee_id}
-
-    def nets(self) -> dict[str, Decimal]:
-        nets: dict[str, Decimal] = {}
-        for line in self.rows("order_lines"):
-            gross = Decimal(line["quantity"]) * Decimal(line["unit_price"])
-            net = (gross * (1 - Decimal(line["discount"]))).quantize(FOUR_PLACES, ROUND_HALF_UP)
-            nets[line["order_id"]] = nets.get(line["order_id"], Decimal(0)) + net
-        return nets
-
-    def seen(self, orders: list[dict[str, str]]) -> Counter[Seen]:
-        nets, names = self.nets(), self.names()
-        return Counter(
-            (
-                names[one["customer_id"]],
-                one["order_date"],
-                nets[one["order_id"]],
-                "fulfilled" if one["shipped_date"] else "placed",
-            )
-            for one in orders
+def told_by_files(files: Northwind, orders: list[dict[str, str]]) -> Counter[Seen]:
+    nets, names = orders_net(files), files.names()
+    return Counter(
+        (
+            names[one["customer_id"]],
+            one["order_date"],
+            nets[one["order_id"]],
+            "fulfilled" if one["shipped_date"] else "placed",
         )
+        for one in orders
+    )
 
 
 @dataclass(frozen=True)
 class Company:
     """Northwind in the running stack: a client for each employee, by last name."""
 
-    files: Files
+    files: Northwind
     people: dict[str, Client]
     told: list[str]
 
@@ -108,19 +84,12 @@ def seen(orders: list[dict[str, Any]]) -> Counter[Seen]:
 
 
 @pytest.fixture(scope="module")
-def files() -> Files:
-    given = os.environ.get("BAILIWICK_NORTHWIND")
-    folder = Path(given) if given else CHECKOUT.parent / "shared" / "data" / "northwind"
-    if not (folder / "orders.csv").is_file():
-        pytest.fail(
-            f"Northwind's CSV files are not in {folder}. Put them there, or name their folder in"
-            " BAILIWICK_NORTHWIND."
-        )
-    return Files(folder)
+def files() -> Northwind:
+    return northwind()
 
 
 @pytest.fixture(scope="module")
-def company(stack: Running, files: Files) -> Iterator[Company]:
+def company(stack: Running, files: Northwind) -> Iterator[Company]:
     """Import the company once, and sign everybody in with the passwords that the import made up."""
     told: list[str] = []
     code = importing.run(stack.told(told), files.folder, MAPPING)
@@ -143,7 +112,7 @@ def test_everything_is_there_and_sums_up(company: Company) -> None:
     orders = fuller.list("/v1/orders")
     assert fuller.count("/v1/customers") == len(fuller.list("/v1/customers")) == 91
     assert fuller.count("/v1/orders") == len(orders) == 830
-    assert seen(orders) == company.files.seen(company.files.rows("orders"))
+    assert seen(orders) == told_by_files(company.files, company.files.rows("orders"))
     total = sum((Decimal(one["net"]["amount"]) for one in orders), Decimal(0))
     assert total.quantize(CENT, ROUND_HALF_UP) == ALL_NET
     assert {one["currency"] for one in orders} == {"USD"}
@@ -197,11 +166,11 @@ def test_each_representative_sees_orders_of_the_portfolio_and_what_they_wrote(
         lost = [o for o in own if o["customer_id"] not in portfolio]
         expected = [o for o in orders if o["customer_id"] in portfolio] + lost
         listed = client.list("/v1/orders")
-        assert seen(listed) == files.seen(expected)
+        assert seen(listed) == told_by_files(files, expected)
         assert client.count("/v1/orders") == len(expected)
         # Of a customer that they do not have they know the name that the order keeps, and no more.
         named = [o for o in listed if o["customer"].keys() == {"name"}]
-        assert seen(named) == files.seen(lost)
+        assert seen(named) == told_by_files(files, lost)
         elsewhere += len(lost)
     assert elsewhere == 146
 
@@ -221,6 +190,118 @@ def test_customers_without_orders_are_nobodys(company: Company) -> None:
     names = company.files.names()
     assert {one["name"] for one in unassigned} == {names["FISSA"], names["PARIS"]}
     assert company.people["Fuller"].count("/v1/customers", unassigned=True) == 2
+
+
+@pytest.fixture(scope="module")
+def figures(company: Company) -> Company:
+    """Wait until reports has heard of all that was imported: it is built from events alone."""
+    deadline = time.monotonic() + 90
+    while (heard := total(company, "Fuller")) != company.files.sales()[()]:
+        assert time.monotonic() < deadline, f"reports has heard of {heard}"
+        time.sleep(0.25)
+    return company
+
+
+def report(company: Company, name: str, what: str, **query: Any) -> dict[str, Any]:
+    answer = company.people[name].get(f"/v1/reports/{what}", **query)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def figure(row: dict[str, Any]) -> Row:
+    assert row["net"]["currency"] == row["currency"] == "USD"
+    return row["orders"], int(Decimal(row["pieces"])), Decimal(row["net"]["amount"])
+
+
+def total(company: Company, name: str) -> Row | None:
+    totals = report(company, name, "sales")["totals"]
+    return figure(totals[0]) if totals else None
+
+
+def grouped(company: Company, name: str, *dimensions: str) -> dict[tuple[str, ...], Row]:
+    """Give a sales report as the files tell it: by names, where something has a name."""
+    rows = report(company, name, "sales", by=dimensions)["rows"]
+    assert all([part["dimension"] for part in row["by"]] == list(dimensions) for row in rows)
+    found = {tuple(part["label"] or part["value"] for part in row["by"]): row for row in rows}
+    assert len(found) == len(rows)
+    return {group: figure(row) for group, row in found.items()}
+
+
+DIMENSIONS = [
+    ("credited_to",),
+    ("author",),
+    ("customer",),
+    ("country",),
+    ("month",),
+    ("day",),
+    ("source",),
+    ("month", "credited_to"),
+    ("country", "customer"),
+]
+
+
+def test_sales_are_what_the_data_says_to_the_cent(figures: Company) -> None:
+    by_employee = grouped(figures, "Fuller", "credited_to")
+    assert {
+        name.rpartition(" ")[2]: str(net.quantize(CENT, ROUND_HALF_UP))
+        for (name,), (_, _, net) in by_employee.items()
+    } == NET
+    orders, _, net = total(figures, "Fuller") or (0, 0, Decimal(0))
+    assert (orders, net.quantize(CENT, ROUND_HALF_UP)) == (830, ALL_NET)
+
+
+@pytest.mark.parametrize("dimensions", DIMENSIONS, ids="-".join)
+def test_sales_are_what_plain_sql_says(figures: Company, dimensions: tuple[str, ...]) -> None:
+    expected = figures.files.sales(*dimensions)
+    for name in ("Fuller", "Buchanan", "Callahan"):
+        assert grouped(figures, name, *dimensions) == expected, name
+
+
+@pytest.mark.parametrize("dimensions", DIMENSIONS, ids="-".join)
+def test_each_representative_reads_figures_of_what_they_see_and_nothing_else(
+    figures: Company, dimensions: tuple[str, ...]
+) -> None:
+    for one in figures.files.representatives():
+        name = one["last_name"]
+        assert total(figures, name) == figures.files.sales(of=one)[()]
+        assert grouped(figures, name, *dimensions) == figures.files.sales(*dimensions, of=one), name
+
+
+@pytest.mark.parametrize("name", ["Fuller", "Peacock", "Dodsworth"])
+def test_every_figure_leads_to_the_orders_behind_it(figures: Company, name: str) -> None:
+    client = figures.people[name]
+    for dimension in ("credited_to", "country", "source"):
+        for row in report(figures, name, "sales", by=dimension)["rows"]:
+            linked = client.get(row["orders_link"].replace("/v1/orders?", "/v1/orders/count?"))
+            assert linked.json() == {"count": row["orders"]}, row["by"]
+
+
+def test_credit_is_what_one_wrote_whoever_has_the_customer_now(figures: Company) -> None:
+    written = figures.files.sales("credited_to")
+    for one in figures.files.representatives():
+        (own,) = report(figures, one["last_name"], "credit")["totals"]
+        assert figure(own) == written[(f"{one['first_name']} {one['last_name']}",)]
+
+
+def test_the_team_adds_up_to_everything(figures: Company) -> None:
+    team = report(figures, "Fuller", "team")
+    credited = {
+        one["member"]["name"].rpartition(" ")[2]: figure(one["credited"][0])
+        for one in team["members"]
+    }
+    assert {
+        name: str(net.quantize(CENT, ROUND_HALF_UP)) for name, (_, _, net) in credited.items()
+    } == NET
+    assert team["house"] == []
+    assert team["coverage"] == {"approved": 91, "without_representative": 2}
+    held = {one["member"]["name"]: one["customers_main"] for one in team["members"]}
+    for one in figures.files.representatives():
+        rows = figures.files.rows("assignments")
+        mains = [
+            r for r in rows if (r["employee_id"], r["relation"]) == (one["employee_id"], "main")
+        ]
+        assert held[f"{one['first_name']} {one['last_name']}"] == len(mains)
 
 
 def test_a_second_import_changes_nothing(company: Company, stack: Running) -> None:

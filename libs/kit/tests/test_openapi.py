@@ -1,7 +1,7 @@
 """The OpenAPI document knows late bodies, late queries and one shape of errors."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -38,6 +38,7 @@ class Thing(Model):
 
 class ThingQuery(PageQuery):
     kind: Annotated[Text | None, Field(description="Only of this kind")] = None
+    owner_id: UUID | Literal["others"] | None = None
 
 
 def document() -> dict[str, Any]:
@@ -106,11 +107,13 @@ def test_every_reference_leads_somewhere() -> None:
 def test_a_late_query_is_documented_parameter_by_parameter() -> None:
     parameters = document()["paths"]["/v1/things"]["get"]["parameters"]
     found = {parameter["name"]: parameter for parameter in parameters}
-    assert found.keys() == {"limit", "cursor", "kind"}
+    assert found.keys() == {"limit", "cursor", "kind", "owner_id"}
     assert found["limit"]["schema"]["maximum"] == 200
     assert found["limit"]["schema"]["default"] == 50
     assert found["kind"]["description"] == "Only of this kind"
     assert found["kind"]["schema"]["type"] == "string"
+    options = found["owner_id"]["schema"]["anyOf"]
+    assert [option["type"] for option in options] == ["string", "string"], "absent, never null"
     assert not any(parameter["required"] for parameter in parameters)
 
 

@@ -38,10 +38,7 @@ async def write_assignments(
     connection: AsyncConnection, assignments: sa.Table, event: AssignmentChanged
 ) -> Sequence[UUID]:
     """Write an act's assignments, unless a higher version of one is there; return their ids."""
-    rows = [
-        {**one.model_dump(exclude={"origin"}), "org_id": event.org_id, "seq": event.seq}
-        for one in event.assignments
-    ]
+    rows = assignment_rows(event)
     if rows:
         new = insert(assignments)
         keys = list(assignments.primary_key.columns)
@@ -53,6 +50,14 @@ async def write_assignments(
         )
         await connection.execute(statement, rows)
     return [row["assignment_id"] for row in rows]
+
+
+def assignment_rows(event: AssignmentChanged) -> list[dict[str, Any]]:
+    """Return an act's assignments as the replica has them."""
+    return [
+        {**one.model_dump(exclude={"origin"}), "org_id": event.org_id, "seq": event.seq}
+        for one in event.assignments
+    ]
 
 
 def held_now(assignments: sa.Table) -> sa.Subquery:

@@ -74,7 +74,7 @@ class Callers:
             while True:
                 row = await self._row(connection, claims.org_id, claims.member_id)
                 if row is not None and row["version"] >= claims.member_version:
-                    return _caller(row, claims.account, now)
+                    return caller_of(row, claims.account, now)
                 if loop.time() >= deadline:
                     break
                 await asyncio.sleep(0.02)
@@ -93,7 +93,7 @@ class Callers:
         row = await self._row(connection, org_id, member_id)
         if row is None:
             raise MembershipNotHereYet("Name a member of the organization.")
-        return _caller(row, member_id, now)
+        return caller_of(row, member_id, now)
 
     async def _row(
         self, connection: AsyncConnection, org_id: UUID, member_id: UUID
@@ -104,7 +104,8 @@ class Callers:
         return found.mappings().first()
 
 
-def _caller(row: RowMapping, account_id: UUID, now: datetime) -> Caller:
+def caller_of(row: RowMapping, account_id: UUID, now: datetime) -> Caller:
+    """Return the caller in a row of members with their organization's settings, time zone and currency."""
     return Caller(
         org_id=row["org_id"],
         member_id=row["member_id"],

@@ -18,8 +18,11 @@ from bailiwick_kit.scope import Nobody, Scope, Where, fields
 _UNKNOWNS = {
     "customers": "input.customer",
     "orders": "input.order",
+    "reports": "input.order",
     "members": "input.member",
     "organizations": "input.organization",
+    "deliveries": "input.delivery",
+    "preferences": "input.preference",
 }
 
 _WHAT_TO_DO = {
@@ -48,6 +51,15 @@ class Visible:
     def hides(self, table: str, column: str) -> bool:
         """Tell whether policy masks a column of what may be seen."""
         return hides(self.masks, table, column)
+
+    @property
+    def is_restricted(self) -> bool:
+        """Tell whether what may be seen depends on how the caller stands to a row: a portfolio."""
+        match self.scope:
+            case Where(condition=condition):
+                return any(name.rpartition(".")[2] in FACTS for name in fields(condition))
+            case _:
+                return False
 
 
 class Gate:
@@ -112,11 +124,7 @@ class Gate:
 
     async def is_restricted(self, caller: Caller, resource: str) -> bool:
         """Tell whether what the caller sees depends on how they stand to a row: a portfolio."""
-        match (await self.scope(caller, resource)).scope:
-            case Where(condition=condition):
-                return any(name.rpartition(".")[2] in FACTS for name in fields(condition))
-            case _:
-                return False
+        return (await self.scope(caller, resource)).is_restricted
 
 
 def hides(masks: Masks, table: str, column: str) -> bool:

@@ -54,7 +54,7 @@ def about(refusal: Refusal, first: int) -> Exception:
 
 
 def tell(answers: AsyncIterator[Mapping[str, Any]]) -> int:
-    """Write what became of each line to standard output, as it comes.
+    """Write each answer to standard output as it comes: what became of a line, or what was counted.
 
     Returns 0, or 1 once it has said on standard error what is wrong.
     """

@@ -110,6 +110,8 @@ def _parameter(name: str, schema: dict[str, Any], *, required: bool) -> dict[str
     if len(options) == 1:  # a parameter is absent, never null
         del schema["anyOf"]
         schema |= options[0]
+    elif options:
+        schema["anyOf"] = options
     if schema.get("default", ...) is None:
         del schema["default"]
     return {**parameter, "schema": schema}

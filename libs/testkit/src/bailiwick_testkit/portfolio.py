@@ -38,8 +38,9 @@ class MadeUpCustomers:
         customer_id: UUID | None = None,
         status: CustomerStatus = "approved",
         created_by: UUID | None = None,
+        country: str | None = "ES",
     ) -> UUID:
-        """Make a customer, or change one."""
+        """Make a customer, or change one; without a country it has no address."""
         customer_id = customer_id or uuid4()
         event = CustomerChanged(
             org_id=self.org_id,
@@ -49,7 +50,7 @@ class MadeUpCustomers:
             code=customer_id.hex[:8].upper(),
             name=name,
             status=status,
-            addresses=(Address(city="Ávila", country="ES", primary=True),),
+            addresses=(Address(city="Ávila", country=country, primary=True),) if country else (),
             created_by=created_by or uuid4(),
             created_at=LONG_AGO,
         )

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from bailiwick_access.composition import checks, entered, policy_of
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.health import health_routes
@@ -33,6 +34,7 @@ from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
+from bailiwick_orders.store.tally import Tally
 from bailiwick_orders.store.unit_of_work import OpenUnit
 
 
@@ -126,3 +128,19 @@ def republish(
             return await Snapshots(database, SystemClock()).republish(org, to)
 
     typer.echo(f"{asyncio.run(told())} orders told again")
+
+
+@program.command()
+def tally(
+    org: Annotated[UUID, typer.Option(help="The organization whose placed orders are counted.")],
+) -> None:
+    """Count placed orders by everything that reports are asked for, a JSON object a line."""
+    settings = service.load()
+
+    async def counted() -> AsyncIterator[Mapping[str, Any]]:
+        url = settings.database_worker_url.get_secret_value()
+        async with Database(url, name="orders-tally", pool=1) as database:
+            async for row in Tally(database).rows(org):
+                yield row
+
+    raise typer.Exit(lines.tell(counted()))

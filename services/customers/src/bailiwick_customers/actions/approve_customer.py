@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.assign_customer import NewAssignment, write_assignment
 from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import Relation
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
@@ -37,7 +38,7 @@ async def approve_customer(
         customer = found.customer.approve()
         await unit.customers.save(customer)
         await unit.note("customer.approve", caller.member_id, customer_id)
-        written = Written(customer_id, [(customer_id, customer.version)])
+        written = Written.one(customer_id, customer.version)
         if main_id is not None:
             await gate.decide(caller, "customers", "assign", customer=found.facts)
             new = NewAssignment(main_id, Relation.MAIN, None, None)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act
 from bailiwick_customers.actions.permits import permitted
 from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
-from bailiwick_customers.actions.ports import OpenUnit, Unit, Written
+from bailiwick_customers.actions.ports import OpenUnit, Unit
 from bailiwick_customers.domain.assignment import (
     NOTICE,
     Changeset,

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act
 from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
-from bailiwick_customers.actions.ports import OpenUnit, Unit, Written
+from bailiwick_customers.actions.ports import OpenUnit, Unit
 from bailiwick_customers.domain.assignment import Changeset, Origin, Relation
 from bailiwick_customers.domain.customer import (
     Address,

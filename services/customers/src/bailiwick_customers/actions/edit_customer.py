@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.create_customer import check_parent
 from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -41,4 +42,4 @@ async def edit_customer(
         customer = replace(found.customer, **changes, version=found.customer.version + 1)
         await unit.customers.save(customer)
         await unit.note("customer.edit", caller.member_id, customer_id, {"fields": sorted(changes)})
-    return Written(customer_id, [(customer_id, customer.version)])
+    return Written.one(customer_id, customer.version)

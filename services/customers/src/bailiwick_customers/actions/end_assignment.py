@@ -7,10 +7,11 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import NOTICE, Changeset
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted

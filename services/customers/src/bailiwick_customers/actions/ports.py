@@ -59,19 +59,6 @@ class LookedUp:
     country: str | None
 
 
-@dataclass(frozen=True)
-class Written:
-    """What an action wrote: the entity to show, and every (id, version) that a reader may wait for.
-
-    `effective_at` is set where the act takes something from somebody a moment from now: its call
-    answers when that instant has passed (D18).
-    """
-
-    entity_id: UUID
-    positions: Sequence[tuple[UUID, int]] = ()
-    effective_at: datetime | None = None
-
-
 class Queries(Protocol):
     """Reads customers through what a caller may see."""
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -43,4 +44,4 @@ async def set_terms(
         await unit.note(
             "customer.terms", caller.member_id, customer_id, {"fields": sorted(changes)}
         )
-    return Written(customer_id, [(customer_id, customer.version)])
+    return Written.one(customer_id, customer.version)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit, Written
+from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_kit.etags import Expected
 
 
@@ -27,4 +28,4 @@ async def suspend_customer(
         customer = found.customer.suspend()
         await unit.customers.save(customer)
         await unit.note("customer.suspend", caller.member_id, customer_id)
-    return Written(customer_id, [(customer_id, customer.version)])
+    return Written.one(customer_id, customer.version)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 
-from bailiwick_access.requests import Act, AtEntrance, Gated, Reads, SignedIn
+from bailiwick_access.answering import Answer, Show, Written, answering
+from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.assign_customer import assign_customer
 from bailiwick_customers.actions.end_assignment import end_assignment
 from bailiwick_customers.api import wire
-from bailiwick_customers.api.parts import Open, Queried, told
+from bailiwick_customers.api.parts import Open, Queried
 from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.idempotency import IdempotencyKey
 from bailiwick_kit.problems import problems
@@ -20,6 +21,18 @@ from bailiwick_kit.submitted import Mapped
 router = APIRouter(tags=["assignments"])
 
 _CHANGE = problems(400, 401, 403, 404, 409, 422)
+
+
+async def _showing(customer_id: UUID, queries: Queried) -> Show[wire.AssignmentBody]:
+    async def show(reading: Reading, act: Written) -> wire.AssignmentBody:
+        rows = await queries.history(reading, customer_id)
+        written = next(row for row in rows if row.assignment_id == act.entity_id)
+        return wire.assignment_body(written)
+
+    return show
+
+
+Answering = Annotated[Answer[wire.AssignmentBody], answering("customers", _showing)]
 
 
 @router.get(
@@ -47,12 +60,10 @@ async def list_assignments(
 async def post_assignment(
     customer_id: UUID,
     request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewAssignmentBody], json_body(wire.NewAssignmentBody)],
 ) -> wire.AssignmentBody:
@@ -62,9 +73,9 @@ async def post_assignment(
     """
     act = Act(caller, "POST", request.url.path, key, body)
     submitted = Mapped(body, wire.NewAssignmentBody.command)
-    written = await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
-    await told(response, entrance, written)
-    return await _assignment(request, entrance, queries, customer_id, written.entity_id)
+    return await answer.shown(
+        await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
+    )
 
 
 @router.post(
@@ -75,20 +86,17 @@ async def post_assignment(
 async def post_end(
     customer_id: UUID,
     assignment_id: UUID,
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     body: Annotated[SentBody[wire.AssignmentEnd], json_body(wire.AssignmentEnd, optional=True)],
 ) -> wire.AssignmentBody:
     """End an assignment, in a second or on the day named; nobody follows by itself."""
     submitted = Mapped(body, lambda end: end.valid_to)
-    written = await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
-    await told(response, entrance, written)
-    return await _assignment(request, entrance, queries, customer_id, assignment_id)
+    return await answer.shown(
+        await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
+    )
 
 
 @router.get(
@@ -108,11 +116,3 @@ async def list_representatives(
         if capable[rights]:
             items.append(wire.Representative(member_id=UUID(str(subject["member_id"])), name=name))
     return wire.Representatives(items=tuple(items))
-
-
-async def _assignment(
-    request: Request, entrance: AtEntrance, queries: Queried, customer_id: UUID, assignment_id: UUID
-) -> wire.AssignmentBody:
-    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
-        rows = await queries.history(reading, customer_id)
-    return next(wire.assignment_body(row) for row in rows if row.assignment_id == assignment_id)

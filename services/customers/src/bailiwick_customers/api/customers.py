@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
+from bailiwick_access.answering import Answer, Show, Written, answering
 from bailiwick_access.gate import Gate
-from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_access.listing import Paged
+from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
 from bailiwick_customers.actions.edit_customer import edit_customer
-from bailiwick_customers.actions.ports import Queries, Written
+from bailiwick_customers.actions.ports import Queries
 from bailiwick_customers.actions.set_terms import set_terms
 from bailiwick_customers.actions.suspend_customer import suspend_customer
 from bailiwick_customers.api import wire
-from bailiwick_customers.api.parts import Open, Queried, told
+from bailiwick_customers.api.parts import Open, Queried
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Cursors, Key, Page
+from bailiwick_kit.pages import Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 
@@ -32,67 +35,31 @@ _ONE = problems(400, 401, 403, 404)
 _CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
 
 
-class Answer:
-    """Answers a write with the customer as its caller now sees it, and where replicas must get to."""
+async def _showing(gate: Gated, queries: Queried) -> Show[wire.CustomerBody]:
+    async def show(reading: Reading, act: Written) -> wire.CustomerBody:
+        return await _shown(reading, gate, queries, act.entity_id)
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        entrance: AtEntrance,
-        gate: Gated,
-        queries: Queried,
-    ) -> None:
-        self._request = request
-        self._response = response
-        self._entrance: Entrance = entrance
-        self._gate: Gate = gate
-        self._queries: Queries = queries
-
-    async def to(self, act: Written) -> wire.CustomerBody:
-        """Read the customer again, under the caller's present scope (D23)."""
-        await told(self._response, self._entrance, act)
-        authorization = self._request.headers.get("authorization")
-        async with self._entrance.reading(authorization, ()) as reading:
-            body = await _shown(reading, self._gate, self._queries, act.entity_id)
-        self._response.headers["ETag"] = etag(body.version)
-        return body
+    return show
 
 
-Answering = Annotated[Answer, Depends(Answer)]
+Answering = Annotated[Answer[wire.CustomerBody], answering("customers", _showing)]
 
 
 @router.get("", operation_id="list_customers", responses=_READ)
 async def list_customers(
-    request: Request,
-    response: Response,
     reading: Reads,
     gate: Gated,
     queries: Queried,
+    pages: Paged,
     sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
 ) -> Page[wire.CustomerBody]:
     """List the customers that you may see, newest first."""
     visible = await gate.scope(reading.caller, "customers")
-    cursors: Cursors = request.state.cursors
-    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
-    found = await queries.page(
-        reading,
-        visible.scope,
-        filters.filters(),
-        limit=filters.limit + 1,
-        after=(key.listed_at, key.id) if key else None,
-    )
-    cut = cursors.slice(
+    return await pages.of(
         sent,
-        reading.caller.member_id,
-        found,
-        lambda row: Key(row.customer.created_at, row.customer.customer_id),
-    )
-    if cut.link:
-        response.headers["Link"] = cut.link
-    return Page(
-        items=tuple(wire.customer_body(row, visible.masks) for row in cut.rows),
-        next_cursor=cut.next_cursor,
+        partial(queries.page, reading, visible.scope, sent.read().filters()),
+        key=lambda row: Key(row.customer.created_at, row.customer.customer_id),
+        item=lambda row: wire.customer_body(row, visible.masks),
     )
 
 

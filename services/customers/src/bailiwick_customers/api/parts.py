@@ -1,14 +1,12 @@
-"""What routes of customers share: the parts they ask for, and how a write is told."""
+"""What routes of customers share: the parts they ask for."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
-from bailiwick_access.requests import Entrance
-from bailiwick_customers.actions.ports import OpenUnit, Queries, Written
-from bailiwick_kit.position import Position, written
+from bailiwick_customers.actions.ports import OpenUnit, Queries
 
 
 async def _queries(request: Request) -> Queries:
@@ -26,11 +24,3 @@ Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
 
 Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
 """A route's parameter: `open_unit: Open`."""
-
-
-async def told(response: Response, entrance: Entrance, act: Written) -> None:
-    """Say where replicas must get to for this write to show, once what it took is taken (D6, D18)."""
-    if act.positions:
-        positions = (Position("customers", entity, version) for entity, version in act.positions)
-        response.headers.update(written(*positions))
-    await entrance.until(act.effective_at)

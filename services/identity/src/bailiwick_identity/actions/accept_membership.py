@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from bailiwick_identity.actions.ports import OpenUnit, SignIns, Written
+from bailiwick_access.answering import Written
+from bailiwick_identity.actions.ports import OpenUnit, SignIns
 from bailiwick_kit.errors import Missing
 
 
@@ -29,4 +30,4 @@ async def accept_membership(
         member = invited.accept(now)
         await unit.members.save(member)
         await unit.note("member.accept", member_id, member_id)
-    return Written(member_id, [(member_id, member.version)])
+    return Written.one(member_id, member.version)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.enrolment import check_interval
 from bailiwick_identity.actions.permits import check_leaders, check_seats, permitted
-from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant, regranted
 from bailiwick_identity.domain.member import Kind, Member
 from bailiwick_kit.clock import END_OF_TIME
@@ -58,7 +59,7 @@ async def change_member(
             member_id,
             {"fields": sorted(changes), **_grants_told(found.member, member)},
         )
-    return Written(member_id, [(member_id, member.version)])
+    return Written.one(member_id, member.version)
 
 
 def _changed(member: Member, changes: Mapping[str, Any]) -> Member:

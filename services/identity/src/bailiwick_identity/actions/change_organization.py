@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.organization import changed_settings, widening
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
@@ -47,4 +48,4 @@ async def change_organization(
             caller.org_id,
             {"fields": sorted(changes), "settings": settings, "widens": widening(settings)},
         )
-    return Written(caller.org_id, [(caller.org_id, after.version)])
+    return Written.one(caller.org_id, after.version)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act
 from bailiwick_identity.actions.enrolment import check_new, enrol
-from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, Written
+from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_kit.errors import Missing
@@ -49,4 +50,4 @@ async def create_member(
             "member.create", caller.member_id, member.member_id, {"status": member.status.value}
         )
         await unit.remember(claim, member.member_id)
-    return Written(member.member_id, [(member.member_id, member.version)])
+    return Written.one(member.member_id, member.version)

@@ -7,10 +7,11 @@ import secrets
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act
-from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
 from bailiwick_identity.domain.member import Kind, Member, Status
 from bailiwick_kit.clock import END_OF_TIME
@@ -60,7 +61,7 @@ async def create_service_account(
         await unit.members.keep_secret(member.member_id, secret_digest(secret))
         await unit.note("service-account.create", caller.member_id, member.member_id)
         await unit.remember(claim, member.member_id)
-    return Written(member.member_id, [(member.member_id, member.version)]), secret
+    return Written.one(member.member_id, member.version), secret
 
 
 def secret_digest(secret: str) -> bytes:

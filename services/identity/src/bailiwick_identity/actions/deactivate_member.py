@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.permits import check_leaders, permitted
-from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_kit.etags import Expected
 
@@ -31,4 +32,4 @@ async def deactivate_member(
         await unit.members.save(member)
         await unit.members.end_sessions(member_id, caller.now)
         await unit.note("member.deactivate", caller.member_id, member_id)
-    return Written(member_id, [(member_id, member.version)])
+    return Written.one(member_id, member.version)

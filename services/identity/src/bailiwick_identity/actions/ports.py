@@ -66,14 +66,6 @@ class Filters:
     text: str | None = None
 
 
-@dataclass(frozen=True)
-class Written:
-    """What an action wrote: the entity to show, and every (id, version) that a reader may wait for."""
-
-    entity_id: UUID
-    positions: Sequence[tuple[UUID, int]] = ()
-
-
 class Queries(Protocol):
     """Reads members and organizations."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.permits import check_seats, permitted
-from bailiwick_identity.actions.ports import OpenUnit, Written
+from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_kit.etags import Expected
 
@@ -30,4 +31,4 @@ async def reactivate_member(
         await check_seats(unit, found.organization, caller.now, found.member, member)
         await unit.members.save(member)
         await unit.note("member.reactivate", caller.member_id, member_id)
-    return Written(member_id, [(member_id, member.version)])
+    return Written.one(member_id, member.version)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
+from bailiwick_access.answering import Answer, Show, Written, answering
 from bailiwick_access.gate import Gate
-from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_access.listing import Paged
+from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_identity.actions.change_member import change_member
 from bailiwick_identity.actions.create_member import create_member
 from bailiwick_identity.actions.create_service_account import create_service_account
 from bailiwick_identity.actions.deactivate_member import deactivate_member
 from bailiwick_identity.actions.permits import facts_of
-from bailiwick_identity.actions.ports import Queries, Written
+from bailiwick_identity.actions.ports import Queries
 from bailiwick_identity.actions.reactivate_member import reactivate_member
 from bailiwick_identity.api import wire
-from bailiwick_identity.api.parts import AtDesk, Open, Queried, told
+from bailiwick_identity.api.parts import AtDesk, Open, Queried
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Cursors, Key, Page
+from bailiwick_kit.pages import Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 
@@ -33,68 +36,36 @@ _CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
 _CREATE = problems(400, 401, 403, 409, 422)
 
 
-class Answer:
-    """Answers a write with the member as its caller now sees it, and where replicas must get to."""
+async def _showing(gate: Gated, queries: Queried) -> Show[Member]:
+    async def show(reading: Reading, act: Written) -> Member:
+        # Who has just written it sees it, even if that took their own rights; a repetition is
+        # decided anew.
+        if act.positions:
+            return _there(await queries.member(reading, act.entity_id))
+        return await _shown(reading, gate, queries, act.entity_id)
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        entrance: AtEntrance,
-        gate: Gated,
-        queries: Queried,
-    ) -> None:
-        self._request = request
-        self._response = response
-        self._entrance: Entrance = entrance
-        self._gate: Gate = gate
-        self._queries: Queries = queries
-
-    async def to(self, act: Written) -> Member:
-        """Read the member again.
-
-        Who has just written it sees it, even if that took their own rights; a repetition is decided anew.
-        """
-        told(self._response, act)
-        authorization = self._request.headers.get("authorization")
-        async with self._entrance.reading(authorization, ()) as reading:
-            if act.positions:
-                member = _there(await self._queries.member(reading, act.entity_id))
-            else:
-                member = await _shown(reading, self._gate, self._queries, act.entity_id)
-        self._response.headers["ETag"] = etag(member.version)
-        return member
+    return show
 
 
-Answering = Annotated[Answer, Depends(Answer)]
+Answering = Annotated[Answer[Member], answering("identity", _showing)]
 
 
 @router.get("/v1/members", operation_id="list_members", responses=problems(400, 401, 403))
 async def list_members(
-    request: Request,
-    response: Response,
     reading: Reads,
     gate: Gated,
     queries: Queried,
+    pages: Paged,
     sent: Annotated[SentQuery[wire.MemberFilters], query(wire.MemberFilters)],
 ) -> Page[wire.MemberBody]:
     """List members and service accounts, newest first."""
     visible = await gate.scope(reading.caller, "members")
-    cursors: Cursors = request.state.cursors
-    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
-    found = await queries.page(
-        reading,
-        visible.scope,
-        filters.filters(),
-        limit=filters.limit + 1,
-        after=(key.listed_at, key.id) if key else None,
+    return await pages.of(
+        sent,
+        partial(queries.page, reading, visible.scope, sent.read().filters()),
+        key=lambda row: Key(row.created_at, row.member_id),
+        item=wire.member_body,
     )
-    cut = cursors.slice(
-        sent, reading.caller.member_id, found, lambda row: Key(row.created_at, row.member_id)
-    )
-    if cut.link:
-        response.headers["Link"] = cut.link
-    return Page(items=tuple(wire.member_body(row) for row in cut.rows), next_cursor=cut.next_cursor)
 
 
 @router.post("/v1/members", operation_id="create_member", status_code=201, responses=_CREATE)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from bailiwick_access.requests import AtEntrance, Gated, Reading, Reads, SignedIn
+from bailiwick_access.answering import Answer, Show, Written, answering, told
+from bailiwick_access.requests import Gated, Reading, Reads, SignedIn
 from bailiwick_identity.actions.accept_membership import accept_membership
 from bailiwick_identity.actions.change_organization import change_organization
 from bailiwick_identity.api import wire
-from bailiwick_identity.api.parts import AtDesk, Open, Queried, told
+from bailiwick_identity.api.parts import AtDesk, Open, Queried
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.errors import Missing
@@ -20,6 +21,16 @@ from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 
 router = APIRouter(tags=["organization"])
+
+
+async def _showing(gate: Gated, queries: Queried) -> Show[wire.OrganizationBody]:
+    async def show(reading: Reading, _: Written) -> wire.OrganizationBody:
+        return await _shown(reading, gate, queries)
+
+    return show
+
+
+Answering = Annotated[Answer[wire.OrganizationBody], answering("identity", _showing)]
 
 
 @router.get("/v1/me", operation_id="read_me", responses=problems(400, 401, 403))
@@ -53,7 +64,7 @@ async def post_acceptance(
     if accepted.org_id == caller.org_id:
         # Of another organization, no service could ever wait for it under this token; the token
         # that the person gets there next names the version itself (D2).
-        told(response, written)
+        told(response, "identity", written)
     return wire.membership_body(accepted)
 
 
@@ -77,23 +88,16 @@ async def read_organization(
     responses=problems(400, 401, 403, 412, 422, 428),
 )
 async def patch_organization(
-    request: Request,
-    response: Response,
     caller: SignedIn,
     gate: Gated,
-    entrance: AtEntrance,
-    queries: Queried,
     open_unit: Open,
+    answer: Answering,
     expected: IfMatch,
     body: Annotated[SentBody[wire.OrganizationEdit], json_body(wire.OrganizationEdit)],
 ) -> wire.OrganizationBody:
     """Change the organization's name and settings; what is not sent stays."""
     submitted = Mapped(body, wire.OrganizationEdit.changes)
-    told(response, await change_organization(open_unit, gate, caller, expected, submitted))
-    async with entrance.reading(request.headers.get("authorization"), ()) as reading:
-        shown = await _shown(reading, gate, queries)
-    response.headers["ETag"] = etag(shown.version)
-    return shown
+    return await answer.to(await change_organization(open_unit, gate, caller, expected, submitted))
 
 
 async def _shown(reading: Reading, gate: Gated, queries: Queried) -> wire.OrganizationBody:

@@ -1,11 +1,11 @@
-"""What routes of identity share: the parts they ask for, and how a write is told."""
+"""What routes of identity share: the parts they ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from bailiwick_identity.actions.ports import (
     OpenUnit,
@@ -13,10 +13,8 @@ from bailiwick_identity.actions.ports import (
     Queries,
     SignIns,
     Tokens,
-    Written,
 )
 from bailiwick_identity.actions.throttle import Throttle
-from bailiwick_kit.position import Position, written
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,3 @@ Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
 
 AtDesk: TypeAlias = Annotated[Desk, Depends(_desk)]
 """A route's parameter: `desk: AtDesk`."""
-
-
-def told(response: Response, act: Written) -> None:
-    """Say where replicas must get to for this write to show (D6)."""
-    if act.positions:
-        positions = (Position("identity", entity, version) for entity, version in act.positions)
-        response.headers.update(written(*positions))

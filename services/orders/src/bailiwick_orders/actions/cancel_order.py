@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.etags import Expected
 from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit, Written
+from bailiwick_orders.actions.ports import Happening, OpenUnit
 
 
 async def cancel_order(
@@ -26,4 +27,4 @@ async def cancel_order(
         expected.check(found.order.version)
         order = found.order.cancelled()
         await unit.save(found.order, order, change_by(caller, found, Happening.CANCELLED))
-    return Written(order_id, order.version)
+    return Written.one(order_id, order.version)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act
@@ -20,7 +21,6 @@ from bailiwick_orders.actions.ports import (
     Happening,
     OpenUnit,
     Unit,
-    Written,
 )
 from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import (
@@ -106,7 +106,7 @@ async def _create(
         change = Change(happening, caller.member_id, caller.now, found.representation)
         await unit.add(order, change)
         await unit.remember(claim, order.order_id)
-    return Written(order.order_id, order.version)
+    return Written.one(order.order_id, order.version)
 
 
 async def _parent(unit: Unit, gate: Gate, caller: Caller, customer_id: UUID) -> FoundCustomer:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit, Written
+from bailiwick_orders.actions.ports import Happening, OpenUnit
 from bailiwick_orders.domain.order import Line, State, check_currency
 
 
@@ -55,4 +56,4 @@ async def edit_order(
         order = found.order.edited(edit.lines, note)
         change = change_by(caller, found, Happening.EDITED, edit.reason)
         await unit.save(found.order, order, change)
-    return Written(order_id, order.version)
+    return Written.one(order_id, order.version)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 from bailiwick_orders.actions.credit import credit
 from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit, Written
+from bailiwick_orders.actions.ports import Happening, OpenUnit
 
 
 async def place_order(
@@ -42,4 +43,4 @@ async def place_order(
             credited_to=await credit(gate, caller, found.representation, named),
         ).as_next_version()
         await unit.save(found.order, order, change_by(caller, found, Happening.PLACED))
-    return Written(order_id, order.version)
+    return Written.one(order_id, order.version)

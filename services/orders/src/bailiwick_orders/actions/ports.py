@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from bailiwick_access.requests import Reading
 from bailiwick_kit.idempotency import Claim, Replay
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.domain.customer import Customer
-from bailiwick_orders.domain.order import Order
+from bailiwick_orders.domain.order import Line, Order
 from bailiwick_orders.domain.representation import Representation
 
 
@@ -81,17 +81,28 @@ class FoundOrder:
 class Filters:
     """What a list of orders is narrowed by; all of it holds at once."""
 
-    customer_id: UUID | None = None
+    customer_id: UUID | Literal["former"] | None = None
+    """`former`: orders whose customer is masked for the caller, who represents it no more."""
+    country: str | None = None
+    """Of the customer's primary address as it is now; `none`: it has none."""
+    currency: str | None = None
     states: tuple[str, ...] = ()
     source: str | None = None
-    author_id: UUID | None = None
+    author_id: UUID | Literal["others"] | None = None
     placed_by: UUID | None = None
-    credited_to: UUID | None = None
+    credited_to: UUID | Literal["house", "others"] | None = None
+    """`house`: placed, and credited to nobody; `others`: placed, and not credited to the caller."""
     order_date_from: date | None = None
     order_date_to: date | None = None
     number: str | None = None
+    """How it begins."""
     hides_customers: bool = False
-    """Then `customer_id` finds only what shows its customer to the caller."""
+    """Then customer and country find only what shows its customer to the caller."""
+
+    @property
+    def tells_of_customers(self) -> bool:
+        """Whether being found tells who a customer is, or where."""
+        return isinstance(self.customer_id, UUID) or self.country is not None
 
 
 @dataclass(frozen=True)
@@ -109,11 +120,16 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What an action wrote: the order to show, and its version; none where it wrote nothing new."""
+class EarlierVersion:
+    """What an edit replaced: an earlier version of an order's lines and note, and why it is one."""
 
-    order_id: UUID
-    version: int | None = None
+    version: int
+    lines: tuple[Line, ...]
+    net: Decimal
+    note: str | None
+    replaced_at: datetime
+    replaced_by: UUID
+    reason: str | None
 
 
 class Queries(Protocol):
@@ -137,6 +153,12 @@ class Queries(Protocol):
 
     async def one(self, reading: Reading, order_id: UUID) -> Seen | None:
         """Return an order with the caller's facts, to be decided on."""
+        ...
+
+    async def earlier_versions(
+        self, reading: Reading, order_id: UUID, *, limit: int, before: int | None
+    ) -> list[EarlierVersion]:
+        """Return up to `limit` earlier versions of an order that may be viewed, latest first."""
         ...
 
 

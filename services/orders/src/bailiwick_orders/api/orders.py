@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
+from bailiwick_access.answering import Answer, Show, Written, answering
 from bailiwick_access.gate import Gate, hides
-from bailiwick_access.requests import Act, AtEntrance, Entrance, Gated, Reading, Reads, SignedIn
+from bailiwick_access.listing import Paged
+from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Cursors, Key, Page
-from bailiwick_kit.position import Position, written
+from bailiwick_kit.pages import Key, Page, PageQuery
+from bailiwick_kit.policy import Masks
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 from bailiwick_orders.actions.cancel_order import cancel_order
@@ -23,8 +27,9 @@ from bailiwick_orders.actions.create_order import create_order
 from bailiwick_orders.actions.edit_order import edit_order
 from bailiwick_orders.actions.fulfil_order import fulfil_order
 from bailiwick_orders.actions.place_order import place_order
-from bailiwick_orders.actions.ports import Queries, Written
+from bailiwick_orders.actions.ports import EarlierVersion, Queries, Seen
 from bailiwick_orders.api import wire
+from bailiwick_orders.api.filters import OrderFilters
 from bailiwick_orders.api.parts import Open, Queried
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -35,70 +40,33 @@ _CREATE = problems(400, 401, 403, 404, 409, 422)
 _CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
 
 
-class Answer:
-    """Answers a write with the order as its caller now sees it, and where replicas must get to."""
+async def _showing(gate: Gated, queries: Queried) -> Show[wire.OrderBody]:
+    async def show(reading: Reading, act: Written) -> wire.OrderBody:
+        return await _shown(reading, gate, queries, act.entity_id)
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        entrance: AtEntrance,
-        gate: Gated,
-        queries: Queried,
-    ) -> None:
-        self._request = request
-        self._response = response
-        self._entrance: Entrance = entrance
-        self._gate: Gate = gate
-        self._queries: Queries = queries
-
-    async def to(self, act: Written) -> wire.OrderBody:
-        """Read the order again, under the caller's present scope (D23)."""
-        headers = self._response.headers
-        if act.version is not None:
-            headers.update(written(Position("orders", act.order_id, act.version)))
-        authorization = self._request.headers.get("authorization")
-        async with self._entrance.reading(authorization, ()) as reading:
-            body = await _shown(reading, self._gate, self._queries, act.order_id)
-        headers["ETag"] = etag(body.version)
-        return body
+    return show
 
 
-Answering = Annotated[Answer, Depends(Answer)]
+Answering = Annotated[Answer[wire.OrderBody], answering("orders", _showing)]
 
 
 @router.get("", operation_id="list_orders", responses=_READ)
 async def list_orders(
-    request: Request,
-    response: Response,
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    sent: Annotated[SentQuery[wire.OrderFilters], query(wire.OrderFilters)],
+    pages: Paged,
+    sent: Annotated[SentQuery[OrderFilters], query(OrderFilters)],
 ) -> Page[wire.OrderSummary]:
     """List the orders that you may see, newest first."""
     visible = await gate.scope(reading.caller, "orders")
     hides_customers = visible.hides("order", "customer")
-    cursors: Cursors = request.state.cursors
-    filters, key = sent.read(), cursors.after(sent, reading.caller.member_id)
-    found = await queries.page(
-        reading,
-        visible.scope,
-        filters.filters(hides_customers=hides_customers),
-        limit=filters.limit + 1,
-        after=(key.listed_at, key.id) if key else None,
-    )
-    cut = cursors.slice(
+    filters = sent.read().filters(hides_customers=hides_customers)
+    return await pages.of(
         sent,
-        reading.caller.member_id,
-        found,
-        lambda row: Key(row.order.listed_at, row.order.order_id),
-    )
-    if cut.link:
-        response.headers["Link"] = cut.link
-    return Page(
-        items=tuple(wire.order_summary(row, hides_customers=hides_customers) for row in cut.rows),
-        next_cursor=cut.next_cursor,
+        partial(queries.page, reading, visible.scope, filters),
+        key=lambda row: Key(row.order.listed_at, row.order.order_id),
+        item=lambda row: wire.order_summary(row, hides_customers=hides_customers),
     )
 
 
@@ -107,7 +75,7 @@ async def count_orders(
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    sent: Annotated[SentQuery[wire.OrderFilters], query(wire.OrderFilters)],
+    sent: Annotated[SentQuery[OrderFilters], query(OrderFilters)],
 ) -> wire.Count:
     """Count the orders that you may see, exactly."""
     visible = await gate.scope(reading.caller, "orders")
@@ -132,7 +100,7 @@ async def post_order(
     parent = Mapped(raw, lambda part: part.customer_id)
     submitted = Mapped(body, wire.NewOrderBody.command)
     done = await create_order(open_unit, gate, caller, parent, submitted, act)
-    response.headers["Location"] = f"/v1/orders/{done.order_id}"
+    response.headers["Location"] = f"/v1/orders/{done.entity_id}"
     return await answer.to(done)
 
 
@@ -148,6 +116,32 @@ async def read_order(
     """Read an order with its lines."""
     body = await _shown(reading, gate, queries, order_id)
     return held.answer(response, body, body.version)
+
+
+@router.get("/{order_id}/versions", operation_id="list_order_versions", responses=_ONE)
+async def list_versions(
+    order_id: UUID,
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    pages: Paged,
+    sent: Annotated[SentQuery[PageQuery], query(PageQuery)],
+) -> Page[wire.EarlierVersionBody]:
+    """List what edits of an order replaced, latest first; what it is now is the order itself."""
+    found, _ = await _viewed(reading, gate, queries, order_id)
+    order = found.order
+
+    async def read(*, limit: int, after: tuple[datetime, UUID] | None) -> list[EarlierVersion]:
+        before = after[1].int if after else None
+        return await queries.earlier_versions(reading, order_id, limit=limit, before=before)
+
+    return await pages.of(
+        sent,
+        read,
+        # A version has its number in place of an id.
+        key=lambda row: Key(order.listed_at, UUID(int=row.version)),
+        item=lambda row: wire.earlier_version_body(row, order.currency),
+    )
 
 
 @router.patch("/{order_id}", operation_id="edit_order", responses=_CHANGE)
@@ -222,10 +216,17 @@ async def post_cancellation(
 
 
 async def _shown(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> wire.OrderBody:
+    found, masks = await _viewed(reading, gate, queries, order_id)
+    return wire.order_body(found, hides_customers=hides(masks, "order", "customer"))
+
+
+async def _viewed(
+    reading: Reading, gate: Gate, queries: Queries, order_id: UUID
+) -> tuple[Seen, Masks]:
     found = await queries.one(reading, order_id)
     decision = await gate.decide(
         reading.caller, "orders", "view", order=found.facts if found else None
     )
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    return wire.order_body(found, hides_customers=hides(decision.masks, "order", "customer"))
+    return found, decision.masks

@@ -13,12 +13,11 @@ import pycountry
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
 from bailiwick_orders.actions.edit_order import OrderEdit
-from bailiwick_orders.actions.ports import Filters, Seen
+from bailiwick_orders.actions.ports import EarlierVersion, Seen
 from bailiwick_orders.domain.order import MOST_LINES, Line, Source
 
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
@@ -51,7 +50,6 @@ def _day(value: Any) -> Any:
 Currency = Annotated[str, AfterValidator(_currency)]
 Day = Annotated[date, BeforeValidator(_day)]
 Sku = Annotated[str, TextRule(max_length=60)]
-Number = Annotated[str, TextRule(max_length=8)]
 
 
 class MoneyBody(Model):
@@ -165,35 +163,6 @@ class Placing(Model):
     credited_to: UUID | None = None
 
 
-class OrderFilters(PageQuery):
-    """What a list of orders is narrowed by."""
-
-    customer_id: UUID | None = None
-    state: tuple[State, ...] = Field(default=(), description="May be repeated: any of them")
-    source: AnySource | None = None
-    author_id: UUID | None = Field(default=None, description="Who made the draft")
-    placed_by: UUID | None = None
-    credited_to: UUID | None = None
-    order_date_from: Day | None = Field(default=None, description="This day and later")
-    order_date_to: Day | None = Field(default=None, description="This day and earlier")
-    text: Number | None = Field(default=None, description="How the order number begins")
-
-    def filters(self, *, hides_customers: bool) -> Filters:
-        """Return what the query takes."""
-        return Filters(
-            customer_id=self.customer_id,
-            states=self.state,
-            source=self.source,
-            author_id=self.author_id,
-            placed_by=self.placed_by,
-            credited_to=self.credited_to,
-            order_date_from=self.order_date_from,
-            order_date_to=self.order_date_to,
-            number=self.text,
-            hides_customers=hides_customers,
-        )
-
-
 class NamedCustomer(Model):
     """A customer of whom the caller knows no more than the name any more."""
 
@@ -244,6 +213,18 @@ class OrderBody(OrderSummary):
     note: str | None
 
 
+class EarlierVersionBody(Model):
+    """What an edit replaced: lines and note of a version, who replaced it when, and the reason."""
+
+    version: int
+    lines: tuple[OrderLineBody, ...]
+    net: MoneyBody
+    note: str | None
+    replaced_at: datetime
+    replaced_by: UUID
+    reason: str | None
+
+
 class Count(Model):
     """How many there are, exactly, within what the caller may see (D13)."""
 
@@ -268,18 +249,35 @@ def order_body(seen: Seen, *, hides_customers: bool) -> OrderBody:
     order = seen.order
     return OrderBody.model_construct(
         **_summary(seen, hides_customers=hides_customers),
-        lines=tuple(
-            OrderLineBody.model_construct(
-                sku=line.sku,
-                name=line.name,
-                quantity=line.quantity,
-                unit_price=_money(line.unit_price, order.currency),
-                discount=line.discount,
-                net=_money(line.net, order.currency),
-            )
-            for line in order.lines
-        ),
+        lines=_lines(order.lines, order.currency),
         note=order.note,
+    )
+
+
+def earlier_version_body(earlier: EarlierVersion, currency: str) -> EarlierVersionBody:
+    """Return an earlier version as it goes over the wire."""
+    return EarlierVersionBody.model_construct(
+        version=earlier.version,
+        lines=_lines(earlier.lines, currency),
+        net=_money(earlier.net, currency),
+        note=earlier.note,
+        replaced_at=earlier.replaced_at,
+        replaced_by=earlier.replaced_by,
+        reason=earlier.reason,
+    )
+
+
+def _lines(lines: Iterable[Line], currency: str) -> tuple[OrderLineBody, ...]:
+    return tuple(
+        OrderLineBody.model_construct(
+            sku=line.sku,
+            name=line.name,
+            quantity=line.quantity,
+            unit_price=_money(line.unit_price, currency),
+            discount=line.discount,
+            net=_money(line.net, currency),
+        )
+        for line in lines
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from bailiwick_contracts import orders as wire
-from bailiwick_orders.actions.ports import Change, Happening
+from bailiwick_orders.actions.ports import Change, EarlierVersion, Happening
 from bailiwick_orders.domain.customer import Customer
 from bailiwick_orders.domain.order import Line, Order, Source, State
 
@@ -91,6 +91,12 @@ def to_order(row: RowMapping) -> Order:
         state=State(row["state"]),
         lines=to_lines(row["lines"]) if "lines" in row else (),
     )
+
+
+def to_earlier_version(row: RowMapping) -> EarlierVersion:
+    """Return what an edit replaced."""
+    names = ("version", "net", "note", "replaced_at", "replaced_by", "reason")
+    return EarlierVersion(**{name: row[name] for name in names}, lines=to_lines(row["lines"]))
 
 
 def to_customer(row: RowMapping, *, prefix: str = "") -> Customer:

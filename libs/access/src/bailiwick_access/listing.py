@@ -1,0 +1,68 @@
+"""Answers lists page by page: what is the same in every service once it knows what may be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Request, Response
+
+from bailiwick_access.requests import Reads
+from bailiwick_kit.bodies import SentQuery
+from bailiwick_kit.pages import Cursors, Key, Page, PageQuery
+
+RowT = TypeVar("RowT")
+RowT_co = TypeVar("RowT_co", covariant=True)
+ItemT = TypeVar("ItemT")
+
+
+class ReadsRows(Protocol[RowT_co]):
+    """Reads up to `limit` rows of a list, after the row with this key: `queries.page` of a service."""
+
+    async def __call__(
+        self, *, limit: int, after: tuple[datetime, UUID] | None
+    ) -> Sequence[RowT_co]:
+        """Read them, in the order of the list."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Cuts pages for one caller, and says in the answer how to go on."""
+
+    cursors: Cursors
+    member_id: UUID
+    response: Response
+
+    async def of(
+        self,
+        sent: SentQuery[PageQuery],
+        read: ReadsRows[RowT],
+        *,
+        key: Callable[[RowT], Key],
+        item: Callable[[RowT], ItemT],
+    ) -> Page[ItemT]:
+        """Read the page that was asked for, with `Link` where there is a next one (D13: no totals).
+
+        Raises:
+            CursorInvalid: the cursor is not this caller's for this list with these filters.
+            Invalid: the query has faults.
+        """
+        limit, after = sent.read().limit, self.cursors.after(sent, self.member_id)
+        found = await read(limit=limit + 1, after=(after.listed_at, after.id) if after else None)
+        cut = self.cursors.slice(sent, self.member_id, found, key)
+        if cut.link:
+            self.response.headers["Link"] = cut.link
+        return Page(items=tuple(item(row) for row in cut.rows), next_cursor=cut.next_cursor)
+
+
+async def _pages(request: Request, response: Response, reading: Reads) -> Pages:
+    cursors: Cursors = request.state.cursors
+    return Pages(cursors, reading.caller.member_id, response)
+
+
+Paged: TypeAlias = Annotated[Pages, Depends(_pages)]
+"""A route's parameter: `pages: Paged`."""

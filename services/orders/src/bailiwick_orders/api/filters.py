@@ -1,0 +1,90 @@
+"""What a list of orders may be narrowed by, and how a wrong filter is worded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pycountry
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from bailiwick_kit.pages import PageQuery
+from bailiwick_kit.text import TextRule
+from bailiwick_orders.actions.ports import Filters
+from bailiwick_orders.api.wire import AnySource, Currency, Day, State
+
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+def _country(value: str) -> str:
+    if value != "none" and value.upper() not in _COUNTRIES:
+        msg = "Send a country as ISO 3166-1 alpha-2: ES, or none"
+        raise ValueError(msg)
+    return value if value == "none" else value.upper()
+
+
+def _id_or(*words: str) -> WrapValidator:
+    """Say in one sentence what an id or a word may be, where pydantic would say it of each."""
+
+    def validate(value: Any, known: Callable[[Any], Any]) -> Any:
+        try:
+            return known(value)
+        except ValidationError:
+            message = f"Send an id (UUID) as it was given to you, or {' or '.join(words)}"
+            raise PydanticCustomError("id_or_word", message) from None
+
+    return WrapValidator(validate)
+
+
+Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
+Number = Annotated[str, TextRule(max_length=8)]
+IdOrFormer = Annotated[UUID | Literal["former"], _id_or("former")]
+IdOrOthers = Annotated[UUID | Literal["others"], _id_or("others")]
+IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], _id_or("house", "others")]
+
+
+class OrderFilters(PageQuery):
+    """What a list of orders is narrowed by."""
+
+    customer_id: IdOrFormer | None = Field(
+        default=None, description="`former`: customers that you represent no more"
+    )
+    country: Country | None = Field(
+        default=None,
+        description="Of the customer's primary address as it is now, not as it was when the order"
+        " was placed; `none`: without one",
+    )
+    currency: Currency | None = None
+    state: tuple[State, ...] = Field(default=(), description="May be repeated: any of them")
+    source: AnySource | None = None
+    author_id: IdOrOthers | None = Field(
+        default=None, description="Who made the draft; `others`: not you"
+    )
+    placed_by: UUID | None = None
+    credited_to: IdOrHouseOrOthers | None = Field(
+        default=None,
+        description="`house`: placed, and credited to nobody; `others`: placed, and not credited"
+        " to you",
+    )
+    order_date_from: Day | None = Field(default=None, description="This day and later")
+    order_date_to: Day | None = Field(default=None, description="This day and earlier")
+    text: Number | None = Field(default=None, description="How the order number begins")
+
+    def filters(self, *, hides_customers: bool) -> Filters:
+        """Return what the query takes."""
+        return Filters(
+            customer_id=self.customer_id,
+            country=self.country,
+            currency=self.currency,
+            states=self.state,
+            source=self.source,
+            author_id=self.author_id,
+            placed_by=self.placed_by,
+            credited_to=self.credited_to,
+            order_date_from=self.order_date_from,
+            order_date_to=self.order_date_to,
+            number=self.text,
+            hides_customers=hides_customers,
+        )

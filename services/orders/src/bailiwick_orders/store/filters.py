@@ -1,0 +1,97 @@
+"""Narrows lists of orders: conditions by name, their values bound, so that one statement serves a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import sqlalchemy as sa
+
+from bailiwick_orders.actions.ports import Filters
+from bailiwick_orders.store.tables import customers, orders
+
+_FORMER, _REPRESENTED, _NOTHING = "customer_id=former", "represented", "nothing"
+_LAST = "~"
+"""Comes after everything that a number is made of."""
+
+
+def asked(filters: Filters) -> Mapping[str, Mapping[str, object]]:
+    """Return the names of the conditions that are asked for, and what each of them binds."""
+    found = dict(_asked(filters))
+    if filters.hides_customers and filters.tells_of_customers:
+        # A masked customer must not be found out by asking for it.
+        found[_REPRESENTED] = {}
+    if _FORMER in found and not filters.hides_customers:
+        found[_NOTHING] = {}
+    return found
+
+
+def narrowed(rows: sa.Select[Any], names: AbstractSet[str]) -> sa.Select[Any]:
+    """Narrow what `visibility.Listed.rows` selects by the named conditions, all at once."""
+    facts = (rows.selected_columns[f"fact_{fact}"] for fact in ("main", "additional"))
+    is_represented = sa.or_(*(fact.element for fact in facts))
+    if _NOTHING in names:
+        return rows.where(sa.false())
+    if _REPRESENTED in names:
+        rows = rows.having(is_represented)
+    if _FORMER in names:
+        rows = rows.having(sa.not_(is_represented))
+    return rows.where(*(condition for name, condition in _CONDITIONS.items() if name in names))
+
+
+def _asked(filters: Filters) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for name, value in vars(filters).items():
+        word = f"{name}={value}"
+        if word in _WORDS:
+            yield word, {}
+        elif name == "number" and value is not None:
+            first = str(value).upper()
+            yield name, {"number": first, "number_last": first + _LAST}
+        elif name in _CONDITIONS and value not in {None, ()}:
+            yield name, {name: value}
+
+
+def _equals(name: str) -> sa.ColumnElement[bool]:
+    column = orders.c[name]
+    return column == sa.bindparam(name, type_=column.type)
+
+
+def _date(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.Date)
+
+
+def _lies_in(country: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    # EXISTS and not a join: the order stays its own only row, so that the one level of grouping and the
+    # order of the index are left as they are, and a page still ends at its limit.
+    return sa.exists().where(
+        customers.c.org_id == orders.c.org_id,
+        customers.c.customer_id == orders.c.customer_id,
+        country,
+    )
+
+
+_PLACED = orders.c.order_date.is_not(None)
+_ME = sa.bindparam("member_id", type_=sa.Uuid)
+
+_CONDITIONS: Mapping[str, sa.ColumnElement[bool]] = {
+    **{
+        name: _equals(name)
+        for name in (
+            *("customer_id", "currency", "source"),
+            *("author_id", "placed_by", "credited_to"),
+        )
+    },
+    "country": _lies_in(customers.c.country == sa.bindparam("country", type_=sa.Text)),
+    "country=none": _lies_in(customers.c.country.is_(None)),
+    "author_id=others": orders.c.author_id != _ME,
+    "credited_to=house": sa.and_(_PLACED, orders.c.credited_to.is_(None)),
+    "credited_to=others": sa.and_(_PLACED, orders.c.credited_to.is_distinct_from(_ME)),
+    "states": orders.c.state == sa.any_(sa.bindparam("states", type_=sa.ARRAY(sa.Text))),
+    "order_date_from": orders.c.order_date >= _date("order_date_from"),
+    "order_date_to": orders.c.order_date <= _date("order_date_to"),
+    "number": orders.c.number.between(
+        sa.bindparam("number", type_=sa.Text), sa.bindparam("number_last", type_=sa.Text)
+    ),
+}
+_WORDS = {_FORMER, *(name for name in _CONDITIONS if "=" in name)}
