@@ -25,6 +25,7 @@ from bailiwick_testkit.target import BY_NAME, Target, problem, settle
 PRIVATE = [one for one in operations() if one.asks_who]
 MISSING, NO_RIGHT = (404, "not-found"), (403, "capability-missing")
 CEILING, OPEN, INVALID = (403, "custom-ceiling"), (200, ""), (422, "invalid")
+UNVERSIONED = (428, "precondition-required")
 NOBODY, FORGED = (401, "unauthenticated"), (401, "token-invalid")
 
 # Operation → what a custom member of the organization is answered, and a representative: one of
@@ -64,6 +65,20 @@ EXPECTED = {
     "cancel_order": (NO_RIGHT, MISSING),
     "confirm_order": (NO_RIGHT, NO_RIGHT),
     "fulfil_order": (NO_RIGHT, NO_RIGHT),
+    "list_order_versions": (NO_RIGHT, MISSING),
+    "read_sales": (NO_RIGHT, OPEN),
+    "export_sales": (NO_RIGHT, OPEN),
+    "read_credit": (NO_RIGHT, OPEN),
+    "export_credit": (NO_RIGHT, OPEN),
+    "read_portfolio": (NO_RIGHT, OPEN),
+    "export_portfolio": (NO_RIGHT, OPEN),
+    "read_team": (NO_RIGHT, NO_RIGHT),
+    "export_team": (NO_RIGHT, NO_RIGHT),
+    "list_deliveries": (OPEN, OPEN),
+    "count_deliveries": (OPEN, OPEN),
+    "read_delivery": (MISSING, MISSING),
+    "read_notification_preferences": (OPEN, OPEN),
+    "change_notification_preferences": (UNVERSIONED, UNVERSIONED),
 }
 
 

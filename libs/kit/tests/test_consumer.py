@@ -107,6 +107,27 @@ async def test_two_consumers_at_once_have_one_effect(things: Things) -> None:
     assert await effects(things) == [1] * 40
 
 
+async def test_a_handler_may_be_told_the_events_id(things: Things) -> None:
+    event, event_id, told = changed(ORG), uuid4(), list[tuple[Event, UUID]]()
+
+    async def keep(_: AsyncConnection, event: Event, event_id: UUID) -> None:
+        told.append((event, event_id))
+
+    plain = things.consumer()
+    keyed = consumers.Consumer(
+        plain.queue,
+        plain.broker_url,
+        plain.database,
+        plain.inbox,
+        handlers={},
+        keyed={ThingChanged: keep},
+    )
+    body = event.model_dump_json().encode()
+    for _ in range(2):
+        await keyed._apply(Envelope(event_id, event.type, event.thing_id, body))
+    assert told == [(event, event_id)]
+
+
 async def test_shuffled_versions_end_at_the_highest(things: Things) -> None:
     thing_ids = [uuid4() for _ in range(4)]
     events = [changed(ORG, thing_id, version) for thing_id in thing_ids for version in range(1, 26)]

@@ -280,3 +280,40 @@ async def test_a_request_cancelled_twice_still_gives_its_connection_back(silent:
             await task
         async with database.reading(uuid4()) as connection:
             assert (await connection.exec_driver_sql("SELECT 1")).scalar() == 1
+
+
+async def test_a_snapshot_sees_one_organization_at_one_instant_and_writes_nothing(
+    silent: Things,
+) -> None:
+    await seed(silent, ORG, OTHER)
+    count = sa.select(sa.func.count()).select_from(originals)
+    async with silent.api.snapshot(ORG) as connection:
+        assert (await connection.execute(count)).scalar_one() == 3
+        async with silent.api.writing(ORG) as writing:
+            await upsert(writing, originals, changed(ORG, UUID(int=99)))
+        assert (await connection.execute(count)).scalar_one() == 3
+        result = await connection.stream(
+            sa.select(originals.c.org_id), execution_options={"yield_per": 2}
+        )
+        pages = [len(page) async for page in result.partitions()]
+        assert pages == [2, 1]
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with silent.api.snapshot(ORG) as connection:
+            await upsert(connection, originals, changed(ORG, UUID(int=98)))
+
+
+async def test_after_a_snapshot_its_connection_reads_and_writes_as_before(silent: Things) -> None:
+    backends = set()
+    for _ in range(3):
+        async with silent.api.snapshot(ORG) as connection:
+            backends.add((await connection.exec_driver_sql(BACKEND)).scalar())
+        with pytest.raises(Conflict):
+            async with silent.api.snapshot(ORG) as connection:
+                raise Conflict
+        async with silent.api.writing(OTHER) as connection:
+            await upsert(connection, originals, changed(OTHER, UUID(int=1)))
+            isolation = await connection.exec_driver_sql("SHOW transaction_isolation")
+            assert isolation.scalar() == "read committed"
+        assert await organizations_seen(silent.api, ORG) == {}
+        assert await organizations_seen(silent.api, OTHER) == {OTHER: 1}
+    assert len(backends) == 1

@@ -291,3 +291,65 @@ async def test_pulling_and_consuming_at_once_end_like_the_authority(
     await replica.look()
     assert await kept(silent) == wanted(door)
     assert await replica.position(ORG) == door.head[ORG] == 46
+
+
+async def test_all_that_the_door_tells_is_read_with_what_changes_while_a_page_is_put_together(
+    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = [uuid4() for _ in range(5)]
+    for thing_id in things:
+        door.change(ORG, thing_id)
+    door.page = 2
+    told, newest = dict[UUID, int](), door.changes
+
+    async def changing(org_id: UUID, after: int, limit: int = 1000) -> Changes:
+        """Read the head, and the rows only after the next change, as a door under load does."""
+        head = door.head[org_id]
+        if len(door.asked) < 6:
+            door.change(org_id, things[0])
+        found = [one for one in (await newest(org_id, after, limit)).changes if one["seq"] <= head]
+        return Changes(head=head, complete=len(found) < door.page, changes=found)
+
+    def take(event: Event) -> None:
+        told[event.subject] = event.version
+
+    monkeypatch.setattr(door, "changes", changing)
+
+    assert await replica.read_all(ORG, take) == door.head[ORG]
+    assert told == {thing_id: version for (_, thing_id), version in wanted(door).items()}
+    assert await replica.position(ORG) == 0
+
+
+async def test_a_door_that_says_there_is_more_and_tells_nothing_is_no_answer(
+    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def empty(*_: object) -> Changes:
+        return Changes(head=7, complete=False, changes=[])
+
+    monkeypatch.setattr(door, "changes", empty)
+    with pytest.raises(Unavailable):
+        await replica.read_all(ORG, lambda _: None)
+
+
+async def test_where_it_stands_is_set_either_way_and_what_follows_is_pulled(
+    replica: Replica, door: Authority, silent: Things
+) -> None:
+    for _ in range(3):
+        door.change()
+    for seq in (9, 1):
+        async with replica.alone(ORG) as connection:
+            await replica.stand_at(connection, ORG, seq)
+        assert await replica.position(ORG) == seq
+    await replica.pull(ORG)
+    assert await replica.position(ORG) == 3
+    assert len(await kept(silent)) == 2
+
+
+async def test_nobody_applies_anything_while_it_is_alone(replica: Replica, door: Authority) -> None:
+    event = door.change()
+    async with replica.alone(ORG):
+        late = asyncio.create_task(consume(replica, [event]))
+        await asyncio.sleep(0.2)
+        assert not late.done()
+    await late
+    assert await replica.position(ORG) == 1

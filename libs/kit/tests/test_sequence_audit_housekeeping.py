@@ -121,3 +121,13 @@ async def test_what_is_past_its_time_goes_in_bounded_steps_and_nothing_else(
     assert await left("inbox") == {"replayed": 5, "new": 5}
     assert await left("idempotency_keys", "key") == {"new": 1}
     assert timedelta(days=14) == housekeeping.SENT_KEPT
+
+
+async def test_housekeeping_leaves_alone_what_a_service_does_not_have(silent: Things) -> None:
+    await silent.ask("""
+        INSERT INTO inbox (event_id, type, arrived_at, done_at)
+        VALUES (gen_random_uuid(), 'old', now() - interval '31 days', now() - interval '31 days')
+    """)
+    await Housekeeping(silent.worker, inbox=inbox).tidy()
+    assert not await silent.ask("SELECT * FROM inbox")
+    await Housekeeping(silent.worker).tidy()

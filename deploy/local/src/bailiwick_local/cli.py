@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from bailiwick_local import gate
+from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import CHECKOUT, of_the_checkout
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import providers
@@ -86,7 +87,7 @@ def up(
         wants_it = stack.places.kept.choice("sample", lambda: "no" if empty else "yes") == "yes"
         if wants_it and not empty:
             _call("demo", "load", stack)
-        report(f"\nup at {stack.gateway.url}")
+        report(f"\nup at {stack.gateway.url}, documentation at {stack.gateway.url}/docs/")
 
 
 @app.command()
@@ -143,6 +144,25 @@ def logs(
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
 
 
+@app.command()
+def mail(
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="One message.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write its HTML here.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="So many of the list.")] = 20,
+) -> None:
+    """List the mail that the stack has sent, or show one message as text."""
+    mailbox = Mailbox(of_the_checkout().folder("mailbox"))
+    with _telling():
+        if number is None and html:
+            raise StackError("Say which message: ./bailiwick mail NUMBER --html FILE")
+        if number is None:
+            _call("mailbox.showing", "list_messages", mailbox, last)
+        elif html:
+            _call("mailbox.showing", "write_html", mailbox, number, html)
+        else:
+            _call("mailbox.showing", "show", mailbox, number)
+
+
 @app.command("import")
 def import_(
     directory: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
@@ -177,7 +197,7 @@ def check() -> None:
 
 @app.command()
 def contracts() -> None:
-    """Rewrite the generated contract files: events' schemas, services' OpenAPI documents."""
+    """Rewrite the generated contract files: events' schemas, AsyncAPI and OpenAPI documents."""
     for module in ("bailiwick_contracts.generate", "bailiwick_local.documents"):
         code = subprocess.run([sys.executable, "-m", module], cwd=CHECKOUT, check=False).returncode
         if code:
@@ -199,8 +219,9 @@ def service(context: typer.Context, name: Annotated[str, typer.Argument(metavar=
     with _telling():
         if name not in SERVICES:
             raise StackError(f"There is no service {name}. Services: {', '.join(SERVICES)}.")
-        # Only an import has input; waiting for one that never ends would hang everything else.
-        text = sys.stdin.read() if context.args[:1] == ["import"] else ""
+        # Only these have input; waiting for one that never ends would hang everything else.
+        has_input = context.args[:1] in (["import"], ["verify"])
+        text = sys.stdin.read() if has_input else ""
         done = _running().run_service(name, *context.args, text=text)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)

@@ -24,11 +24,16 @@ class Surroundings:
     """What every service is told of the others."""
 
     broker: str
+    broker_management: str
+    """Where subscribers are let in; empty where the broker is somebody else's and none was given."""
     policy: Mapping[str, str]
     """Service → the OPA beside it."""
     revision: str
     ports: Mapping[str, int]
     issuer: str
+    """The gateway, which is also where people open what a mail tells of."""
+    smtp: str
+    mail_from: str
     door_secret: str
     cursor_secret: str
     signing_keys: Path
@@ -51,6 +56,10 @@ class Surroundings:
         }
         if service == "identity":
             settings["SIGNING_KEYS"] = str(self.signing_keys)
+        if service == "notifier":
+            settings["BROKER_MANAGEMENT_URL"] = self.broker_management
+            settings["SMTP_URL"] = self.smtp
+            settings["MAIL_FROM"] = self.mail_from
         return {f"BAILIWICK_{name}": value for name, value in settings.items()}
 
 
@@ -58,9 +67,10 @@ def code_print() -> str:
     """Give what changes when the code of any member does, so that `up` restarts the services."""
     digest = hashlib.sha256()
     for folder in source_folders():
-        for path in sorted(folder.rglob("*.py")):
-            seen = path.stat()
-            digest.update(f"{path}{seen.st_mtime_ns}{seen.st_size}".encode())
+        for path in sorted(folder.rglob("*.*")):  # templates are code too
+            if path.suffix != ".pyc":
+                seen = path.stat()
+                digest.update(f"{path}{seen.st_mtime_ns}{seen.st_size}".encode())
     return digest.hexdigest()[:12]
 
 

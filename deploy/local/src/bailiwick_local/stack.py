@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bailiwick_local.databases import DatabaseUrls, create_database, urls
+from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import Places, locked
 from bailiwick_local.processes import (
     Process,
@@ -25,7 +26,15 @@ from bailiwick_local.processes import (
     stop_by,
     wait_until,
 )
-from bailiwick_local.servers import Server, containers, gateway, knock, opa, providers
+from bailiwick_local.servers import (
+    Server,
+    containers,
+    gateway,
+    knock,
+    mailbox,
+    opa,
+    providers,
+)
 from bailiwick_local.services import (
     SERVICES,
     Interpreter,
@@ -49,6 +58,8 @@ class Stack:
     """What every service is told besides: `BAILIWICK_…` → value."""
     own: bool = False
     """Servers whose addresses are in the environment will not do: for who does harm to them."""
+    keeps_mail: bool = False
+    """Mail stays here whatever the environment says: for tests."""
 
     def up(self) -> None:
         """Bring everything up; what runs as it should is left alone.
@@ -64,7 +75,7 @@ class Stack:
                         pool.submit(self._start_postgres),
                         pool.submit(lambda: self._start(self.rabbitmq)),
                         pool.submit(self._start_policies),
-                        pool.submit(self._find_python),
+                        pool.submit(self._start_mailbox),
                     ]
                 )
                 if not all(self.service(service).is_current() for service in self.services):
@@ -112,6 +123,17 @@ class Stack:
         }
 
     @cached_property
+    def mailbox(self) -> Server:
+        """Where mail goes."""
+        return mailbox.provide(self.places, self.python, own=self.own or self.keeps_mail)
+
+    @property
+    def kept_mail(self) -> Mailbox | None:
+        """The mail that was sent, None where it goes to a server that is not ours."""
+        folder = self.mailbox.folder
+        return Mailbox(folder) if folder else None
+
+    @cached_property
     def gateway(self) -> Server:
         """The one origin for web clients."""
         return gateway.native(self.places, {service: self.port(service) for service in SERVICES})
@@ -127,10 +149,13 @@ class Stack:
         kept = self.places.kept
         return Surroundings(
             broker=self.rabbitmq.url,
+            broker_management=self.rabbitmq.management,
             policy={service: server.url for service, server in self.policies.items()},
             revision=opa.revision(),
             ports={service: self.port(service) for service in SERVICES},
             issuer=self.gateway.url,
+            smtp=self.mailbox.url,
+            mail_from=mailbox.sender(),
             door_secret=kept.secret("door"),
             cursor_secret=kept.secret("cursor"),
             signing_keys=signing_keys(self.places),
@@ -206,7 +231,8 @@ class Stack:
         }
 
     def _servers(self) -> list[dict[str, Any]]:
-        servers = [self.postgres, self.rabbitmq, *self.policies.values(), self.gateway]
+        seen = mailbox.provide(self.places, None, own=self.own or self.keeps_mail)
+        servers = [self.postgres, self.rabbitmq, *self.policies.values(), seen, self.gateway]
         return [
             {
                 "name": server.name,
@@ -226,8 +252,9 @@ class Stack:
         for service in self.services:
             await create_database(self.postgres.url, service, f"bailiwick_{service}", secret)
 
-    def _find_python(self) -> None:
+    def _start_mailbox(self) -> None:
         self.report(f"{'python':<20} {self.python.program}, as {self.places.account.name}")
+        self._start(self.mailbox)
 
     def _start_policies(self) -> None:
         with self._step("policy", f"bundle {opa.revision()}, an OPA beside each service"):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 import aio_pika
 import sqlalchemy as sa
@@ -34,6 +35,8 @@ PREFETCH = 32
 
 Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 """Applies one event in the open transaction, whose organization is the event's."""
+KeyedHandler = Callable[[AsyncConnection, Event, UUID], Awaitable[None]]
+"""The same, and is told the event's id: for effects that are kept by it (D14)."""
 
 
 class PoisonError(Exception):
@@ -44,10 +47,10 @@ class PoisonError(Exception):
 class Consumer:
     """Feeds one queue's events to their handlers, one at a time.
 
-    `handlers` maps an event class to its handler; `before` is called with each event outside any
-    transaction, before its handler (a replica repairs a gap there). Together they have `deadline`
-    seconds; after that the attempt has failed. After `patience` seconds without a message it
-    subscribes anew.
+    `handlers` and `keyed` map an event class to its handler; `before` is called with each event
+    outside any transaction, before its handler (a replica repairs a gap there). Together they have
+    `deadline` seconds; after that the attempt has failed. After `patience` seconds without a message
+    it subscribes anew.
     """
 
     queue: str
@@ -58,9 +61,13 @@ class Consumer:
     before: Callable[[Event], Awaitable[None]] | None = None
     deadline: float = 30.0
     patience: float = 60.0
+    keyed: Mapping[type[Event], KeyedHandler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._by_type = {event.type: (event, handler) for event, handler in self.handlers.items()}
+        plain = {event: _without_id(handler) for event, handler in self.handlers.items()}
+        self._by_type = {
+            event.type: (event, handler) for event, handler in {**plain, **self.keyed}.items()
+        }
 
     async def run(self) -> None:
         """Consume until cancelled, reconnecting whenever the broker is lost."""
@@ -154,7 +161,7 @@ class Consumer:
         crash_points.reach("consumer.before-transaction")
         async with self.database.writing(event.org_id) as connection:
             if await inbox.is_first(connection, self.inbox, envelope.event_id, envelope.type):
-                await handler(connection, event)
+                await handler(connection, event, envelope.event_id)
             crash_points.reach("consumer.before-commit")
         crash_points.reach("consumer.after-commit")
 
@@ -193,6 +200,13 @@ class Consumer:
         copy = copy_of(message, queue=self.queue, reason=reason)
         async with asyncio.timeout(DEADLINE):
             await channel.default_exchange.publish(copy, queue, mandatory=True)
+
+
+def _without_id(handler: Handler) -> KeyedHandler:
+    async def handle(connection: AsyncConnection, event: Event, _: UUID) -> None:
+        await handler(connection, event)
+
+    return handle
 
 
 def _reason(error: Exception) -> str:

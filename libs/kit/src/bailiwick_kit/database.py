@@ -22,7 +22,6 @@ from bailiwick_kit.errors import Refusal
 from bailiwick_kit.outages import is_outage
 
 _SETTINGS = {
-    "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "15s",
     "jit": "off",
 }
@@ -34,10 +33,17 @@ class Database:
 
     `name` shows in `pg_stat_activity`. `pool` is the number of connections kept and the most there are:
     a request that finds none within `patience` seconds is answered 503 rather than queued for ever (F9).
+    A statement has `deadline` seconds; only an operator's command, which nobody waits for, has more.
     """
 
     def __init__(
-        self, url: str, *, name: str = "bailiwick", pool: int = 10, patience: float = 5.0
+        self,
+        url: str,
+        *,
+        name: str = "bailiwick",
+        pool: int = 10,
+        patience: float = 5.0,
+        deadline: int = 10,
     ) -> None:
         self.engine: AsyncEngine = create_async_engine(
             url,
@@ -47,11 +53,18 @@ class Database:
             pool_timeout=patience,
             connect_args={
                 "timeout": 5,
-                "command_timeout": 15,
-                "server_settings": {**_SETTINGS, "application_name": name},
+                "command_timeout": deadline + 5,
+                "server_settings": {
+                    **_SETTINGS,
+                    "statement_timeout": f"{deadline}s",
+                    "application_name": name,
+                },
             },
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
         self._after_commit: list[Callable[[], None]] = []
         self._returning: set[asyncio.Task[None]] = set()
         sa.event.listen(self.engine.sync_engine, "handle_error", _note_failure)
@@ -75,7 +88,7 @@ class Database:
 
         None is for the few tables that belong to no organization.
         """
-        connection = await self._borrow(self._autocommit, org_id)
+        connection = await self._borrow(self._autocommit, org_id, local=False)
         sound = False
         try:
             try:
@@ -92,6 +105,27 @@ class Database:
             await self._give_back(connection, sound=sound)
 
     @asynccontextmanager
+    async def snapshot(self, org_id: UUID) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for reads in one organization that all see one instant, however many.
+
+        It is a transaction that cannot write; what a cursor has yet to read is there until its end.
+        """
+        connection = await self._borrow(self._snapshot, org_id, local=True)
+        sound = False
+        try:
+            try:
+                yield connection
+            except Refusal:
+                with contextlib.suppress(Exception):
+                    await connection.rollback()
+                    sound = True
+                raise
+            await connection.rollback()
+            sound = True
+        finally:
+            await self._give_back(connection, sound=sound)
+
+    @asynccontextmanager
     async def writing(self, org_id: UUID | None) -> AsyncIterator[AsyncConnection]:
         """Open one transaction in one organization; commits on a clean exit, else leaves nothing.
 
@@ -99,7 +133,7 @@ class Database:
             RuntimeError: a statement had failed and was passed over. PostgreSQL would answer COMMIT with
                 a silent ROLLBACK; try what may fail within a savepoint (`begin_nested`).
         """
-        connection = await self._borrow(self.engine, org_id)
+        connection = await self._borrow(self.engine, org_id, local=True)
         sound = False
         try:
             try:
@@ -114,10 +148,10 @@ class Database:
                 raise RuntimeError(msg)
             await connection.commit()
             sound = True
+            for callback in self._after_commit:
+                callback()
         finally:
             await self._give_back(connection, sound=sound)
-        for callback in self._after_commit:
-            callback()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -125,12 +159,13 @@ class Database:
             await asyncio.wait(self._returning)
         await self.engine.dispose()
 
-    async def _borrow(self, engine: AsyncEngine, org_id: UUID | None) -> AsyncConnection:
+    async def _borrow(
+        self, engine: AsyncEngine, org_id: UUID | None, *, local: bool
+    ) -> AsyncConnection:
         """Lend a connection with the organization set, which also tells whether it still lives.
 
         One that died in the pool (the server was restarted) is replaced once, before anybody notices.
         """
-        local = engine is self.engine
         for is_last in (False, True):
             connection = await engine.connect()
             sound = False

@@ -25,11 +25,11 @@ INBOX_KEPT = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Housekeeping:
-    """Tidies one service's database, from its worker."""
+    """Tidies one service's database, from its worker; a service names the tables that it has."""
 
     database: Database
-    outbox: sa.Table
-    keys: IdempotencyKeys
+    outbox: sa.Table | None = None
+    keys: IdempotencyKeys | None = None
     inbox: sa.Table | None = None
 
     async def run(self) -> None:
@@ -44,10 +44,12 @@ class Housekeeping:
     async def tidy(self) -> None:
         """Delete what is past its time, each kind on its own and a bounded number at a time."""
         now = datetime.now(UTC)
-        async with self.database.writing(None) as connection:
-            await self.keys.expire(connection, now=now)
-        sent_at = self.outbox.c.sent_at
-        await self._delete(self.outbox, self.outbox.c.position, sent_at < now - SENT_KEPT)
+        if self.keys is not None:
+            async with self.database.writing(None) as connection:
+                await self.keys.expire(connection, now=now)
+        if self.outbox is not None:
+            sent_at = self.outbox.c.sent_at
+            await self._delete(self.outbox, self.outbox.c.position, sent_at < now - SENT_KEPT)
         if self.inbox is not None:
             # What had its effect late, replayed from the dead letters, is kept from then on.
             last = sa.func.coalesce(self.inbox.c.done_at, self.inbox.c.arrived_at)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -116,19 +117,56 @@ class Replica:
             await self._apply(org_id, answer)
             complete = answer.complete
 
-    async def _apply(self, org_id: UUID, answer: Changes) -> None:
-        types = {event.type: event for event in self.appliers}
-        events = [
-            types[change["type"]].model_validate(change["data"])
-            for change in answer.changes
-            if change["type"] in types
-        ]
+    async def read_all(self, org_id: UUID, take: Callable[[Event], None]) -> int:
+        """Have `take` take all that the door tells, and return up to which change that is everything.
+
+        Nothing is written. What changes meanwhile is told again, as it is then: hence until the door has
+        nothing more to tell, for what changes while a page is put together is in no page before that.
+
+        Raises:
+            Unavailable: the authority does not answer, or not as it should.
+        """
+        after = 0
+        while True:
+            answer = await self.door.changes(org_id, after, MOST_CHANGES)
+            for event in self._events(answer):
+                take(event)
+            if answer.complete and not answer.changes and answer.head == after:
+                return after
+            if not answer.complete and not answer.changes:
+                raise Unavailable(retry_after=1)
+            after = _last(answer)
+
+    @asynccontextmanager
+    async def alone(self, org_id: UUID) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction in which nobody else applies what this authority tells of an organization."""
         async with self.database.writing(org_id) as connection:
             await self._queue_up(connection, org_id)
+            yield connection
+
+    async def stand_at(self, connection: AsyncConnection, org_id: UUID, seq: int) -> None:
+        """Say that everything up to a change is here, wherever we stood before.
+
+        Standing too low is harmless: what follows is pulled once more.
+        """
+        statement = insert(self.positions).values(org_id=org_id, source=self.source, seq=seq)
+        keys = list(self.positions.primary_key.columns)
+        await connection.execute(
+            statement.on_conflict_do_update(index_elements=keys, set_={"seq": seq})
+        )
+
+    async def _apply(self, org_id: UUID, answer: Changes) -> None:
+        events = list(self._events(answer))
+        async with self.alone(org_id) as connection:
             for event in events:
                 await self.appliers[type(event)](connection, event)
-            last = answer.head if answer.complete else answer.changes[-1]["seq"]
-            await self._advance(connection, org_id, last)
+            await self._advance(connection, org_id, _last(answer))
+
+    def _events(self, answer: Changes) -> Iterator[Event]:
+        types = {event.type: event for event in self.appliers}
+        for change in answer.changes:
+            if change["type"] in types:
+                yield types[change["type"]].model_validate(change["data"])
 
     async def keep_up(self) -> None:
         """Pull when asked by `ask_to_pull`, and look at the door regularly, until cancelled."""
@@ -220,6 +258,11 @@ class Replica:
                 where=table.c.seq < seq,
             )
         )
+
+
+def _last(answer: Changes) -> int:
+    """Return up to which change an answer tells everything."""
+    return answer.head if answer.complete else int(answer.changes[-1]["seq"])
 
 
 async def ask_to_pull(database: Database, source: str, org_id: UUID) -> None:

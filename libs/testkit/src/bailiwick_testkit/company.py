@@ -30,6 +30,7 @@ class Someone(Client):
     member_id: str
     token: str
     positions: deque[str]
+    email: str = ""
 
     @override
     def get(self, path: str, **query: Any) -> httpx2.Response:
@@ -127,7 +128,8 @@ def sign_in(
     """Sign somebody in at the gateway."""
     token = done(http.post("/v1/auth/token", data=dict(form)))["access_token"]
     me = done(http.get("/v1/me", headers={"Authorization": f"Bearer {token}"}))
-    return Someone(http, name, me["member"]["member_id"], token, positions)
+    email = form.get("username", "")
+    return Someone(http, name, me["member"]["member_id"], token, positions, email)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -108,7 +109,7 @@ class Northwind:
         database.executescript(_TABLES)
         codes = yaml.safe_load(MAPPING.read_text("utf-8"))["customers"]["fields"]["addresses"][0]
         countries = codes["country"]["values"]
-        tables = {
+        tables: dict[str, list[tuple[Any, ...]]] = {
             "lines": [
                 (
                     one["order_id"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 ORGANIZATION = "here"
 ELSEWHERE = "elsewhere"
@@ -70,6 +71,27 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """A mail to a member, and what became of it."""
+
+    id: str
+    recipient: str
+    state: str = "sent"
+    org_id: str = ORGANIZATION
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Which mails a member wants."""
+
+    member_id: str
+    org_id: str = ORGANIZATION
+
+
+Row: TypeAlias = Customer | Order | Delivery | Preference
+
+
+@dataclass(frozen=True)
 class World:
     """A small company at one instant."""
 
@@ -79,6 +101,8 @@ class World:
     customers: tuple[Customer, ...]
     orders: tuple[Order, ...]
     assignments: tuple[Assignment, ...]
+    deliveries: tuple[Delivery, ...] = ()
+    preferences: tuple[Preference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +137,10 @@ class Relation:
 ORDER_ACTIONS = frozenset(
     {"view", "create", "edit", "place", "confirm", "fulfil", "cancel", "credit"}
 )
+WATCHING = frozenset({"watch"})
+REPORT_ACTIONS = frozenset({"view", "team"})
+DELIVERY_ACTIONS = frozenset({"view"})
+PREFERENCE_ACTIONS = frozenset({"view", "edit"})
 CUSTOMER_WORK = frozenset({"view", "create", "edit", "edit_terms", "lookup", "history", "hold"})
 CUSTOMER_MANAGEMENT = frozenset({"approve", "assign", "hand_over"})
 MEMBER_ACTIONS = frozenset({"view", "create", "grant", "deactivate"})
@@ -129,18 +157,25 @@ def is_restricted(member: Member) -> bool:
 _BY_ROLE: dict[str, dict[str, frozenset[str]]] = {
     "brand_manager": {
         "customers": CUSTOMER_WORK | CUSTOMER_MANAGEMENT,
-        "orders": ORDER_ACTIONS,
+        "orders": ORDER_ACTIONS | WATCHING,
+        "reports": REPORT_ACTIONS,
         "members": MEMBER_ACTIONS,
         "organizations": ORGANIZATION_ACTIONS,
     },
     "sales_manager": {
         "customers": CUSTOMER_WORK | CUSTOMER_MANAGEMENT,
-        "orders": ORDER_ACTIONS,
+        "orders": ORDER_ACTIONS | WATCHING,
+        "reports": REPORT_ACTIONS,
     },
-    "sales_administrator": {"customers": CUSTOMER_WORK | {"approve"}, "orders": ORDER_ACTIONS},
+    "sales_administrator": {
+        "customers": CUSTOMER_WORK | {"approve"},
+        "orders": ORDER_ACTIONS,
+        "reports": frozenset({"view"}),
+    },
     "sales_representative": {
         "customers": REPRESENTATIVE_ON_CUSTOMERS,
         "orders": REPRESENTATIVE_ON_ORDERS,
+        "reports": frozenset({"view"}),
     },
     "sales_assistant": {"customers": frozenset({"lookup"}), "orders": REPRESENTATIVE_ON_ORDERS},
 }
@@ -157,6 +192,13 @@ def _rights(member: Member) -> dict[str, frozenset[str]]:
             "customers": frozenset({"lookup"}),
             "orders": frozenset({"view", "create", "place"}),
         }
+    if member.role is None and not member.permissions:
+        return {}
+    mails = {"deliveries": DELIVERY_ACTIONS, "preferences": PREFERENCE_ACTIONS}
+    return _rights_to_work(member) | mails
+
+
+def _rights_to_work(member: Member) -> dict[str, frozenset[str]]:
     if member.role == "custom_member":
         looks = {"view", "lookup"}
         by_tick = {"view": looks, "edit": looks | {"create", "edit"}}
@@ -167,16 +209,20 @@ def _rights(member: Member) -> dict[str, frozenset[str]]:
 
 
 def _rights_by_permissions(permissions: set[str]) -> dict[str, frozenset[str]]:
-    """V13: each permission opens its column for all; seller opens two, for the portfolio if alone."""
+    """V13: each permission opens its column for all; seller opens three, for the portfolio if alone.
+
+    Who holds members is a manager, of the customers, orders and reports that they see.
+    """
     if permissions == {"seller"}:
         return _BY_ROLE["sales_representative"]
     rights = {}
+    manages = "members" in permissions
     if permissions & {"seller", "customers"}:
-        # Who holds members is a manager, of the customers that they see.
-        manages = CUSTOMER_MANAGEMENT if "members" in permissions else frozenset()
-        rights["customers"] = CUSTOMER_WORK | manages
+        rights["customers"] = CUSTOMER_WORK | (CUSTOMER_MANAGEMENT if manages else frozenset())
     if permissions & {"seller", "orders"}:
-        rights["orders"] = ORDER_ACTIONS
+        rights["orders"] = ORDER_ACTIONS | (WATCHING if manages else frozenset())
+    if permissions & {"seller", "reports"}:
+        rights["reports"] = REPORT_ACTIONS if manages else frozenset({"view"})
     if "members" in permissions:
         rights["members"] = MEMBER_ACTIONS
     if "settings" in permissions:
@@ -193,6 +239,14 @@ def _is_above_ceiling(member: Member, resource: str, action: str) -> bool:
     return resource == "orders" and action == "create"
 
 
+def _is_for(member: Member, row: Delivery | Preference) -> bool:
+    """One's own wishes; one's own mails once they are sent; all mails for who runs the integrations."""
+    if isinstance(row, Preference):
+        return row.member_id == member.id
+    follows = member.role == "brand_manager" or "integrations" in member.permissions
+    return follows or (row.recipient == member.id and row.state == "sent")
+
+
 # What the caller may do with one row.
 
 
@@ -203,9 +257,7 @@ class Oracle:
     world: World
     _relations: dict[tuple[str, str], Relation] = field(default_factory=dict, compare=False)
 
-    def answer(
-        self, member: Member, resource: str, action: str, row: Customer | Order | None = None
-    ) -> Answer:
+    def answer(self, member: Member, resource: str, action: str, row: Row | None = None) -> Answer:
         """Say what should come out. `row` is None where there is none, or none is asked about."""
         in_force = member.status == "active" and not member.expired
         reasons = []
@@ -246,14 +298,14 @@ class Oracle:
             future=any(each.valid_from > now for each in theirs),
         )
 
-    def _is_visible(
-        self, member: Member, resource: str, action: str, row: Customer | Order | None
-    ) -> bool:
+    def _is_visible(self, member: Member, resource: str, action: str, row: Row | None) -> bool:
         """Whether the caller may know that the row exists; else it is 404."""
         if row is None or row.org_id != member.org_id:
             return False
-        if isinstance(row, Order):
-            asked = ("orders", "view")
+        if isinstance(row, Delivery | Preference):
+            return has_right(member, resource, "view") and _is_for(member, row)
+        if isinstance(row, Order):  # reports count orders
+            asked = (resource, "view")
         elif resource == "orders":  # creating one, for this customer
             if has_right(member, "orders", "create") and not self._refusals(
                 member, "orders", "create", row
@@ -264,12 +316,14 @@ class Oracle:
             asked = ("customers", "lookup" if action == "lookup" else "view")
         return has_right(member, *asked) and not self._refusals(member, *asked, row)
 
-    def _refusals(
-        self, member: Member, resource: str, action: str, row: Customer | Order
-    ) -> list[str]:
+    def _refusals(self, member: Member, resource: str, action: str, row: Row) -> list[str]:
         """Why the row does not let somebody with the right do it, the most telling first."""
+        if isinstance(row, Delivery | Preference):
+            return []  # whoever may view it may do the rest
         if isinstance(row, Order):
-            return self._refusals_of_order(member, action, row)
+            # V8: what counts in reports is what a representative may view now.
+            viewing = resource == "reports"
+            return self._refusals_of_order(member, "view" if viewing else action, row)
         if not is_restricted(member):
             return []
         relation = self.relation(member.id, row.id)

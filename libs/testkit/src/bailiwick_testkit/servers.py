@@ -222,9 +222,7 @@ class Servers:
         return Rabbitmq(
             self._started(
                 "rabbitmq",
-                lambda: providers.provide_rabbitmq(
-                    self.places, report, with_management=True, own=self._own
-                ),
+                lambda: providers.provide_rabbitmq(self.places, report, own=self._own),
             ),
             self._run,
         )

@@ -50,16 +50,26 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(service: str, postgres: Postgres, policy_url: str) -> AsyncIterator[Shop]:
-    """Run a service in the test's process on a database of its own, with one organization in it."""
+async def open_shop(
+    service: str,
+    postgres: Postgres,
+    policy_url: str,
+    identity: MadeUpIdentity | None = None,
+    **more: Any,
+) -> AsyncIterator[Shop]:
+    """Run a service in the test's process on a database of its own, with one organization in it.
+
+    Given an identity, it is one more service of the same people. `more` are settings that only this
+    service has.
+    """
     main: Any = importlib.import_module(f"bailiwick_{service}.main")
     tables: Any = importlib.import_module(f"bailiwick_{service}.store.tables")
-    identity = MadeUpIdentity()
+    identity = identity or MadeUpIdentity()
     urls = await postgres.fresh_database(service)
     worker = Database(urls.worker, pool=2)
     async with served(identity.application()) as (identity_url,):
         settings = settings_for(
-            main.service.settings, urls, policy_url=policy_url, identity_url=identity_url
+            main.service.settings, urls, policy_url=policy_url, identity_url=identity_url, **more
         )
         async with in_process(main.application(settings)) as api:
             shop = Shop(api, identity, worker, urls, identity.organization(), tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from bailiwick_local.mailbox import Kept, Mailbox
 from bailiwick_local.places import Places, locked
 from bailiwick_local.stack import Stack
 from bailiwick_testkit.servers import report
@@ -56,6 +58,24 @@ class Client:
         return int(answer.json()["count"])
 
 
+class ReadMailbox(Mailbox):
+    """The mail that a stack has sent, for a test that waits for some."""
+
+    def await_to(self, address: str, count: int = 1, *, within: float = 30) -> list[Kept]:
+        """Return the messages to an address, as soon as there are so many.
+
+        Raises:
+            AssertionError: there were not, in all that time.
+        """
+        deadline = time.monotonic() + within
+        while len(found := self.to(address)) < count:
+            here = [f"{kept.recipients}: {kept.subject}" for kept in self.messages()[-10:]]
+            told = f"{len(found)} of {count} to {address} in {within} s; the last: {here}"
+            assert time.monotonic() < deadline, told  # noqa: S101
+            time.sleep(0.05)
+        return found
+
+
 @dataclass(frozen=True)
 class Running:
     """The running stack. `stack` is what the launcher calls by that name."""
@@ -66,6 +86,11 @@ class Running:
     def gateway(self) -> str:
         """The one origin for web clients."""
         return self.stack.gateway.url
+
+    @property
+    def mailbox(self) -> ReadMailbox:
+        """The mail that it has sent."""
+        return ReadMailbox(self.stack.places.folder("mailbox"))
 
     def told(self, lines: list[str]) -> Stack:
         """Return the stack for a command whose lines the test wants to read."""
@@ -89,7 +114,8 @@ def running(folder: Path, *, own: bool = False) -> Running:
     `own`: for who does harm to its servers; it has the deadlines of production.
     """
     places = Places(folder)
-    stack = Stack(places, report, settings=_QUICK | ({} if own else _PATIENT), own=own)
+    settings = _QUICK | ({} if own else _PATIENT)
+    stack = Stack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():
             stack.up()

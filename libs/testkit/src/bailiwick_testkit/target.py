@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,9 @@ class Target:
     def good(self, name: str) -> dict[str, Any]:
         """Give a body that the operation takes, with as many fields as it has."""
         customer_id, rep_id = self.ids["customer_id"], self.company["Rita"].member_id
-        return {**_of_identity(), **_of_customers(rep_id), **_of_orders(customer_id, rep_id)}[name]
+        of_notifier = {"change_notification_preferences": {"new_orders": "daily", "language": "fr"}}
+        of_orders = _of_orders(customer_id, rep_id)
+        return {**_of_identity(), **_of_customers(rep_id), **of_orders, **of_notifier}[name]
 
 
 def settle(company: Company) -> Target:
@@ -60,14 +63,25 @@ def settle(company: Company) -> Target:
     temp = company.hire("Temp", "sales_assistant")
     customer_id = company.customer("C1")
     assigned = company.assign(customer_id, rep)
+    company.order(company.boss, customer_id)
     order = company.order(company.boss, customer_id, place=False)
     ids = {
         "customer_id": customer_id,
         "order_id": order["order_id"],
         "member_id": temp.member_id,
         "assignment_id": assigned["assignment_id"],
+        "delivery_id": _delivery_to(company),
     }
     return Target(company, ids)
+
+
+def _delivery_to(company: Company, within: float = 30.0) -> str:
+    """Give the mail about the placed order, as soon as notifier has heard of it."""
+    deadline = time.monotonic() + within
+    while not (found := company.boss.list("/v1/deliveries")):
+        assert time.monotonic() < deadline, "nobody was told of the order"  # noqa: S101
+        time.sleep(0.1)
+    return str(found[0]["delivery_id"])
 
 
 def problem(answer: httpx2.Response) -> tuple[int, str]:
@@ -86,7 +100,7 @@ def problem(answer: httpx2.Response) -> tuple[int, str]:
 def read(target: Target, name: str) -> dict[str, Any]:
     """Give the record that an operation changes, as it is now."""
     reading = "organization" if "organization" in name else name.rpartition("_")[2]
-    reading = {"terms": "customer"}.get(reading, reading)
+    reading = {"terms": "customer", "preferences": "notification_preferences"}.get(reading, reading)
     return done(target.send(target.boss, f"read_{reading}"))
 
 

@@ -13,3 +13,7 @@ WITHOUT_ORGANIZATION: defaultdict[str, frozenset[str]] = defaultdict(lambda: _BU
 WITHOUT_ORGANIZATION["identity"] = frozenset(
     {"outbox", "accounts", "sessions", "refresh_tokens", "sign_in_attempts"}
 )
+
+# reports and notifier tell nobody anything and have no outbox.
+WITHOUT_ORGANIZATION["reports"] = frozenset({"inbox"})
+WITHOUT_ORGANIZATION["notifier"] = frozenset({"inbox"})

@@ -6,7 +6,7 @@ member to one customer, permissions named twice, rows of another organization.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -17,16 +17,23 @@ from hypothesis import strategies as st
 from bailiwick_testkit.oracle import (
     CUSTOMER_MANAGEMENT,
     CUSTOMER_WORK,
+    DELIVERY_ACTIONS,
     ELSEWHERE,
     MEMBER_ACTIONS,
     ORDER_ACTIONS,
     ORGANIZATION,
     ORGANIZATION_ACTIONS,
+    PREFERENCE_ACTIONS,
+    REPORT_ACTIONS,
+    WATCHING,
     Assignment,
     Customer,
+    Delivery,
     Member,
     Oracle,
     Order,
+    Preference,
+    Row,
     Settings,
     World,
 )
@@ -53,14 +60,29 @@ PERMISSIONS = (
     "members",
 )
 TICKS = ("products", "inventory", "looks", "prices", "collections", "customers")
+DELIVERY_STATES = ("pending", "sent", "suppressed", "failed")
 STATES = ("draft", "placed", "confirmed", "fulfilled", "cancelled")
 ACTIONS = {
     "customers": sorted(CUSTOMER_WORK | CUSTOMER_MANAGEMENT),
-    "orders": sorted(ORDER_ACTIONS),
+    "orders": sorted(ORDER_ACTIONS | WATCHING),
+    "reports": sorted(REPORT_ACTIONS),
     "members": sorted(MEMBER_ACTIONS),
     "organizations": sorted(ORGANIZATION_ACTIONS),
+    "deliveries": sorted(DELIVERY_ACTIONS),
+    "preferences": sorted(PREFERENCE_ACTIONS),
 }
+ENTITIES = {
+    "customers": "customer",
+    "orders": "order",
+    "reports": "order",
+    "members": "member",
+    "organizations": "organization",
+    "deliveries": "delivery",
+    "preferences": "preference",
+}
+"""What a row of a resource is called in policy's input."""
 
+_MANAGED = ("customers", "orders", "reports")
 CALLERS = (
     *(Member(f"role {role}", role=role) for role in ROLES if role != "custom_member"),
     *(
@@ -70,7 +92,7 @@ CALLERS = (
     Member("nothing"),
     *(Member(f"permission {one}", permissions=(one,)) for one in PERMISSIONS),
     *(Member(f"seller and {one}", permissions=("seller", one)) for one in PERMISSIONS[1:]),
-    Member("customers and members", permissions=("customers", "members")),
+    *(Member(f"{one} and members", permissions=(one, "members")) for one in _MANAGED),
     Member("everything", permissions=PERMISSIONS),
     Member("storefront", is_storefront=True),
     Member("inactive", role="brand_manager", status="inactive"),
@@ -81,6 +103,7 @@ CALLERS = (
 _MEMBERS = ("m1", "m2", "m3", "m4", "m5")
 _CUSTOMERS = ("c1", "c2", "c3", "c4")
 _ORDERS = ("o1", "o2", "o3", "o4", "o5", "o6")
+_DELIVERIES = ("d1", "d2", "d3")
 
 _Rights: TypeAlias = st.SearchStrategy[dict[str, Any]]
 
@@ -159,6 +182,16 @@ def worlds(draw: st.DrawFn) -> World:
             for each in _ORDERS
         ),
         assignments=tuple(draw(st.lists(assignments(), min_size=4, max_size=16))),
+        deliveries=tuple(
+            Delivery(
+                each,
+                recipient=draw(authors),
+                state=draw(st.sampled_from(DELIVERY_STATES)),
+                org_id=draw(_organizations),
+            )
+            for each in _DELIVERIES
+        ),
+        preferences=tuple(Preference(each, org_id=draw(_organizations)) for each in _MEMBERS[:2]),
     )
 
 
@@ -169,28 +202,40 @@ class Question:
     member: Member
     resource: str
     action: str
-    row: Customer | Order | None
+    row: Row | None
 
     def document(self, world: World) -> dict[str, object]:
         """Return the input that a service would send."""
         document = caller_document(world, self.member, self.action)
         if self.row is not None:
-            name = "order" if isinstance(self.row, Order) else "customer"
+            name = type(self.row).__name__.lower()
             document[name] = row_document(world, self.member, self.row)
         return document
 
 
 def questions(world: World) -> Iterator[Question]:
     """Return everything that can be asked: member by action by row, and what needs no row."""
-    for member in world.members:
-        for action in ACTIONS["customers"]:
-            rows = (None,) if action == "create" else world.customers
-            yield from (Question(member, "customers", action, row) for row in rows)
-        for action in ACTIONS["orders"]:
-            parents = (*world.customers, None) if action == "create" else world.orders
-            yield from (Question(member, "orders", action, row) for row in parents)
-        for resource in ("members", "organizations"):
-            yield from (Question(member, resource, action, None) for action in ACTIONS[resource])
+    for member, resource in product(world.members, ACTIONS):
+        for action in ACTIONS[resource]:
+            rows = _rows(world, resource, action)
+            yield from (Question(member, resource, action, row) for row in rows)
+
+
+def _rows(world: World, resource: str, action: str) -> Sequence[Row | None]:
+    """Return what an action may be asked about; an order is created for a customer, or for none yet."""
+    match resource, action:
+        case "orders", "create":
+            return (*world.customers, None)
+        case (_, "create" | "team") | ("members" | "organizations", _):
+            return (None,)
+        case "customers", _:
+            return world.customers
+        case "deliveries", _:
+            return world.deliveries
+        case "preferences", _:
+            return world.preferences
+        case _:
+            return world.orders
 
 
 def caller_document(world: World, member: Member, action: str) -> dict[str, object]:
@@ -220,8 +265,13 @@ def caller_document(world: World, member: Member, action: str) -> dict[str, obje
     }
 
 
-def row_document(world: World, member: Member, row: Customer | Order) -> dict[str, object]:
+def row_document(world: World, member: Member, row: Row) -> dict[str, object]:
     """Return what a service says of a row: itself, and how the caller stands to it."""
+    if isinstance(row, Delivery):
+        recipient = row.recipient == member.id
+        return {"org_id": row.org_id, "recipient": recipient, "state": row.state}
+    if isinstance(row, Preference):
+        return {"org_id": row.org_id, "recipient": row.member_id == member.id}
     if isinstance(row, Order):
         customer_id, author, itself = row.customer_id, row.author, {"state": row.state}
     else:

@@ -14,3 +14,5 @@ class Settings(ServiceSettings):
     """Who mail comes from: Bailiwick <orders@example.com>."""
     public_url: str | None = None
     """Where people open the order that a mail tells of; absent: mails carry no link."""
+    broker_management_url: SecretStr | None = None
+    """The management API of the broker, http://user:password@host:port: `subscribers` alone uses it."""

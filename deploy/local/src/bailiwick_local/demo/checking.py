@@ -30,6 +30,14 @@ class Checks:
         """Print a table."""
         telling.table(columns, rows, indent=3)
 
+    def say(self, what: str) -> None:
+        """Print a line of the story."""
+        telling.report(f"   {what}")
+
+    def quote(self, text: str) -> None:
+        """Print what somebody wrote."""
+        telling.report("\n".join(f"   │ {line}".rstrip() for line in text.strip().split("\n")))
+
     def that(self, what: str, *, is_so: bool, instead: object) -> None:
         """Say whether something is as it should be."""
         if is_so:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ import httpx2
 from typing_extensions import override
 
 _POSITIONS_KEPT = 12
+_NOT_YET = 503
+_PATIENCE = 60.0
+"""Seconds that somebody goes on asking."""
 _REFUSALS = {401: "not signed in", 403: "not allowed", 404: "not found"}
 
 
@@ -72,6 +76,7 @@ class Person:
 
     name: str
     role: str
+    email: str
     member_id: UUID
     gateway: Gateway
     token: str
@@ -110,9 +115,16 @@ class Person:
         positions = self.gateway.positions
         if positions:
             sent["Bailiwick-After"] = ",".join(positions)
-        answer = self.gateway.http.request(
-            method, path, params=dict(query or {}), json=body, headers=sent
-        )
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            answer = self.gateway.http.request(
+                method, path, params=dict(query or {}), json=body, headers=sent
+            )
+            # A service that has not heard of it all yet says when to ask again, and so one does.
+            again = answer.headers.get("Retry-After") if answer.status_code == _NOT_YET else None
+            if again is None or time.monotonic() > deadline:
+                break
+            time.sleep(int(again))
         if written := answer.headers.get("Bailiwick-Position"):
             positions.extend(written.split(","))
         return Answer(answer.status_code, _read(answer), answer.headers.get("ETag", ""))
@@ -139,7 +151,7 @@ def signed_in(gateway: Gateway, sign_in: Mapping[str, str]) -> Person:
         said = Answer(me.status_code, _read(me))
         raise SignInError(f"{sign_in['name']} signed in and is not known: {said}")
     member_id = UUID(me.json()["member"]["member_id"])
-    return Person(sign_in["name"], sign_in["role"], member_id, gateway, token)
+    return Person(sign_in["name"], sign_in["role"], who, member_id, gateway, token)
 
 
 def _read(answer: httpx2.Response) -> Any:

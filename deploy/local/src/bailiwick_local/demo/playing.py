@@ -8,6 +8,7 @@ import httpx2
 
 from bailiwick_local import telling
 from bailiwick_local.demo.checking import Checks, StoryEndsError
+from bailiwick_local.demo.letters import Letters
 from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
 from bailiwick_local.demo.story import Story
 from bailiwick_local.stack import Stack
@@ -20,7 +21,7 @@ def play(stack: Stack) -> bool:
     try:
         with at_gateway(stack.gateway.url) as gateway:
             people = [signed_in(gateway, one) for one in sign_ins]
-            Story(people, checks).tell()
+            Story(people, checks, Letters(stack.kept_mail)).tell()
     except SignInError as error:
         checks.broken(str(error))
     except httpx2.HTTPError as error:
@@ -39,6 +40,7 @@ def _close(url: str, sign_ins: list[dict[str, str]], checks: Checks) -> None:
     columns = ("name", "role", "email", "password")
     telling.table(columns, [[one[column] for column in columns] for one in sign_ins])
     telling.report(f"\nEverything is still running, at {url}")
+    telling.report("  ./bailiwick mail     the mail that was sent")
     telling.report("  ./bailiwick status   what runs, and these sign-ins again")
     telling.report("  ./bailiwick down     stops it; the data stay")
     if checks.wrong:

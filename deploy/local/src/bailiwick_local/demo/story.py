@@ -1,12 +1,14 @@
-"""The story: a shop finds a representative, orders, and gets another one. Everybody sees their part of it."""
+"""The story: a shop finds a representative, orders, and gets another one. Everybody sees their part."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bailiwick_local.demo import bodies
 from bailiwick_local.demo.checking import Checks
+from bailiwick_local.demo.letters import Letters
 from bailiwick_local.demo.person import Answer, Person
 from bailiwick_local.sample import company
 
@@ -18,8 +20,8 @@ _SHOWN = 4
 class Story:
     """Who takes part, and what has happened so far."""
 
-    def __init__(self, people: Sequence[Person], checks: Checks) -> None:
-        self.people, self.checks = people, checks
+    def __init__(self, people: Sequence[Person], checks: Checks, letters: Letters) -> None:
+        self.people, self.checks, self.letters = people, checks, letters
         cast = {one.first: one for one in people}
         self.owen, self.claire, self.web_shop = cast["Owen"], cast["Claire"], cast[company.NAME]
         self.ana, self.bruno, self.grace = cast["Ana"], cast["Bruno"], cast["Grace"]
@@ -33,8 +35,10 @@ class Story:
         phoned = self.ana_takes_an_order(shop)
         self.bruno_sees_neither(shop, phoned)
         by_web = self.the_web_shop_orders(shop)
-        self.the_shop_moves_to_bruno(shop)
+        self.ana_is_told_by_mail(by_web)
+        self.the_shop_moves_to_bruno(shop, phoned, by_web)
         self.ana_keeps_what_she_wrote(shop, phoned, by_web)
+        self.owen_reads_the_figures(phoned["order_date"])
 
     def everybody_looks(self) -> None:
         """Let everybody count the customers and orders that there are for them."""
@@ -151,26 +155,56 @@ class Story:
         )
         return order
 
-    def the_shop_moves_to_bruno(self, shop: Mapping[str, Any]) -> None:
-        """Change two people's lists of customers and of orders, kept by two services, in one act."""
+    def ana_is_told_by_mail(self, order: Mapping[str, Any]) -> None:
+        """Read the e-mail that tells a representative of an order that they did not place (V7)."""
+        self.checks.step("Ana did not take that order herself, so an e-mail tells her of it.")
+        if not self.letters.are_here:
+            self.checks.say("It went to the mail server that this stack was given.")
+            return
+        letter = self.letters.about(order["number"], self.ana.email)
+        self.checks.that("it comes", is_so=letter is not None, instead="no mail")
+        if letter is not None:
+            self.checks.say(f"To: {', '.join(letter.recipients)}")
+            self.checks.say(f"Subject: {letter.subject}")
+            self.checks.quote(letter.text)
+        others = [one.first for one in self.people if one is not self.ana]
+        told = [
+            one.first
+            for one in self.people
+            if one is not self.ana and self.letters.has(order["number"], one.email)
+        ]
+        self.checks.that(
+            f"nobody else is told, of {', '.join(others[:-1])} and {others[-1]}",
+            is_so=not told,
+            instead=told,
+        )
+
+    def the_shop_moves_to_bruno(
+        self, shop: Mapping[str, Any], phoned: Mapping[str, Any], by_web: Mapping[str, Any]
+    ) -> None:
+        """Change what two people see in one act: customers, orders and figures, kept by three services."""
         self.checks.step(f"Owen gives {shop['name']} to Bruno.")
-        both = (self.ana, self.bruno)
-        before = {one.name: _lists(one) for one in both}
+        both, today = (self.ana, self.bruno), phoned["order_date"]
+        before = {one.name: _lists(one, today) for one in both}
         path = f"/v1/customers/{shop['customer_id']}"
         named = {"member_id": str(self.bruno.member_id), "relation": "main"}
         self.checks.done("Owen assigns it", self.owen.post(f"{path}/assignments", named))
-        after = {one.name: _lists(one) for one in both}
+        after = {one.name: _lists(one, today) for one in both}
         rows = [
-            [name, *(f"{old} → {new}" for old, new in zip(lists, after[name], strict=True))]
+            [name, *(f"{old:,} → {new:,}" for old, new in zip(lists, after[name], strict=True))]
             for name, lists in before.items()
         ]
-        self.checks.show(("who", "customers", "orders"), rows)
-        for one, customers, orders in ((self.ana, -1, -1), (self.bruno, +1, +2)):
+        columns = ("who", "customers", "orders", "sales today", "credit today")
+        self.checks.show(columns, rows)
+        web, phone = (Decimal(one["net"]["amount"]) for one in (by_web, phoned))
+        for one, *moved in ((self.ana, -1, -1, -web, 0), (self.bruno, +1, +2, web + phone, 0)):
             had, has = before[one.name], after[one.name]
+            differences = [new - old for old, new in zip(had, has, strict=True)]
             self.checks.that(
-                f"{one.first}: customers {customers:+}, orders {orders:+}",
-                is_so=(has[0] - had[0], has[1] - had[1]) == (customers, orders),
-                instead=f"{has[0] - had[0]:+} and {has[1] - had[1]:+}",
+                f"{one.first}: customers {moved[0]:+}, orders {moved[1]:+}, sales {moved[2]:+,.2f},"
+                " credit as it was",
+                is_so=differences == moved,
+                instead=differences,
             )
         self._opens("Bruno opens the customer", self.bruno.get(path))
         self._refused("Ana cannot see the customer any more", self.ana.get(path), _NOT_FOUND)
@@ -199,6 +233,45 @@ class Story:
         self._refused("she cannot change it any more", edit, _NOT_ALLOWED)
         self._refused("the web shop's order is not hers to see", web, _NOT_FOUND)
 
+    def owen_reads_the_figures(self, today: str) -> None:
+        """Compare the team in a report that is built from events alone (V10)."""
+        self.checks.step("Owen compares what the team has sold this month.")
+        month = {"order_date_from": f"{today[:8]}01", "order_date_to": today}
+        report = self.owen.get("/v1/reports/sales", by="credited_to", **month)
+        found = report.status == _OK
+        rows = report["rows"] if found else []
+        self.checks.show(
+            ("credited to", "orders", "pieces", "net"),
+            [
+                [
+                    row["by"][0]["label"] or row["by"][0]["value"],
+                    str(row["orders"]),
+                    f"{Decimal(row['pieces']):,}",
+                    _shown(row["net"]),
+                ]
+                for row in rows
+            ],
+        )
+        listed = self.owen.count("orders", state=["placed", "confirmed", "fulfilled"], **month)
+        added = sum(row["orders"] for row in rows)
+        self.checks.that(
+            f"its rows add up to the {_counted(listed)} orders that Owen can list",
+            is_so=found and str(added) == _counted(listed),
+            instead=added if found else report,
+        )
+        own = self.bruno.get("/v1/reports/sales", by="credited_to", **month)
+        names = [row["by"][0]["value"] for row in own["rows"]] if own.status == _OK else []
+        self.checks.that(
+            "Bruno's tells his own apart from what others wrote for his customers, and names nobody",
+            is_so=set(names) == {str(self.bruno.member_id), "others"},
+            instead=names,
+        )
+        self._refused(
+            "the comparison of the team is not for him",
+            self.bruno.get("/v1/reports/team"),
+            _NOT_ALLOWED,
+        )
+
     def _show_customers(self, customers: list[dict[str, Any]]) -> None:
         rows = [
             [one["name"], one["addresses"][0]["city"], self.names.get(one["main_id"], "nobody")]
@@ -216,7 +289,7 @@ class Story:
                 one["source"],
                 self.names.get(one["author_id"], "?"),
                 one["state"],
-                f"{float(one['net']['amount']):,.2f} {one['net']['currency']}",
+                _shown(one["net"]),
             ]
             for one in orders
         ]
@@ -242,7 +315,18 @@ def _counted(answer: Answer) -> str:
     return str(answer["count"]) if answer.status == _OK else str(answer)
 
 
-def _lists(person: Person) -> tuple[int, int]:
+def _lists(person: Person, today: str) -> list[Decimal]:
+    """Give how many customers and orders somebody sees, and the day's sales and credit."""
     counted = [person.count(what) for what in ("customers", "orders")]
-    customers, orders = (one["count"] if one.status == _OK else -1 for one in counted)
-    return customers, orders
+    numbers = [Decimal(one["count"]) if one.status == _OK else Decimal(-1) for one in counted]
+    return [*numbers, *(_net_of(person, report, today) for report in ("sales", "credit"))]
+
+
+def _net_of(person: Person, report: str, today: str) -> Decimal:
+    answer = person.get(f"/v1/reports/{report}", order_date_from=today, order_date_to=today)
+    totals = answer["totals"] if answer.status == _OK else []
+    return sum((Decimal(one["net"]["amount"]) for one in totals), Decimal(0))
+
+
+def _shown(money: Mapping[str, str]) -> str:
+    return f"{Decimal(money['amount']):,.2f} {money['currency']}"

@@ -1,9 +1,13 @@
-"""The gateway: nginx with one small configuration, filled in from `deploy/local/gateway.conf`."""
+"""The gateway: nginx with one small configuration, filled in from `deploy/local/gateway.conf`.
+
+It leads to the services, and serves the handbook from files that are written when it is started.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -11,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from string import Template
 
+from bailiwick_local import handbook
 from bailiwick_local.places import CHECKOUT, Places
 from bailiwick_local.processes import Process, Runner, StackError
 from bailiwick_local.routes import ROUTES
@@ -62,6 +67,18 @@ _PROBLEMS = {
 """nginx's own errors as RFC 9457 problems: location → status, code, title, what to do."""
 
 
+_OF_STATIC = {
+    # Nothing from elsewhere, nothing inline, in nobody's frame. Swagger UI draws with data: images.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""What the handbook's files are served with."""
+
+
 class _Filled(Template):
     delimiter = "@@"  # `$` and `@` are nginx's own
 
@@ -75,7 +92,10 @@ def native(places: Places, ports: Mapping[str, int]) -> Server:
         told = _told(program)
         version = re.search(r"nginx/([\d.]+)", told)
         text = configuration(folder, port, ports, told)
-        written = {"BAILIWICK_CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()}
+        written = {
+            "BAILIWICK_CONFIGURATION": hashlib.sha256(text.encode()).hexdigest(),
+            "BAILIWICK_HANDBOOK": handbook.digest(),
+        }
         runner: Runner = Process("gateway", places, (program, *arguments), written, rank=3)
         name = version.group(1) if version else "unknown"
     elif containers.answers():
@@ -119,8 +139,31 @@ def configuration(folder: Path, port: int, ports: Mapping[str, int], told: str =
         unused_paths="\n".join(f'    {m}_temp_path "{folder}/{m}";' for m in modules),
         headers="\n".join(headers),
         routes="\n".join(routes),
+        handbook="\n".join(_static(leaf) for leaf in handbook.leaves()),
         problems="\n".join(_problem(name) for name in _PROBLEMS),
     )
+
+
+def _static(leaf: handbook.Leaf) -> str:
+    """Serve one file at exactly one path: nothing else of the folder can be asked for.
+
+    Not even with a `..` that comes back to it. With the trailing slash of a page nginx would look for
+    an index; `try_files` names the file itself.
+    """
+    keep = "public, max-age=31536000, immutable" if leaf.is_asset else "no-cache"
+    headers = {**_OF_STATIC, "Cache-Control": keep}
+    lines = [
+        f"        location = {leaf.path} {{",
+        "            if ($is_ambiguous) {",
+        "                return 404;",
+        "            }",
+        "            types {}",
+        f'            default_type "{leaf.media_type}";',
+        *(f'            add_header {name} "{value}" always;' for name, value in headers.items()),
+        f"            try_files {leaf.file} =404;",
+        "        }",
+    ]
+    return "\n".join(lines)
 
 
 def _problem(name: str) -> str:
@@ -156,3 +199,8 @@ def _told(program: str) -> str:
 def _configure(places: Places, port: int, ports: Mapping[str, int], told: str) -> None:
     folder = places.folder("gateway")
     places.write(folder / "nginx.conf", configuration(folder, port, ports, told))
+    for leaf in handbook.leaves():
+        path = Path(f"{folder}/handbook{leaf.file}")
+        places.folder(str(path.parent.relative_to(places.data)))
+        with places.opened(path, os.O_WRONLY | os.O_TRUNC) as file:
+            file.write(leaf.content)

@@ -1,4 +1,4 @@
-"""Installs the servers that are missing: Debian's packages, and OPA with Go.
+"""Installs the servers that are missing, and Node.js for tests: Debian's packages, and OPA with Go.
 
 The standard library alone, because the script runs this beside pip: `python -m … ensure`.
 """
@@ -21,8 +21,14 @@ from bailiwick_local.places import locked, tools
 from bailiwick_local.processes import StackError, found
 from bailiwick_local.servers import opa, postgres, rabbitmq
 
-PACKAGES = {"postgres": "postgresql", "rabbitmq": "rabbitmq-server", "gateway": "nginx-light"}
+PACKAGES = {
+    "postgres": "postgresql",
+    "rabbitmq": "rabbitmq-server",
+    "gateway": "nginx-light",
+    "node": "npm",  # which brings nodejs
+}
 EVERYTHING = ("postgres", "rabbitmq", "gateway", "opa")
+"""What the stack needs; `node` is asked for by the tests that want a validator of its world."""
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _FORBID_DAEMONS = (
     "#!/bin/sh\n# While Bailiwick installs packages: their daemons stay off.\nexit 101\n"
@@ -37,6 +43,11 @@ def nginx() -> str | None:
     return found("nginx") or found("nginx", "/usr/sbin", "/usr/local/sbin")
 
 
+def node() -> str | None:
+    """Give the program of Node.js, if its package manager is there too."""
+    return found("node") if found("npm") else None
+
+
 def missing(names: Iterable[str]) -> list[str]:
     """Give those servers of which this machine has no program."""
     programs = {
@@ -44,6 +55,7 @@ def missing(names: Iterable[str]) -> list[str]:
         "rabbitmq": rabbitmq.program,
         "gateway": nginx,
         "opa": opa.program,
+        "node": node,
     }
     return [name for name in names if programs[name]() is None]
 

@@ -25,6 +25,11 @@ def rabbitmq(host: str, port: int) -> bool:
     return _first_byte(host, port, b"AMQP\x00\x00\x09\x01") == b"\x01"
 
 
+def smtp(host: str, port: int) -> bool:
+    """Say whether a mail server is ready to take mail: it begins with 220."""
+    return _first_byte(host, port, b"") == b"2"
+
+
 def _first_byte(host: str, port: int, greeting: bytes) -> bytes:
     try:
         with socket.create_connection((host, port), timeout=_PATIENCE) as connection:

@@ -28,16 +28,14 @@ def provide_postgres(
     return postgres.native(places, durable=durable)
 
 
-def provide_rabbitmq(
-    places: Places, report: Report, *, with_management: bool = False, own: bool = False
-) -> Server:
+def provide_rabbitmq(places: Places, report: Report, *, own: bool = False) -> Server:
     """Give RabbitMQ, not started yet. `own`: a given address will not do."""
     if (url := os.environ.get(rabbitmq.VARIABLE)) and not own:
         return rabbitmq.given(url, os.environ.get(rabbitmq.MANAGEMENT_VARIABLE, ""))
     if _in_container(places, "rabbitmq", report):
         return containers.run_rabbitmq(places)
     install.ensure(["rabbitmq"], report)
-    return rabbitmq.native(places, with_management=with_management)
+    return rabbitmq.native(places)
 
 
 def provide_opa(

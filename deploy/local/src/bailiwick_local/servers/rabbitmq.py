@@ -2,10 +2,13 @@
 
 The package's wrapper insists on the user `rabbitmq` and on fixed ports; the script that it calls
 does not. Its distribution port and epmd are bound to loopback: both bind to everything otherwise.
+Its management door is open: subscribers from outside are let in through it (D15). That costs some
+16 MB and no time at the start.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -40,7 +43,7 @@ def given(url: str, management: str) -> Server:
     )
 
 
-def native(places: Places, *, with_management: bool = False) -> Server:
+def native(places: Places) -> Server:
     """Run a broker on loopback; its only user is ours, `guest` is never made."""
     script, epmd = program(), found("epmd", *_ERLANG)
     if script is None or epmd is None:
@@ -58,30 +61,31 @@ def native(places: Places, *, with_management: bool = False) -> Server:
         environment={"HOME": str(places.folder("rabbitmq"))},
         rank=0,
     )
-    broker = Process("rabbitmq", places, (script,), _environment(places, ports), patience=40)
-    is_ready = partial(_is_ready, ports, with_management=with_management)
+    configuration = _configuration(ports, password)
+    environment = _environment(places, ports)
+    # A broker that runs with another configuration is not current.
+    environment["BAILIWICK_CONFIGURATION"] = hashlib.sha256(configuration.encode()).hexdigest()
+    broker = Process("rabbitmq", places, (script,), environment, patience=40)
     return Server(
         "rabbitmq",
         f"amqp://{USER}:{password}@{loopback}:{ports['rabbitmq']}/",
         _version(script),
         broker,
-        is_ready,
-        partial(_configure, places, ports, password, with_management=with_management),
+        partial(_is_ready, ports),
+        partial(_configure, places, configuration),
         helper=names,
         patience=90,
         folder=places.folder("rabbitmq"),
-        management=f"http://{USER}:{password}@{loopback}:{ports['rabbitmq-management']}"
-        if with_management
-        else "",
+        management=f"http://{USER}:{password}@{loopback}:{ports['rabbitmq-management']}",
     )
 
 
-def _is_ready(ports: Mapping[str, int], *, with_management: bool) -> bool:
+def _is_ready(ports: Mapping[str, int]) -> bool:
     # The listeners are the broker's last step, management's before AMQP's.
     if not knock.rabbitmq("127.0.0.1", ports["rabbitmq"]):
         return False
     address = f"http://127.0.0.1:{ports['rabbitmq-management']}"
-    return not with_management or knock.http_status(address, "/") != 0
+    return knock.http_status(address, "/") != 0
 
 
 def _environment(places: Places, ports: Mapping[str, int]) -> dict[str, str]:
@@ -104,12 +108,7 @@ def _environment(places: Places, ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def _configure(
-    places: Places, ports: Mapping[str, int], password: str, *, with_management: bool
-) -> None:
-    folder = places.folder("rabbitmq")
-    for name in ("data", "log", "conf.d"):
-        places.folder(f"rabbitmq/{name}")
+def _configuration(ports: Mapping[str, int], password: str) -> str:
     lines = [
         f"listeners.tcp.1 = 127.0.0.1:{ports['rabbitmq']}",
         f"default_user = {USER}",
@@ -118,16 +117,19 @@ def _configure(
         "log.console = true",
         "log.console.level = warning",
         "disk_free_limit.absolute = 64MB",
+        "management.tcp.ip = 127.0.0.1",
+        f"management.tcp.port = {ports['rabbitmq-management']}",
+        "collect_statistics_interval = 1000",
     ]
-    if with_management:
-        lines += [
-            "management.tcp.ip = 127.0.0.1",
-            f"management.tcp.port = {ports['rabbitmq-management']}",
-            "collect_statistics_interval = 1000",
-        ]
-    places.write(folder / "rabbitmq.conf", "\n".join(lines) + "\n")
-    plugins = "rabbitmq_management" if with_management else ""
-    places.write(folder / "enabled_plugins", f"[{plugins}].\n")
+    return "\n".join(lines) + "\n"
+
+
+def _configure(places: Places, configuration: str) -> None:
+    folder = places.folder("rabbitmq")
+    for name in ("data", "log", "conf.d"):
+        places.folder(f"rabbitmq/{name}")
+    places.write(folder / "rabbitmq.conf", configuration)
+    places.write(folder / "enabled_plugins", "[rabbitmq_management].\n")
 
 
 def _version(script: str) -> str:

@@ -1,0 +1,282 @@
+"""Tables as files to download: CSV or XLSX, of any length, in little memory.
+
+Rows come in pages and go to a temporary file, off the event loop; only then does the answer begin, so
+that nothing else is held while a slow client reads. The file has no name and is gone once it is closed.
+
+    spooled = await spool(Kind.CSV, ("day", "net"), pages)
+    return Download(spooled, "sales.csv")
+
+What people typed is made harmless for spreadsheets that run what begins like a formula (OWASP: CSV
+injection); numbers and dates stay what they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+import tempfile
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import IO, Final, Protocol, TypeAlias
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+from xlsxwriter import Workbook  # type: ignore[import-untyped]
+
+from bailiwick_kit.errors import Invalid
+from bailiwick_kit.formulas import harmless
+
+Cell: TypeAlias = str | int | Decimal | date | None
+Row: TypeAlias = Sequence[Cell]
+
+MOST_XLSX_ROWS: Final = 1_048_575
+"""Beside the header: what a worksheet holds."""
+
+_CHUNK = 64 * 1024
+_BOM = "\ufeff"
+_LONGEST_EXACT = 15
+"""Digits that a spreadsheet keeps of a number."""
+_FIRST_EXCEL_DAY = date(1900, 3, 1)
+"""Before it, spreadsheets do not agree on which day a number means."""
+
+
+class TooManyRows(Invalid):
+    """A worksheet does not hold as many."""
+
+    code = "too-many-rows"
+    title = "The table has too many rows"
+
+
+class Kind(StrEnum):
+    """The kinds of file."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+    @property
+    def media_type(self) -> str:
+        """Return the kind's media type."""
+        return _MEDIA_TYPES[self]
+
+
+_MEDIA_TYPES: Final = {
+    Kind.CSV: "text/csv; charset=utf-8; header=present",
+    Kind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+@dataclass
+class Spooled:
+    """A written file, open at its beginning. Whoever has it closes it."""
+
+    kind: Kind
+    size: int
+    file: IO[bytes]
+
+
+class _Sheet(Protocol):
+    """A file of one kind that is being written, in a thread."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Add rows."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is left."""
+        ...
+
+    def close(self) -> None:
+        """Let go of whatever it holds, finished or not."""
+        ...
+
+
+class _Csv:
+    """RFC 4180 in UTF-8, with the byte order mark that spreadsheets know it by."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        file.write(_BOM.encode())
+
+    def write(self, rows: Sequence[Row]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([_as_text(cell) for cell in row] for row in rows)
+        self._file.write(text.getvalue().encode())
+
+    def finish(self) -> None:
+        """Everything is written already."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _as_text(cell: Cell) -> str:
+    match cell:
+        case None:
+            return ""
+        case str():
+            return harmless(cell)
+        case Decimal():
+            return format(cell, "f")
+        case int():
+            return str(cell)
+        case date():
+            return cell.isoformat()
+
+
+class _Xlsx:
+    """One worksheet, row by row. A text is a text there, and never a formula."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._parts = tempfile.TemporaryDirectory()
+        options = {"constant_memory": True, "tmpdir": self._parts.name}
+        self._book = Workbook(file, options)
+        self._sheet = self._book.add_worksheet()
+        self._day = self._book.add_format({"num_format": "yyyy-mm-dd"})
+        self._next = 0
+
+    def write(self, rows: Sequence[Row]) -> None:
+        if self._next + len(rows) > MOST_XLSX_ROWS + 1:
+            raise TooManyRows(f"A worksheet holds {MOST_XLSX_ROWS:,} rows: narrow it, or take CSV.")
+        for row in rows:
+            for column, cell in enumerate(row):
+                self._put(column, cell)
+            self._next += 1
+
+    def finish(self) -> None:
+        self._book.close()
+
+    def close(self) -> None:
+        self._sheet.row_data_fh.close()
+        self._parts.cleanup()
+
+    def _put(self, column: int, cell: Cell) -> None:
+        at = (self._next, column)
+        match cell:
+            case None:
+                pass
+            case str():
+                self._sheet.write_string(*at, cell)
+            case Decimal() | int():
+                if _is_exact(cell):
+                    self._sheet.write_number(*at, float(cell))
+                else:
+                    self._sheet.write_string(*at, _as_text(cell))
+            case date():
+                if not isinstance(cell, datetime) and cell >= _FIRST_EXCEL_DAY:
+                    self._sheet.write_datetime(*at, cell, self._day)
+                else:
+                    self._sheet.write_string(*at, _as_text(cell))
+
+
+def _is_exact(number: Decimal | int) -> bool:
+    return len(Decimal(number).normalize().as_tuple().digits) <= _LONGEST_EXACT
+
+
+_SHEETS: Final[dict[Kind, Callable[[IO[bytes]], _Sheet]]] = {Kind.CSV: _Csv, Kind.XLSX: _Xlsx}
+
+
+class _Writing:
+    """A temporary file that is being written: one step at a time, each in a thread."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever gets it
+        try:
+            self._sheet = _SHEETS[kind](self.file)
+        except BaseException:
+            self.file.close()
+            raise
+        self._step: asyncio.Task[None] | None = None
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        await self._in_thread(lambda: self._sheet.write(rows))
+
+    async def finish(self) -> int:
+        """Write what is left; return the size."""
+        await self._in_thread(self._sheet.finish)
+        self._sheet.close()
+        size = self.file.tell()
+        self.file.seek(0)
+        return size
+
+    def give_up(self) -> None:
+        """Close everything, as soon as no thread writes to it any more."""
+        if self._step is None or self._step.done():
+            self._close()
+        else:
+            self._step.add_done_callback(self._close)
+
+    def _close(self, step: asyncio.Task[None] | None = None) -> None:
+        try:
+            self._sheet.close()
+        finally:
+            self.file.close()
+            if step is not None and not step.cancelled():
+                step.exception()  # nobody is left who would hear of it
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        # A cancelled request does not end the thread: it is waited for by `give_up`.
+        self._step = asyncio.create_task(asyncio.to_thread(work))
+        await asyncio.shield(self._step)
+
+
+async def spool(kind: Kind, columns: Sequence[str], pages: AsyncIterable[Sequence[Row]]) -> Spooled:
+    """Write a header and all rows to a temporary file, and return it.
+
+    Raises:
+        TooManyRows: a worksheet does not hold as many.
+    """
+    writing = _Writing(kind)
+    try:
+        await writing.write([columns])
+        async for rows in pages:
+            await writing.write(rows)
+        return Spooled(kind, await writing.finish(), writing.file)
+    except BaseException:
+        writing.give_up()
+        raise
+
+
+class Download(Response):
+    """Sends a spooled file as an attachment, in chunks; closes it whatever happens.
+
+    `filename` is ours, never what somebody typed: ASCII letters, digits, points, dashes.
+    """
+
+    def __init__(self, spooled: Spooled, filename: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9.-]+", filename, re.ASCII):
+            spooled.file.close()
+            msg = "a file name of other characters needs quoting"
+            raise ValueError(msg)
+        self._spooled = spooled
+        super().__init__(
+            media_type=spooled.kind.media_type,
+            headers={
+                "Content-Disposition": f'attachment; filename="{filename}"',
+                "Content-Length": str(spooled.size),
+                "Cache-Control": "no-store",
+            },
+        )
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        file = self._spooled.file
+        try:
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
+            left = self._spooled.size
+            while left > 0:
+                chunk = await asyncio.to_thread(file.read, _CHUNK)
+                if not chunk:
+                    msg = "the file is shorter than it was"
+                    raise OSError(msg)
+                left -= len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+        finally:
+            file.close()

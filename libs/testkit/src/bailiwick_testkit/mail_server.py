@@ -1,0 +1,193 @@
+"""A mail server for tests: it keeps what it accepts, and does harm at the stage that it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from enum import Enum
+from typing import Any, Literal
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from typing_extensions import override
+
+Stage = Literal[
+    "connect", "hello", "starttls", "auth", "sender", "recipient", "data", "middle", "end"
+]
+"""Where an answer is due; `middle`: after the first line of a mail; `end`: after its last."""
+
+
+class Harm(Enum):
+    """What a server may do rather than answer."""
+
+    CUT = "cut"
+    HANG = "hang"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A mail that the server took, whether or not its answer reached anybody."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    hello: str
+    over_tls: bool
+    signed_in_as: str | None
+    options: tuple[str, ...]
+
+    @property
+    def message(self) -> EmailMessage:
+        """The mail as a reader of mails parses it."""
+        return email.message_from_bytes(self.content, policy=email.policy.default)
+
+
+@dataclass
+class MailServer:
+    """What it does and what it took. `faults`: stage → the line it answers with, or the harm it does."""
+
+    port: int = 0
+    faults: dict[Stage, str | Harm] = field(default_factory=dict)
+    accepted: list[Accepted] = field(default_factory=list)
+    connections: int = 0
+    open: set[asyncio.BaseTransport] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep a mail, unless it is to be refused; aiosmtpd calls this."""
+        server.stage = "end"
+        refuses = str(self.faults.get("end", "")).startswith(("4", "5"))
+        if not refuses:
+            user = session.auth_data.login.decode() if session.auth_data else None
+            self.accepted.append(
+                Accepted(
+                    str(envelope.mail_from),
+                    tuple(str(one) for one in envelope.rcpt_tos),
+                    bytes(envelope.original_content or b""),
+                    str(session.host_name),
+                    session.ssl is not None,
+                    user,
+                    tuple(envelope.mail_options),
+                )
+            )
+        return "250 2.0.0 taken"
+
+
+class _Connection(SMTP):
+    """aiosmtpd, whose answers are exchanged on the way out."""
+
+    stage: Stage = "connect"
+
+    def __init__(self, server: MailServer, **options: Any) -> None:
+        super().__init__(server, hostname="mail.test", ident="test", **options)
+        self._server = server
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._server.connections += 1
+        self._server.open.add(transport)
+        super().connection_made(transport)
+
+    @override
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server.open -= {one for one in self._server.open if one.is_closing()}
+        super().connection_lost(error)
+
+    @override
+    async def push(self, status: Any) -> None:
+        fault = self._server.faults.get(self.stage, status)
+        if fault is Harm.CUT:
+            assert isinstance(self.transport, asyncio.WriteTransport)  # noqa: S101
+            self.transport.abort()
+        elif fault is Harm.HANG:
+            await asyncio.Event().wait()
+        else:
+            await super().push(fault)
+
+    async def _at(self, stage: Stage, go: Callable[[str], Awaitable[None]], argument: str) -> None:
+        self.stage = stage
+        await go(argument)
+
+    @override
+    async def smtp_EHLO(self, hostname: str) -> None:
+        await self._at("hello", super().smtp_EHLO, hostname)
+
+    @override
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        await self._at("starttls", super().smtp_STARTTLS, arg)
+
+    @override
+    async def smtp_AUTH(self, arg: str) -> None:
+        await self._at("auth", super().smtp_AUTH, arg)
+
+    @override
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        await self._at("sender", super().smtp_MAIL, arg or "")
+
+    @override
+    async def smtp_RCPT(self, arg: str | None) -> None:
+        await self._at("recipient", super().smtp_RCPT, arg or "")
+
+    @override
+    async def smtp_DATA(self, arg: str) -> None:
+        if "middle" in self._server.faults:
+            await super().push("354 go on")
+            await self._reader.readline()
+            self.stage = "middle"
+            await self.push("451 no more")
+            return
+        await self._at("data", super().smtp_DATA, arg)
+
+
+@asynccontextmanager
+async def mail_server(
+    *,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    from_the_start: bool = False,
+    users: dict[str, str] | None = None,
+    other_letters: bool = True,
+) -> AsyncIterator[MailServer]:
+    """Run a server on loopback. `users`: who may sign in; `tls`: by STARTTLS, unless `from_the_start`."""
+    server = MailServer()
+
+    def authenticate(
+        _server: Any, _session: Any, _envelope: Any, _how: str, data: Any
+    ) -> AuthResult:
+        known = isinstance(data, LoginPassword) and (
+            (users or {}).get(data.login.decode()) == data.password.decode()
+        )
+        return AuthResult(success=known, handled=False, auth_data=data)
+
+    def connection() -> _Connection:
+        return _Connection(
+            server,
+            loop=asyncio.get_running_loop(),
+            enable_SMTPUTF8=other_letters,
+            tls_context=None if from_the_start else tls,
+            auth_required=users is not None,
+            auth_require_tls=tls is not None and not from_the_start,
+            authenticator=authenticate,
+        )
+
+    listening = await asyncio.get_running_loop().create_server(
+        connection, "127.0.0.1", port, ssl=tls if from_the_start else None
+    )
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for transport in server.open:
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+        await listening.wait_closed()

@@ -1,0 +1,248 @@
+"""A notifier with made-up customers, letters and mail server: what its tests arrange, tell and find sent."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from bailiwick_access.gate import Gate
+from bailiwick_contracts.orders import OrderLine, OrderPlaced
+from bailiwick_kit.clock import FixedClock
+from bailiwick_kit.mail import Mail
+from bailiwick_kit.policy import Policy
+from bailiwick_kit.replica import Replica
+from bailiwick_testkit.people import Person
+from bailiwick_testkit.portfolio import MadeUpCustomers
+from bailiwick_testkit.shop import Shop
+
+SENDER = "Bailiwick <orders@mail.example>"
+NOON = datetime(2026, 1, 15, 11, tzinfo=UTC)
+"""Noon in Madrid, where made-up organizations are."""
+
+
+@dataclass
+class MadeUpMailServer:
+    """Takes mails, unless told what to answer: `answers` are raised one by one, then all is taken.
+
+    `talking`: how many conversations it has at once, and the most it ever had. While `slow` is set, it
+    does not answer.
+    """
+
+    sent: list[Mail] = field(default_factory=list)
+    tried: list[Mail] = field(default_factory=list)
+    answers: list[BaseException] = field(default_factory=list)
+    slow: asyncio.Event | None = None
+    talking: int = 0
+    most_at_once: int = 0
+
+    async def send(self, mail: Mail) -> None:
+        """Take a mail, or raise the next answer."""
+        self.tried.append(mail)
+        self.talking += 1
+        self.most_at_once = max(self.most_at_once, self.talking)
+        try:
+            if self.slow is not None:
+                await self.slow.wait()
+            if self.answers:
+                raise self.answers.pop(0)
+            self.sent.append(mail)
+        finally:
+            self.talking -= 1
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects of what was sent."""
+        return [mail.subject for mail in self.sent]
+
+
+class PlainLetters:
+    """Letters that say little: language, numbers and customers."""
+
+    def __init__(self) -> None:
+        self.letter: Any = importlib.import_module("bailiwick_notifier.domain.letter").Letter
+
+    def new_order(self, order: Any, *, language: str, **_: Any) -> Any:
+        """Say that an order came in."""
+        return self.letter(
+            f"{language} {order.number} {order.customer_name}", "text", "<p>html</p>"
+        )
+
+    def digest(self, orders: Sequence[Any], *, language: str, **_: Any) -> Any:
+        """Say which orders came in."""
+        numbers = " ".join(order.number for order in orders)
+        return self.letter(f"{language} digest {numbers}", "text", "<p>html</p>")
+
+
+@dataclass
+class Postroom:
+    """One organization's notifier, without a bus. Time stands still until `clock.instant` is moved."""
+
+    shop: Shop
+    customers: MadeUpCustomers
+    customers_replica: Replica
+    identity_replica: Replica
+    policy: Policy
+    server: MadeUpMailServer = field(default_factory=MadeUpMailServer)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
+    letters: Any = field(default_factory=PlainLetters)
+    told: int = 0
+    placed: int = 0
+
+    async def person(self, name: str, role: str | None = None, **changes: Any) -> Person:
+        """Make a member with a name and an address, or change one."""
+        described = {"name": name, "email": f"{name.lower()}@people.example", **changes}
+        return await self.shop.member(role, **described)
+
+    async def tell(self) -> None:
+        """Let notifier hear what customers did since this was last called."""
+        for event in self.customers.told[self.told :]:
+            async with self.shop.database.writing(event.org_id) as connection:
+                await self.customers_replica.receive(connection, event)
+        self.told = self.customers.head
+
+    async def customer(
+        self, main: Person | None = None, *additional: Person, name: str = "Librería Sol"
+    ) -> UUID:
+        """Make a customer with its representatives."""
+        customer_id = self.customers.customer(name)
+        if main is not None:
+            self.customers.assign(customer_id, main.member_id)
+        for person in additional:
+            self.customers.assign(customer_id, person.member_id, "additional")
+        await self.tell()
+        return customer_id
+
+    def order(self, customer_id: UUID, by: Person, **changes: Any) -> OrderPlaced:
+        """Return that somebody placed an order, as orders tells it now."""
+        now = self.clock.now()
+        current = [
+            one
+            for one in self.customers.assignments.values()
+            if one.customer_id == customer_id and one.valid_from <= now < one.valid_to
+        ]
+        mains = [one.member_id for one in current if one.relation == "main"]
+        self.placed += 1
+        line = OrderLine(
+            sku="TEA-1",
+            name="Tea",
+            quantity=Decimal(2),
+            unit_price=Decimal(10),
+            discount=Decimal(0),
+            net=Decimal(20),
+        )
+        described: dict[str, Any] = {
+            "number": f"N{self.placed}",
+            "customer_name": "Librería Sol",
+            "source": "phone",
+            "author_id": by.member_id,
+            "main_id": mains[0] if mains else None,
+            "additional_ids": tuple(
+                one.member_id for one in current if one.relation == "additional"
+            ),
+            "assignment_seq": self.customers.head,
+            **changes,
+        }
+        return OrderPlaced(
+            org_id=self.shop.org_id,
+            version=1,
+            order_id=uuid4(),
+            customer_id=customer_id,
+            placed_by=by.member_id,
+            credited_to=None,
+            state="placed",
+            order_date=now.date(),
+            listed_at=now,
+            placed_at=now,
+            currency="EUR",
+            lines=(line,),
+            net=Decimal(20),
+            **described,
+        )
+
+    async def take(self, event: OrderPlaced, event_id: UUID | None = None) -> UUID:
+        """Take an order that came in, as the consumer would, and return the event's id."""
+        orders: Any = importlib.import_module("bailiwick_notifier.events.orders")
+        notices: Any = importlib.import_module("bailiwick_notifier.store.notices")
+        take = notices.TakeNotice(self.clock)
+        consumer = orders.from_orders(self.shop.database, "", self.shop.tables.inbox, take)
+        event_id = event_id or uuid4()
+        async with self.shop.database.writing(event.org_id) as connection:
+            await consumer.keyed[OrderPlaced](connection, event, event_id)
+        return event_id
+
+    async def come_in(self, customer_id: UUID, by: Person, **changes: Any) -> OrderPlaced:
+        """Have an order come in, and all mails go out that are due."""
+        event = self.order(customer_id, by, **changes)
+        await self.take(event)
+        await self.work()
+        return event
+
+    async def work(self) -> None:
+        """Let the worker do all that is due now."""
+        await self.fixing().round()
+        await self.send()
+
+    async def send(self) -> None:
+        """Let the worker send all that is due now."""
+        sending = self.sending()
+        while await sending.round():
+            await sending.finished()
+
+    async def later(self, **by: float) -> None:
+        """Let time pass, and the worker do what is due then."""
+        self.clock.instant += timedelta(**by)
+        await self.work()
+
+    def fixing(self) -> Any:
+        """Return the job that fixes who is told."""
+        rounds: Any = importlib.import_module("bailiwick_notifier.actions.rounds")
+        fix: Any = importlib.import_module("bailiwick_notifier.actions.fix_recipients")
+        notices: Any = importlib.import_module("bailiwick_notifier.store.notices")
+        return rounds.Fixing(
+            fix.Desk(
+                notices=notices.StoredNotices(self.shop.database),
+                customers=self.customers_replica,
+                identity=self.identity_replica,
+                gate=Gate(self.policy),
+                clock=self.clock,
+            )
+        )
+
+    def sending(self) -> Any:
+        """Return the job that sends."""
+        rounds: Any = importlib.import_module("bailiwick_notifier.actions.rounds")
+        send: Any = importlib.import_module("bailiwick_notifier.actions.send_dispatch")
+        dispatches: Any = importlib.import_module("bailiwick_notifier.store.dispatches")
+        return rounds.Sending(
+            send.Office(
+                dispatches=dispatches.StoredDispatches(self.shop.database),
+                gate=Gate(self.policy),
+                letters=self.letters,
+                mailer=self.server,
+                clock=self.clock,
+                sender=SENDER,
+            )
+        )
+
+    async def deliveries(self, order: OrderPlaced | None = None) -> list[dict[str, Any]]:
+        """Return the rows of all deliveries, or of an order's, oldest first."""
+        table = self.shop.tables.deliveries
+        statement = sa.select(table).order_by(table.c.created_at, table.c.order_number)
+        if order is not None:
+            statement = statement.where(table.c.order_id == order.order_id)
+        async with self.shop.database.reading(self.shop.org_id) as connection:
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    def mailed(self) -> list[str]:
+        """Return who was sent a mail since this was last called, by name."""
+        names = sorted(mail.recipient.partition("@")[0].capitalize() for mail in self.server.sent)
+        self.server.sent.clear()
+        return names

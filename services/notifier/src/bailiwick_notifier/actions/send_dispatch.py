@@ -1,0 +1,180 @@
+"""Send one mail, asking policy at the last moment whether its recipient may still see what it tells (D21)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from bailiwick_access.gate import Gate
+from bailiwick_kit.clock import Clock
+from bailiwick_kit.errors import PolicyUnavailable
+from bailiwick_kit.mail import Mail, PutOff, Undeliverable
+from bailiwick_notifier.actions.ports import (
+    Dispatches,
+    Item,
+    Letters,
+    Mailer,
+    Opened,
+)
+from bailiwick_notifier.domain.delivery import Dispatch, Problem, State
+from bailiwick_notifier.domain.letter import one_line
+from bailiwick_notifier.domain.preferences import NewOrders
+from bailiwick_notifier.domain.timing import next_attempt, next_digest
+
+log = structlog.get_logger(__name__)
+
+HELD = timedelta(minutes=2)
+"""A claim lasts longer than any conversation with a mail server may."""
+SOON = timedelta(seconds=30)
+_CODE = re.compile(r"\b[45]\d\d\b", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Office:
+    """What it takes. `sender` is a name with an address in angle brackets."""
+
+    dispatches: Dispatches
+    gate: Gate
+    letters: Letters
+    mailer: Mailer
+    clock: Clock
+    sender: str
+    public_url: str | None = None
+
+    @property
+    def domain(self) -> str:
+        """The sender's domain, in whose name mails are numbered."""
+        return self.sender.rpartition("@")[2].rstrip("> ")
+
+
+async def send_dispatch(office: Office, dispatch: Dispatch) -> None:
+    """Send it, settle it without, or put it off. No transaction is open while the server talks."""
+    now = office.clock.now()
+    opened = await office.dispatches.opened(dispatch, now)
+    if opened is None:
+        await office.dispatches.put_off(dispatch, now + SOON, Problem.REPLICA_BEHIND)
+        return
+    everything = [item.delivery_id for item in opened.items]
+    if (ending := _ending(opened)) is not None:
+        await office.dispatches.finish(dispatch, everything, *ending, now)
+        return
+    if _waits_for_digest(dispatch, opened):
+        due = next_digest(opened.recipient.caller.time_zone, now)
+        await office.dispatches.keep_for_digest(dispatch, *due)
+        return
+    try:
+        seen = await _viewable(office.gate, opened)
+    except PolicyUnavailable:
+        await office.dispatches.put_off(dispatch, now + SOON, Problem.POLICY_UNAVAILABLE)
+        return
+    if not seen:
+        ending = (State.SUPPRESSED, Problem.OUT_OF_SIGHT)
+        await office.dispatches.finish(dispatch, everything, *ending, now)
+        return
+    mail = _mail(office, dispatch, opened, seen)
+    if mail is None:
+        await office.dispatches.finish(dispatch, everything, State.FAILED, Problem.NO_ADDRESS, now)
+        return
+    kept = [item.delivery_id for item in seen]
+    dropped = [one for one in everything if one not in set(kept)]
+    begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + HELD)
+    if begun is not None:
+        await _attempt(office, begun, mail, kept)
+
+
+def _ending(opened: Opened) -> tuple[State, Problem | None] | None:
+    if not opened.recipient.is_active:
+        return State.SUPPRESSED, Problem.RECIPIENT_INACTIVE
+    if opened.preferences.new_orders is NewOrders.OFF:
+        return State.DECLINED, None
+    if not opened.items:  # all of a digest's deliveries have gone elsewhere
+        return State.SUPPRESSED, None
+    return None
+
+
+def _waits_for_digest(dispatch: Dispatch, opened: Opened) -> bool:
+    """Tell whether it is kept; what may have gone out already is not told a second time in a digest."""
+    wants_digests = opened.preferences.new_orders is NewOrders.DAILY
+    return wants_digests and not dispatch.is_digest and dispatch.attempts == 0
+
+
+async def _viewable(gate: Gate, opened: Opened) -> list[Item]:
+    """Return what policy lets the recipient view now, as if they read it themselves."""
+    caller = opened.recipient.caller
+    return [
+        item for item in opened.items if await gate.may(caller, "orders", "view", order=item.facts)
+    ]
+
+
+def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]) -> Mail | None:
+    recipient, caller = opened.recipient, opened.recipient.caller
+    if not recipient.email:
+        return None
+    orders = [item.order for item in items]
+    name = one_line(caller.name or "") or None
+    addressed = {
+        "language": opened.preferences.language or recipient.language or "en",
+        "time_zone": caller.time_zone,
+        "organization_name": recipient.organization_name,
+    }
+    if dispatch.is_digest:
+        letter = office.letters.digest(
+            orders, recipient_name=name, public_url=office.public_url, **addressed
+        )
+    else:
+        letter = office.letters.new_order(
+            orders[0], recipient_name=name, public_url=office.public_url, **addressed
+        )
+    return Mail(
+        message_id=dispatch.message_id(office.domain),
+        sender=office.sender,
+        recipient=recipient.email,
+        recipient_name=name,
+        subject=one_line(letter.subject),
+        text=letter.text,
+        html=letter.html,
+    )
+
+
+async def _attempt(
+    office: Office, dispatch: Dispatch, mail: Mail, deliveries: Sequence[UUID]
+) -> None:
+    """Talk to the mail server, and keep what came of it."""
+    finish, told = office.dispatches.finish, {"dispatch_id": str(dispatch.dispatch_id)}
+    try:
+        await office.mailer.send(mail)
+    except Undeliverable as error:
+        problem = _problem(Problem.REFUSED, error)
+        log.error("mail.undeliverable", problem=problem, **told)  # noqa: TRY400 - its place is known
+        await finish(dispatch, deliveries, State.FAILED, problem, office.clock.now())
+    except PutOff as error:
+        unknown = error.may_have_arrived
+        problem = _problem(Problem.MAY_HAVE_ARRIVED if unknown else Problem.PUT_OFF, error)
+        await _put_off(office, dispatch, deliveries, problem)
+    else:
+        await finish(dispatch, deliveries, State.SENT, None, office.clock.now())
+        log.info("mail.sent", attempts=dispatch.attempts, orders=len(deliveries), **told)
+
+
+async def _put_off(
+    office: Office, dispatch: Dispatch, deliveries: Sequence[UUID], problem: str
+) -> None:
+    now, told = office.clock.now(), {"dispatch_id": str(dispatch.dispatch_id), "problem": problem}
+    until = next_attempt(dispatch.attempts, dispatch.first_attempt_at or now, now)
+    if until is None:
+        log.error("mail.given_up", attempts=dispatch.attempts, **told)
+        await office.dispatches.finish(dispatch, deliveries, State.FAILED, problem, now)
+    else:
+        log.warning("mail.put_off", attempts=dispatch.attempts, **told)
+        await office.dispatches.put_off(dispatch, until, problem)
+
+
+def _problem(problem: Problem, error: Exception) -> str:
+    """Return a short code, with the server's own where there is one: never its words, which name people."""
+    code = _CODE.search(str(error))
+    return f"{problem}-{code[0]}" if code else str(problem)

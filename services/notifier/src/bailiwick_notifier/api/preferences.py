@@ -1,0 +1,49 @@
+"""Routes over the caller's own preferences: /v1/notification-preferences."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from bailiwick_access.requests import Gated, Reads, SignedIn
+from bailiwick_kit.bodies import SentBody, json_body
+from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.problems import problems
+from bailiwick_kit.submitted import Mapped
+from bailiwick_notifier.actions.change_preferences import change_preferences, facts_of
+from bailiwick_notifier.api import wire
+from bailiwick_notifier.api.parts import Open, Queried
+
+router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-preferences"])
+
+
+@router.get("", operation_id="read_notification_preferences", responses=problems(400, 401, 403))
+async def read_preferences(
+    response: Response, reading: Reads, gate: Gated, queries: Queried, held: IfNoneMatch
+) -> wire.PreferencesBody:
+    """Read what you want of mails about new orders."""
+    own = facts_of(reading.caller.org_id)
+    await gate.decide(reading.caller, "preferences", "view", preference=own)
+    body = wire.preferences_body(await queries.preferences(reading))
+    return held.answer(response, body, body.version)
+
+
+@router.put(
+    "",
+    operation_id="change_notification_preferences",
+    responses=problems(400, 401, 403, 412, 422, 428),
+)
+async def put_preferences(
+    response: Response,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    expected: IfMatch,
+    body: Annotated[SentBody[wire.PreferencesToBe], json_body(wire.PreferencesToBe)],
+) -> wire.PreferencesBody:
+    """Say what you want of mails about new orders, from the next one on."""
+    submitted = Mapped(body, wire.PreferencesToBe.command)
+    preferences = await change_preferences(open_unit, gate, caller, expected, submitted)
+    response.headers["ETag"] = etag(preferences.version)
+    return wire.preferences_body(preferences)

@@ -1,0 +1,79 @@
+"""Writes letters: in the recipient's language, in the organization's time, as plain text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from bailiwick_notifier.domain.letter import Letter
+from bailiwick_notifier.domain.order import NewOrder
+from bailiwick_notifier.letters import en, es, fr
+from bailiwick_notifier.letters.figures import Figures
+from bailiwick_notifier.letters.pages import Page, Setting, digest_page, new_order_page, one_line
+from bailiwick_notifier.letters.wording import Wording
+
+LANGUAGES = {words.WORDING.language: words.WORDING for words in (en, es, fr)}
+"""Those that letters are written in; who asks for another gets English."""
+_TEMPLATES = Environment(
+    loader=PackageLoader("bailiwick_notifier.letters"),
+    autoescape=select_autoescape(disabled_extensions=("txt",), default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def new_order(
+    order: NewOrder,
+    *,
+    language: str,
+    time_zone: str,
+    recipient_name: str | None,
+    organization_name: str,
+    public_url: str | None,
+) -> Letter:
+    """Return the letter about one new order."""
+    setting = _setting(language, time_zone, recipient_name, organization_name, public_url)
+    return _letter(new_order_page(order, setting), setting.wording)
+
+
+def digest(
+    orders: Sequence[NewOrder],
+    *,
+    language: str,
+    time_zone: str,
+    recipient_name: str | None,
+    organization_name: str,
+    public_url: str | None,
+) -> Letter:
+    """Return the letter about a day's new orders, of which there is at least one."""
+    setting = _setting(language, time_zone, recipient_name, organization_name, public_url)
+    return _letter(digest_page(orders, setting), setting.wording)
+
+
+def _letter(page: Page, words: Wording) -> Letter:
+    text, html = (
+        _TEMPLATES.get_template(f"letter.{kind}").render(page=page, words=words)
+        for kind in ("txt", "html")
+    )
+    return Letter(subject=one_line(page.subject), text=text, html=html)
+
+
+def _setting(
+    language: str,
+    time_zone: str,
+    recipient_name: str | None,
+    organization_name: str,
+    public_url: str | None,
+) -> Setting:
+    spoken = language.replace("_", "-").partition("-")[0].lower()
+    wording = LANGUAGES.get(spoken, LANGUAGES["en"])
+    return Setting(
+        wording=wording,
+        figures=Figures(wording, time_zone),
+        recipient=one_line(recipient_name),
+        organization=one_line(organization_name),
+        public_url=public_url,
+    )

@@ -1,0 +1,128 @@
+"""Orders that came in: taken from the bus, and fixed once who is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_contracts.identity import Settings
+from bailiwick_contracts.orders import OrderPlaced
+from bailiwick_kit.clock import Clock
+from bailiwick_kit.database import Database
+from bailiwick_notifier.actions.ports import Person
+from bailiwick_notifier.domain.delivery import State, delivery_id
+from bailiwick_notifier.domain.notice import Notice
+from bailiwick_notifier.store.people import ACTIVE, NAMED
+from bailiwick_notifier.store.rows import notice_row, to_notice, to_person
+from bailiwick_notifier.store.tables import deliveries, notices, organizations
+
+_DUE = (
+    sa.select(notices)
+    .where(
+        notices.c.fixed_at.is_(None),
+        notices.c.next_look_at <= sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    )
+    .order_by(notices.c.next_look_at)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_SETTINGS = sa.select(organizations.c.settings).where(
+    organizations.c.org_id == sa.bindparam("org_id", type_=sa.Uuid)
+)
+
+
+class TakeNotice:
+    """Keeps what a mail about an order needs, in the transaction of the event's inbox row."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def __call__(
+        self, connection: AsyncConnection, event: OrderPlaced, event_id: UUID
+    ) -> None:
+        """Take it; who is told is another job's to fix."""
+        row = notice_row(event, event_id, self._clock)
+        await connection.execute(insert(notices).values(row).on_conflict_do_nothing())
+
+
+class StoredNotices:
+    """The orders that came in, in the worker's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, now: datetime, most: int) -> Sequence[Notice]:
+        """Return those whose turn it is, in all organizations, oldest first."""
+        async with self._database.reading(None) as connection:
+            found = await connection.execute(_DUE, {"now": now, "most": most})
+            return [to_notice(row) for row in found.mappings()]
+
+    async def settings(self, org_id: UUID) -> Settings | None:
+        """Return the organization's settings, None where the replica does not know it yet."""
+        async with self._database.reading(org_id) as connection:
+            found = (await connection.execute(_SETTINGS, {"org_id": org_id})).scalar()
+        return None if found is None else Settings.model_validate(found)
+
+    async def people(
+        self, org_id: UUID, now: datetime, member_ids: Collection[UUID] | None = None
+    ) -> Mapping[UUID, Person]:
+        """Return those of the members whom the replica knows; named none, all who are active."""
+        if member_ids is None:
+            statement, bound = ACTIVE, {"org_id": org_id, "now": now}
+        else:
+            statement, bound = NAMED, {"org_id": org_id, "member_ids": list(member_ids)}
+        async with self._database.reading(org_id) as connection:
+            rows = (await connection.execute(statement, bound)).mappings().all()
+        return {row["member_id"]: to_person(row, now) for row in rows}
+
+    async def postpone(self, notice: Notice, until: datetime) -> None:
+        """Look at it again later."""
+        async with self._database.writing(notice.org_id) as connection:
+            await connection.execute(
+                notices.update().where(*_is_open(notice)).values(next_look_at=until)
+            )
+
+    async def fix(self, notice: Notice, recipients: Sequence[UUID], now: datetime) -> bool:
+        """Fix who is told, once and for good: one delivery each; false where somebody else just has.
+
+        Two at once queue on the row: the second finds it fixed.
+        """
+        fixed = (
+            notices.update()
+            .where(*_is_open(notice))
+            .values(fixed_at=now)
+            .returning(*notices.c["order_id", "order_number"])
+        )
+        async with self._database.writing(notice.org_id) as connection:
+            order = (await connection.execute(fixed)).mappings().first()
+            if order is None:
+                return False
+            if recipients:
+                rows = [
+                    {
+                        **order,
+                        "org_id": notice.org_id,
+                        "delivery_id": delivery_id(notice.event_id, member_id),
+                        "event_id": notice.event_id,
+                        "member_id": member_id,
+                        "created_at": now,
+                        "state": State.PENDING.value,
+                        "attempts": 0,
+                        "next_attempt_at": now,
+                    }
+                    for member_id in recipients
+                ]
+                await connection.execute(deliveries.insert(), rows)
+        return True
+
+
+def _is_open(notice: Notice) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        notices.c.org_id == notice.org_id,
+        notices.c.event_id == notice.event_id,
+        notices.c.fixed_at.is_(None),
+    )

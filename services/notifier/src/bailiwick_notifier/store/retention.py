@@ -1,0 +1,60 @@
+"""Deletes what is settled and old: with it go customers' names and what they ordered (D20)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from bailiwick_kit.clock import Clock
+from bailiwick_kit.database import Database
+from bailiwick_kit.housekeeping import AT_ONCE, EVERY
+from bailiwick_notifier.store.tables import deliveries, digests, notices
+
+log = structlog.get_logger(__name__)
+
+KEPT = timedelta(days=30)
+"""Since it was settled."""
+
+_told_of = sa.and_(
+    deliveries.c.org_id == notices.c.org_id, deliveries.c.event_id == notices.c.event_id
+)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Tidies what only notifier has, from its worker."""
+
+    database: Database
+    clock: Clock
+
+    async def run(self) -> None:
+        """Tidy every hour until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except Exception:  # the next round may do better
+                log.exception("retention.failed")
+            await asyncio.sleep(EVERY)
+
+    async def tidy(self) -> None:
+        """Delete what was settled long ago; an order goes when all of its deliveries have gone."""
+        past = self.clock.now() - KEPT
+        await self._delete(deliveries, deliveries.c.delivery_id, deliveries.c.settled_at < past)
+        await self._delete(digests, digests.c.digest_id, digests.c.settled_at < past)
+        done = sa.and_(notices.c.fixed_at < past, sa.not_(sa.exists().where(_told_of)))
+        await self._delete(notices, notices.c.event_id, done)
+
+    async def _delete(
+        self, table: sa.Table, key: sa.Column[Any], past: sa.ColumnElement[bool]
+    ) -> None:
+        some = sa.select(table.c.org_id, key).where(past).limit(AT_ONCE)
+        deleted = AT_ONCE
+        while deleted == AT_ONCE:
+            async with self.database.writing(None) as connection:
+                statement = table.delete().where(sa.tuple_(table.c.org_id, key).in_(some))
+                deleted = (await connection.execute(statement)).rowcount

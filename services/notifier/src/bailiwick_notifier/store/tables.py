@@ -1,0 +1,119 @@
+"""The tables of notifier. Every key starts with `org_id`, but for the inbox (D4)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from bailiwick_access.assignments import assignments_table
+from bailiwick_access.tables import members_table, organizations_table
+from bailiwick_kit.audit import audit_table
+from bailiwick_kit.inbox import inbox_table
+from bailiwick_kit.replica import replica_positions_table
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+organizations = organizations_table(metadata)
+members = members_table(metadata)
+assignments = assignments_table(metadata)
+replica_positions = replica_positions_table(metadata)
+inbox = inbox_table(metadata)
+audit = audit_table(metadata)
+
+_instant = sa.DateTime(timezone=True)
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("member_id", sa.Uuid, primary_key=True),
+    sa.Column("new_orders", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, comment="Null: the membership's."),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("event_id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid, nullable=False),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("author_id", sa.Uuid, nullable=False),
+    sa.Column("placed_by", sa.Uuid),
+    sa.Column("main_id", sa.Uuid, comment="As orders knew them, as are the additionals."),
+    sa.Column("additional_ids", ARRAY(sa.Uuid), nullable=False),
+    sa.Column("assignment_seq", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="The order's."),
+    sa.Column("content", JSONB, nullable=False, comment="What the mail tells; personal data."),
+    sa.Column("taken_at", _instant, nullable=False),
+    sa.Column("next_look_at", _instant, nullable=False),
+    sa.Column("fixed_at", _instant, comment="When it was fixed who is told; never again."),
+    # An order comes in once, whatever an event about it is called (domain §2).
+    sa.UniqueConstraint("org_id", "order_id", name="notices_order"),
+    sa.Index("notices_due", "next_look_at", postgresql_where=sa.text("fixed_at IS NULL")),
+    sa.Index("notices_fixed", "fixed_at", postgresql_where=sa.text("fixed_at IS NOT NULL")),
+    comment="Orders that came in.",
+)
+
+
+def _dispatch_columns() -> list[sa.Column[object]]:
+    """Return the columns of what is sent as one mail: how far that has come."""
+    return [
+        sa.Column("member_id", sa.Uuid, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("last_problem", sa.Text, comment="A code; never a server's words."),
+        sa.Column("first_attempt_at", _instant),
+        sa.Column("next_attempt_at", _instant, comment="While it is claimed: until when."),
+        sa.Column("sent_at", _instant),
+        sa.Column("settled_at", _instant),
+    ]
+
+
+digests = sa.Table(
+    "digests",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("digest_id", sa.Uuid, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False, comment="In the organization's zone."),
+    *_dispatch_columns(),
+    sa.UniqueConstraint("org_id", "member_id", "day"),
+    sa.Index("digests_due", "next_attempt_at", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("digests_settled", "settled_at", postgresql_where=sa.text("settled_at IS NOT NULL")),
+    comment="A member's mail of a day, about all of its deliveries.",
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("delivery_id", sa.Uuid, primary_key=True),
+    sa.Column("event_id", sa.Uuid, nullable=False),
+    sa.Column("order_id", sa.Uuid, nullable=False),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("created_at", _instant, nullable=False),
+    sa.Column("digest_id", sa.Uuid, comment="The digest that it goes out with; null: on its own."),
+    *_dispatch_columns(),
+    sa.UniqueConstraint("org_id", "event_id", "member_id"),
+    sa.Index("deliveries_listed", "org_id", "created_at", "delivery_id"),
+    sa.Index("deliveries_member", "org_id", "member_id", "created_at", "delivery_id"),
+    sa.Index("deliveries_order", "org_id", "order_id"),
+    sa.Index("deliveries_digest", "org_id", "digest_id"),
+    sa.Index(
+        "deliveries_due",
+        "next_attempt_at",
+        postgresql_where=sa.text("state = 'pending' AND digest_id IS NULL"),
+    ),
+    sa.Index(
+        "deliveries_settled", "settled_at", postgresql_where=sa.text("settled_at IS NOT NULL")
+    ),
+    comment="That a member is told of an order: one a member and event.",
+)
