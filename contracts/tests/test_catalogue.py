@@ -48,7 +48,7 @@ def test_type_says_service_noun_past_verb_and_version(event_type: str) -> None:
 
 @pytest.mark.parametrize("service", sorted(PUBLISHED))
 def test_types_begin_with_the_service_that_publishes_them(service: str) -> None:
-    assert {kind.type.partition(".")[0] for kind in PUBLISHED[service]} == {service}
+    assert {kind.type.partition(".")[0] for kind in PUBLISHED[service]} <= {service}
 
 
 @pytest.mark.parametrize("event_type", sorted(EVENTS))
@@ -102,8 +102,10 @@ def test_bound_are_exactly_the_types_that_somebody_hears() -> None:
 
 def test_authorities_number_their_changes_and_others_do_not() -> None:
     for service, events in PUBLISHED.items():
-        sequenced = {issubclass(kind, Sequenced) for kind in events}
-        assert sequenced == {service in {"identity", "customers"}}, "D1: two authorities"
+        is_authority = service in {"identity", "customers"}
+        assert all(issubclass(kind, Sequenced) is is_authority for kind in events), (
+            "D1: two authorities"
+        )
 
 
 def test_a_snapshot_has_nothing_of_its_own() -> None:

@@ -13,14 +13,9 @@ import yaml
 
 from bailiwick_kit.policy import Decision, Policy
 from bailiwick_testkit.engine import includes
+from bailiwick_testkit.worlds import ENTITIES
 
 POLICY = Path(__file__).parents[1]
-ENTITIES = {
-    "customers": "customer",
-    "orders": "order",
-    "members": "member",
-    "organizations": "organization",
-}
 
 
 def tables() -> dict[str, Any]:

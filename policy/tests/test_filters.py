@@ -13,12 +13,10 @@ from bailiwick_kit.scope import All, Any, Compare, Condition, Nobody, Where, fie
 from bailiwick_kit.scope_sql import reads_facts
 from bailiwick_testkit.oracle import Member, Oracle, Settings, World, has_right, is_restricted
 from bailiwick_testkit.servers import Opa
-from bailiwick_testkit.worlds import ACTIONS, CALLERS, NOW, caller_document
+from bailiwick_testkit.worlds import ACTIONS, CALLERS, ENTITIES, NOW, caller_document
 
 RELATIONS = {"main", "additional", "author", "cover"}
-COLUMNS = {"org_id", "state"}
-
-ENTITIES = {"customers": "customer", "orders": "order"}
+COLUMNS = {"org_id", "state", "recipient"}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +66,36 @@ async def test_every_filter_can_be_honoured(caller: Member, policy: Policy) -> N
                         assert is_of_the_organization(part, entity), (resource, action, part)
                 case everybody:
                     pytest.fail(f"{everybody} is more than an organization")
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=[caller.id for caller in CALLERS])
+async def test_a_portfolio_counts_what_it_lists_and_whoever_else_has_reports_counts_all(
+    caller: Member, policy: Policy
+) -> None:
+    for settings in settings_that_matter_to(caller):
+        asked = caller_document(world(settings, caller), caller, "view")
+        counted = await policy.filter("bailiwick/reports", "input.order", asked)
+        listed = await policy.filter("bailiwick/orders", "input.order", asked)
+        assert counted.masks == listed.masks
+        if is_restricted(caller):
+            assert counted == listed
+        elif Oracle(world(settings, caller)).answer(caller, "reports", "view").capable:
+            assert counted.scope == Where(Compare("order.org_id", "eq", "here"))
+        else:
+            assert counted.scope == Nobody()
+
+
+@pytest.mark.parametrize("more", [(), ("integrations",)], ids=["own", "all"])
+async def test_mails_of_all_are_not_narrowed_to_ones_own(
+    more: tuple[str, ...], policy: Policy
+) -> None:
+    caller = Member("caller", permissions=("orders", *more))
+    asked = caller_document(world(Settings(), caller), caller, "view")
+    found = await policy.filter("bailiwick/deliveries", "input.delivery", asked)
+    here = Compare("delivery.org_id", "eq", "here")
+    mine = Compare("delivery.recipient", "eq", True)
+    sent = Compare("delivery.state", "eq", "sent")
+    assert found.scope == Where(here if more else All((here, mine, sent)))
 
 
 @pytest.mark.parametrize("caller", CALLERS, ids=[caller.id for caller in CALLERS])

@@ -10,6 +10,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import hypothesis
@@ -17,9 +18,10 @@ import pytest
 
 from bailiwick_kit.policy import Filter, Policy
 from bailiwick_testkit.engine import Engine, includes
-from bailiwick_testkit.oracle import Answer, Member, Oracle, World
+from bailiwick_testkit.oracle import Answer, Member, Oracle, World, is_restricted
 from bailiwick_testkit.worlds import (
     ACTIONS,
+    ENTITIES,
     Question,
     caller_document,
     questions,
@@ -28,10 +30,12 @@ from bailiwick_testkit.worlds import (
 )
 
 TRIPLES = int(os.environ.get("BAILIWICK_TRIPLES", "10000"))
-# Members, by actions and rows: customers, orders, and creating an order for a customer.
-TRIPLES_A_WORLD = 5 * ((len(ACTIONS["customers"]) - 1) * 4 + (len(ACTIONS["orders"]) - 1) * 6 + 4)
+# Members, by actions and rows: customers, orders, creating an order for a customer, reports of orders,
+# deliveries, preferences.
+TRIPLES_A_WORLD = 5 * (
+    (len(ACTIONS["customers"]) - 1) * 4 + (len(ACTIONS["orders"]) - 1) * 6 + 4 + 6 + 3 + 2 * 2
+)
 
-ENTITIES = {"customers": "customer", "orders": "order"}
 Decisions = Mapping[Question, Mapping[str, Any]]
 Filters = Mapping[tuple[Member, str, str], Filter]
 
@@ -49,13 +53,11 @@ async def decisions(engine: Engine, world: World) -> Decisions:
 
 
 async def filters(policy: Policy, world: World) -> Filters:
-    wanted = [
-        (member, resource, action)
-        for member in world.members
-        for resource in ENTITIES
-        for action in ACTIONS[resource]
-        if action != "create"
-    ]
+    wanted = {
+        (question.member, question.resource, question.action): None
+        for question in questions(world)
+        if question.row is not None and question.action != "create"
+    }
     found = await asyncio.gather(
         *(
             policy.filter(
@@ -86,6 +88,9 @@ def compare(world: World, decided: Decisions, filtered: Filters) -> int:
             reasons=tuple(decision["reasons"]),
         )
         assert said == oracle.answer(member, resource, action, row), question
+        if resource == "reports" and action == "view" and is_restricted(member):
+            assert decision == decided[replace(question, resource="orders")], question
+            assert filtered[member, resource, action] == filtered[member, "orders", action]
         if row is None:
             continue
         triples += 1

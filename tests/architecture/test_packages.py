@@ -20,8 +20,8 @@ PACKAGES = {
     member: next(folder.name for folder in (CHECKOUT / member / "src").iterdir() if folder.is_dir())
     for member in MEMBERS
 }
-BY_NAME_ONLY = {"python-multipart"}
-"""FastAPI looks for it where a route takes a form."""
+BY_NAME_ONLY = {"python-multipart", "fastapi-offline"}
+"""FastAPI looks for the one where a route takes a form; of the other only files are served."""
 FOR_DEVELOPERS = {"libs/testkit", "deploy/local"}
 """Members that are in no image; the others must do with requirements.lock."""
 FLOORS = {

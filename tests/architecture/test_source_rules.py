@@ -187,10 +187,22 @@ RULES = (
     ),
     Rule(
         forbids="mail libraries",
-        instead="mail comes with notifier; until then nothing here writes a mail header (L13)",
+        instead="send mail with kit.mail, which lets nothing into a header that ends a line (L13)",
         finds=_imports("aiosmtplib", "smtplib", "email"),
         planted="from email.message import EmailMessage",
         fine="from email_validator import validate_email",
+        allowed=(
+            "libs/kit/src/bailiwick_kit/mail.py",
+            "libs/kit/src/bailiwick_kit/mail_message.py",
+            "deploy/local/src/bailiwick_local/mailbox",  # it reads what was sent
+        ),
+    ),
+    Rule(
+        forbids="SMTP commands of our own",
+        instead="call send_message: the others can be made to say more (PYSEC-2026-2338)",
+        finds=_calls("sendmail", "rcpt", "vrfy", "expn", "execute_command"),
+        planted="await session.sendmail(sender, recipients, message)",
+        fine="await session.send_message(message)",
     ),
     Rule(
         forbids="a second way of reading tokens",

@@ -1,4 +1,4 @@
-"""For each person and record: in the list ⇔ by id 200 ⇔ in the count ⇔ the oracle says so.
+"""For each person and record: in the list ⇔ by id 200 ⇔ in the count ⇔ the oracle says so ⇔ in the reports.
 
 Two organizations side by side, everybody of every kind, under several settings. What somebody may not
 see is not told from what is not there.
@@ -35,6 +35,8 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "ada": {"permissions": ["seller", "reports"]},
     "carl": {"permissions": ["customers"]},
     "omar": {"permissions": ["orders"]},
+    "rene": {"permissions": ["reports"]},
+    "lea": {"permissions": ["reports", "members"]},
     "eva": {"permissions": []},
     "ines": {"role": "sales_representative"},
 }
@@ -239,6 +241,45 @@ def hold(country: Country, member: oracle.Member) -> None:
                 assert unlike is None, (member.id, names.get(one), unlike)
 
 
+def hold_figures(country: Country, member: oracle.Member) -> None:
+    """Hold the reports against the oracle: they count what one sees, and name what one may know."""
+    town, who, asked = country.here, country.here.someone(member), oracle.Oracle(country.here.world)
+    if not asked.answer(member, "reports", "view").capable:
+        for path in ("sales", "credit", "portfolio", "sales/export"):
+            assert who.get(f"/v1/reports/{path}").status_code == 403, (member.id, path)
+        return
+    expected: dict[str, list[int]] = {}
+    for order in town.world.orders:
+        if asked.answer(member, "reports", "view", order).visible and order.state != "draft":
+            relation = asked.relation(member.id, order.customer_id)
+            knows = not oracle.is_restricted(member) or relation.main or relation.additional
+            name = order.customer_id if knows else "former"
+            expected.setdefault(name, [0, 0])[order.state == "cancelled"] += 1
+    report = done(who.get("/v1/reports/sales", by="customer"))
+    found = {
+        row["by"][0]["label"] or row["by"][0]["value"]: [row["orders"], row["cancelled"]["orders"]]
+        for row in report["rows"]
+    }
+    assert found == expected, member.id
+    totals = report["totals"]
+    assert sum(one["orders"] for one in totals) == sum(counted for counted, _ in expected.values())
+    if asked.answer(member, "orders", "view").capable:
+        for row in report["rows"]:
+            listed = who.get(row["orders_link"].replace("/v1/orders?", "/v1/orders/count?"))
+            assert listed.json() == {"count": row["orders"]}, (member.id, row)
+    portfolio = done(who.get("/v1/reports/portfolio"))["rows"]
+    theirs = {
+        one.id
+        for one in town.world.customers
+        if not oracle.is_restricted(member)
+        or (relation := asked.relation(member.id, one.id)).main
+        or relation.additional
+    }
+    assert {one["customer"]["name"] for one in portfolio} == theirs, member.id
+    may_compare = asked.answer(member, "reports", "team").capable
+    assert who.get("/v1/reports/team").status_code == (200 if may_compare else 403), member.id
+
+
 def members_of(country: Country) -> Iterator[oracle.Member]:
     yield from country.here.world.members
 
@@ -246,6 +287,7 @@ def members_of(country: Country) -> Iterator[oracle.Member]:
 def test_with_the_settings_as_they_begin(country: Country) -> None:
     for member in members_of(country):
         hold(country, member)
+        hold_figures(country, member)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +307,7 @@ def test_with_other_settings(country: Country, chosen: dict[str, bool]) -> None:
         for member in members_of(country):
             if oracle.is_restricted(member) or member.id in {"mia", "buyer"}:
                 hold(country, member)
+                hold_figures(country, member)
     finally:
         town.company.settings(**before)
         town.world = begun

@@ -81,6 +81,9 @@ BOUND = frozenset(
 )
 """Types that a queue is bound to: these are published as mandatory, the others are not (D16)."""
 
+SNAPSHOTS = frozenset(name for name in EVENTS if name.split(".")[2] == "snapshot")
+"""Types that do not go through the exchange: told again, to the one queue that asked (D19)."""
+
 
 def queue_name(consumer: str, publisher: str) -> str:
     """Return the queue in which a consumer finds what a publisher tells."""

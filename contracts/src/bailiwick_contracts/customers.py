@@ -22,7 +22,7 @@ class Contact(Payload):
     name: Annotated[str, Pii]
     email: Annotated[str | None, Pii] = None
     phone: Annotated[str | None, Pii] = None
-    title: str | None = None
+    title: str | None = Field(default=None, description="What they do there.")
 
 
 class Address(Payload):
@@ -34,13 +34,13 @@ class Address(Payload):
     city: str | None = None
     subdivision: str | None = Field(default=None, description="ISO 3166-2, such as ES-MD.")
     country: str = Field(description="ISO 3166-1 alpha-2.")
-    primary: bool = False
+    primary: bool = Field(default=False, description="The one that territories look at.")
 
 
 class Terms(Payload):
-    """The commercial conditions of a customer (V4)."""
+    """The commercial conditions of a customer."""  # V4
 
-    price_list: str | None = None
+    price_list: str | None = Field(default=None, description="The list's code.")
     discount: Amount | None = Field(default=None, description="A fraction: 0.05 is five per cent.")
     payment_method: str | None = None
     shipping_method: str | None = None
@@ -52,18 +52,20 @@ class CustomerChanged(Sequenced):
     type: ClassVar[str] = "customers.customer.changed.v1"
 
     customer_id: UUID
-    code: str
+    code: str = Field(description="A short code, unique in the organization.")
     name: Annotated[str, Pii]
     tax_id: Annotated[str | None, Pii] = None
-    status: CustomerStatus
+    status: CustomerStatus = Field(description="Orders can be placed for an approved one.")
     contacts: tuple[Contact, ...] = ()
     addresses: tuple[Address, ...] = ()
     tags: tuple[str, ...] = ()
-    parent_id: UUID | None = None
-    terms: Terms = Terms()
+    parent_id: UUID | None = Field(default=None, description="The customer that it belongs to.")
+    terms: Terms = Field(default=Terms(), description="The commercial conditions.")
     created_by: UUID = Field(description="The member who made it.")
     created_at: datetime
-    imported: bool = False
+    imported: bool = Field(
+        default=False, description="It came from another system, with its history."
+    )
 
     @property
     @override
@@ -75,25 +77,25 @@ class Assignment(Interval):
     """That a member is main or additional representative of a customer, and when."""
 
     assignment_id: UUID
-    customer_id: UUID
-    member_id: UUID
-    relation: Relation
-    origin: Origin
-    version: int = Field(ge=1)
+    customer_id: UUID = Field(description="Who is represented.")
+    member_id: UUID = Field(description="Who represents.")
+    relation: Relation = Field(description="At any instant a customer has one main at most.")
+    origin: Origin = Field(description="How it came about.")
+    version: int = Field(ge=1, description="The assignment's own version.")
 
 
 class AssignmentChanged(Sequenced):
-    """One act on assignments, whole: what it made and what it ended (D18). Told when written, not at T."""
+    """One act on assignments, whole: what it made and what it ended. Told when written, not at T."""  # D18
 
     type: ClassVar[str] = "customers.assignment.changed.v1"
 
-    changeset_id: UUID
-    chunk: int = Field(default=1, ge=1)
+    changeset_id: UUID = Field(description="The act.")
+    chunk: int = Field(default=1, ge=1, description="Which part of the act this is, of `chunks`.")
     chunks: int = Field(
         default=1, ge=1, description="The changeset counts once all chunks are there."
     )
-    assignments: tuple[Assignment, ...]
-    imported: bool = False
+    assignments: tuple[Assignment, ...] = Field(description="Each as it is after the act.")
+    imported: bool = Field(default=False, description="It came from another system.")
 
     @property
     @override

@@ -22,7 +22,7 @@ Pii = Field(json_schema_extra={"pii": True})
 
 Amount = Annotated[
     Decimal,
-    Field(max_digits=18, decimal_places=4),
+    Field(max_digits=18, decimal_places=4, description="A decimal, as a string."),
     PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
 ]
 """A decimal of up to four places; a string in JSON, so that nobody reads it as a float (D30)."""
@@ -39,7 +39,7 @@ class Event(Payload):
 
     type: ClassVar[str]
 
-    org_id: UUID
+    org_id: UUID = Field(description="The organization that it happened in.")
     version: int = Field(
         ge=1, description="The entity's version; a higher one replaces a lower one."
     )
@@ -69,5 +69,5 @@ class Sequenced(Event):
 class Interval(Payload):
     """A half-open stretch of time [valid_from, valid_to), UTC; the open end is 9999-12-31 (D7)."""
 
-    valid_from: datetime
-    valid_to: datetime
+    valid_from: datetime = Field(description="From this instant on it holds.")
+    valid_to: datetime = Field(description="From this instant on it no longer holds.")

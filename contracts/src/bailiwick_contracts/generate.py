@@ -1,4 +1,4 @@
-"""Write the frozen schema of every event to `contracts/schemas`, or say which differ.
+"""Write the frozen schema of every event, and the AsyncAPI document, or say which differ.
 
 A schema that somebody relies on is never replaced by one that breaks it.
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from bailiwick_contracts import asyncapi
 from bailiwick_contracts.catalogue import EVENTS
 from bailiwick_contracts.compatibility import breaks
 from bailiwick_contracts.envelope import Event
@@ -22,7 +24,7 @@ BREAK = (
 )
 
 
-def schema(event: type[Event]) -> dict[str, object]:
+def schema(event: type[Event]) -> dict[str, Any]:
     """Return the JSON schema of an event's data, as a reader may rely on it."""
     document = event.model_json_schema(mode="serialization")
     return {
@@ -33,13 +35,31 @@ def schema(event: type[Event]) -> dict[str, object]:
     }
 
 
-def rendered() -> dict[Path, str]:
-    """Return each generated file with the text it should have."""
+def samples() -> dict[str, dict[str, Any]]:
+    """Return each type's samples: what they show → their data."""
+    return {
+        name: {
+            path.stem: json.loads(path.read_text("utf-8"))
+            for path in sorted((ROOT / "samples" / name).glob("*.json"))
+        }
+        for name in EVENTS
+    }
+
+
+def schemas() -> dict[Path, str]:
+    """Return each schema's file with the text it should have."""
     return {
         ROOT / "schemas" / f"{name}.json": json.dumps(schema(event), indent=2, sort_keys=True)
         + "\n"
         for name, event in sorted(EVENTS.items())
     }
+
+
+def rendered() -> dict[Path, str]:
+    """Return each generated file with the text it should have."""
+    document = asyncapi.document({name: schema(event) for name, event in EVENTS.items()}, samples())
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return {**schemas(), ROOT / "asyncapi.json": text}
 
 
 def drift() -> list[Path]:
@@ -55,7 +75,7 @@ def broken() -> list[str]:
     """Return what the code would break of the stored schemas."""
     return [
         f"{path.name}: {what}"
-        for path, text in rendered().items()
+        for path, text in schemas().items()
         if path.is_file()
         for what in breaks(json.loads(path.read_text("utf-8")), json.loads(text))
     ]

@@ -18,37 +18,43 @@ Source = Literal["portal", "visit", "phone", "whatsapp", "other", "import"]
 class OrderLine(Payload):
     """One line; its net has four decimals and is never rounded further."""
 
-    sku: str
-    name: str
+    sku: str = Field(description="The seller's code of the article.")
+    name: str = Field(description="What the article is called.")
     quantity: Amount
     unit_price: Amount
     discount: Amount = Field(description="A fraction: 0.05 is five per cent.")
-    net: Amount
+    net: Amount = Field(description="quantity × unit_price × (1 − discount), to four places.")
 
 
 class OrderEvent(Event):
     """The public state of an order, with its people as orders knew them when committing (D17)."""
 
     order_id: UUID
-    number: str
+    number: str = Field(
+        description="What people call it: short, random, unique in the organization."
+    )
     customer_id: UUID
     customer_name: Annotated[str, Pii]
     author_id: UUID = Field(description="Who made the draft; never changes.")
-    placed_by: UUID | None
+    placed_by: UUID | None = Field(description="Who placed it: a member or a service account.")
     credited_to: UUID | None = Field(description="Fixed when placed; null then means the house.")
-    source: Source
+    source: Source = Field(description="How it came in.")
     state: OrderState
     order_date: date | None = Field(description="The date in the organization's zone when placed.")
-    listed_at: datetime
+    listed_at: datetime = Field(description="When it was made; lists go by it.")
     placed_at: datetime | None
-    currency: str
+    currency: str = Field(description="ISO 4217; one an order.")
     lines: tuple[OrderLine, ...]
     net: Amount = Field(description="The sum of the lines' nets.")
     note: str | None = None
     main_id: UUID | None = Field(description="The customer's main representative at that instant.")
-    additional_ids: tuple[UUID, ...]
+    additional_ids: tuple[UUID, ...] = Field(
+        description="The additional representatives, likewise."
+    )
     assignment_seq: int = Field(description="The assignments' number that main_id was read under.")
-    imported: bool = False
+    imported: bool = Field(
+        default=False, description="It came from another system: no news to anybody."
+    )
 
     @property
     @override
@@ -73,8 +79,8 @@ class OrderEdited(OrderEvent):
 
     type: ClassVar[str] = "orders.order.edited.v1"
 
-    edited_by: UUID
-    reason: str | None = None
+    edited_by: UUID = Field(description="Who made this version.")
+    reason: str | None = Field(default=None, description="Why, for a confirmed order.")
 
 
 class OrderConfirmed(OrderEvent):
@@ -96,6 +102,6 @@ class OrderCancelled(OrderEvent):
 
 
 class OrderSnapshot(OrderEvent):
-    """An order as it stands, sent again to one consumer that rebuilds (D19): no mail, no webhook."""
+    """An order as it stands, sent again to one consumer that rebuilds: no mail, no webhook."""  # D19
 
     type: ClassVar[str] = "orders.order.snapshot.v1"

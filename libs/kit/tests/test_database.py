@@ -215,6 +215,9 @@ async def test_an_exhausted_pool_is_503_and_costs_nobody_a_connection(silent: Th
 async def test_a_statement_that_takes_too_long_is_ended_and_is_503(silent: Things) -> None:
     assert await shown(silent, "statement_timeout") == "10s"
     assert await shown(silent, "idle_in_transaction_session_timeout") == "15s"
+    async with Database(silent.urls.api, deadline=120) as slow, slow.reading(ORG) as connection:
+        found = await connection.exec_driver_sql("SHOW statement_timeout")
+        assert found.scalar() == "2min"
 
     async def sleep() -> None:
         async with silent.api.writing(ORG) as connection:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import aio_pika
@@ -12,9 +13,11 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
+from bailiwick_kit import relay
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.messages import from_message
 from bailiwick_kit.outbox import record
+from bailiwick_kit.relay import WINDOW, Relay
 from bailiwick_kit.wake import Wake
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
@@ -216,6 +219,33 @@ async def test_6000_rows_drain_at_a_sane_pace_and_in_order(things: Things, queue
     assert seconds < 20, f"{6000 / seconds:.0f} rows a second"
     got = [(await next_of(queue)).message_id for _ in ids]
     assert got == [str(one) for one in ids]
+
+
+async def test_a_message_that_is_never_confirmed_is_put_off_and_holds_up_none_after_it(
+    things: Things, queue: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "DEADLINE", 1.0)
+    ids = await things.change(*(changed(ORG) for _ in range(WINDOW + 1)))  # the first goes alone
+    publish, released = Relay._publish, asyncio.Event()
+
+    async def publish_later(self: Relay, row: Any, *exchanges: Any) -> None:
+        if str(row["event_id"]) == str(ids[10]):
+            await released.wait()
+        await publish(self, row, *exchanges)
+
+    monkeypatch.setattr(Relay, "_publish", publish_later)
+    async with running(things.relay().run):
+
+        async def is_put_off() -> bool:
+            put_off = await things.ask("SELECT event_id, error FROM outbox WHERE sent_at IS NULL")
+            return [tuple(row) for row in put_off] == [(ids[10], "unconfirmed")]
+
+        await until(is_put_off, "all but one are marked as sent")
+        released.set()
+        await all_sent(things)
+    got = [(await next_of(queue)).message_id for _ in ids]
+    assert got == [str(one) for one in [*ids[:10], *ids[11:], ids[10]]]
+    assert queue.empty()
 
 
 async def test_a_commit_wakes_the_relay_long_before_its_next_look(

@@ -29,6 +29,8 @@ _cells contains _role.gives
 # Ticks count for roles that the matrix says have them.
 _cells contains _role.gives_by_tick[column][level] if some column, level in input.subject.ticks
 
+_cells contains capabilities.permissions.anything if count(_permissions) > 0
+
 _cells contains capabilities.permissions.seller_only if _permissions == {"seller"}
 
 # V13: anything beside seller ends the restriction to the portfolio.

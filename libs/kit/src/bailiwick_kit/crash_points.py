@@ -19,6 +19,10 @@ POINTS = frozenset(
         "consumer.after-ack",
         "action.before-commit",
         "action.after-commit",
+        "dispatch.before-begin",
+        "dispatch.before-send",
+        "dispatch.after-send",
+        "dispatch.after-finish",
     }
 )
 """Every point there is; a test fires each."""

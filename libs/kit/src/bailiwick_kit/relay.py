@@ -3,12 +3,16 @@
 One is active per database, held by an advisory lock; others stand by (D14). It never concludes from a
 time-out that a message was not delivered (L6): the row goes again, with the same event id. A message
 that is returned although somebody should be listening waits and holds up no other (D16).
+
+While one batch is marked and the next is read, another is under way, so that neither broker nor database
+waits for the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +29,8 @@ from bailiwick_kit.wake import CHANNEL, plain_dsn
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
+WINDOW = 500
+"""How many messages await their confirms at a time: two batches."""
 POLL = 0.5
 """Seconds between looks when nothing wakes the relay."""
 _STAND_BY = 1.0
@@ -40,6 +45,7 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtext('bailiwick.relay'))"
 _UNSENT = """
     SELECT position, event_id, org_id, subject, type, body, trace_parent, recipient, recorded_at
     FROM outbox WHERE sent_at IS NULL AND (retry_at IS NULL OR retry_at <= now())
+        AND position <> ALL($2::bigint[])
     ORDER BY position LIMIT $1
 """
 _MARK = "UPDATE outbox SET sent_at = now(), error = NULL WHERE position = ANY($1::bigint[])"
@@ -51,6 +57,36 @@ _POSTPONE = """
 """
 _MOST_UNDELIVERABLE, _MOST_UNCONFIRMED = 60, 5
 """Seconds that a row is put off at most. Unconfirmed: one queue without a leader holds up no other (L1)."""
+_LOST = (AMQPError, OSError, TimeoutError)
+"""What the loss of the broker looks like; a DeliveryError is one of these, and is none."""
+
+
+@dataclass
+class _Batch:
+    """Rows whose messages are under way, each to be confirmed until then."""
+
+    rows: Sequence[asyncpg.Record]
+    publishing: Sequence[asyncio.Future[None]]
+    until: float
+
+    @property
+    def positions(self) -> list[int]:
+        return [row["position"] for row in self.rows]
+
+    async def outcomes(self) -> list[BaseException | None]:
+        """Return what became of each, in order: None is confirmed, cancelled is unconfirmed."""
+        try:
+            left = self.until - asyncio.get_running_loop().time()
+            await asyncio.wait(self.publishing, timeout=max(left, 0))
+        finally:
+            outcomes = await self.give_up()
+        return outcomes
+
+    async def give_up(self) -> list[BaseException | None]:
+        """Wait for no further confirm."""
+        for one in self.publishing:
+            one.cancel()
+        return await asyncio.gather(*self.publishing, return_exceptions=True)
 
 
 @dataclass
@@ -100,45 +136,57 @@ class Relay:
     ) -> None:
         async with asyncio.timeout(DEADLINE):
             exchange = await channel.get_exchange(self.exchange, ensure=True)
-        # One row first: a broker that takes connections and then does not read is tried with one
+        # One row first, alone: a broker that takes connections and then does not read is tried with one
         # message each time, not with hundreds that it would deliver again later.
         limit = 1
-        while True:
-            woken.clear()
-            rows = await database.fetch(_UNSENT, limit)
-            if rows:
-                await self._send(database, rows, exchange, channel.default_exchange)
-            if len(rows) == limit:
-                limit = BATCH
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
-                    await woken.wait()
-            if channel.is_closed:
-                raise aio_pika.exceptions.ChannelInvalidStateError("channel closed")
+        under_way: deque[_Batch] = deque()
+        try:
+            while True:
+                woken.clear()
+                held = [position for batch in under_way for position in batch.positions]
+                rows = await database.fetch(_UNSENT, limit, held)
+                if rows:
+                    under_way.append(self._publishing(rows, exchange, channel.default_exchange))
+                has_more = len(rows) == limit
+                while len(under_way) > (1 if has_more and limit > 1 else 0):
+                    await self._settle(database, under_way.popleft())
+                if has_more:
+                    limit = WINDOW // 2
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await woken.wait()
+                if channel.is_closed:
+                    raise aio_pika.exceptions.ChannelInvalidStateError("channel closed")
+        except _LOST:
+            for batch in under_way:
+                with contextlib.suppress(*_LOST):
+                    await self._settle(database, batch)
+            raise
+        finally:
+            for batch in under_way:
+                await batch.give_up()
 
-    async def _send(
+    def _publishing(
         self,
-        database: asyncpg.Connection,
         rows: Sequence[asyncpg.Record],
         exchange: AbstractExchange,
         direct: AbstractExchange,
-    ) -> None:
-        """Publish a batch in order; mark what was confirmed even where the rest was not.
+    ) -> _Batch:
+        """Begin to publish a batch, in order."""
+        crash_points.reach("relay.before-publish")
+        publishing = [asyncio.ensure_future(self._publish(row, exchange, direct)) for row in rows]
+        return _Batch(rows, publishing, asyncio.get_running_loop().time() + DEADLINE)
+
+    async def _settle(self, database: asyncpg.Connection, batch: _Batch) -> None:
+        """Mark what was confirmed, even where the rest was not.
 
         Raises:
             TimeoutError, AMQPError, OSError: the broker is lost, or does not confirm.
         """
-        crash_points.reach("relay.before-publish")
-        publishing = [asyncio.ensure_future(self._publish(row, exchange, direct)) for row in rows]
-        try:
-            await asyncio.wait(publishing, timeout=DEADLINE)
-        finally:
-            for one in publishing:
-                one.cancel()
-            outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+        outcomes = await batch.outcomes()
         crash_points.reach("relay.after-publish")
-        positions = [row["position"] for row in rows]
+        rows, positions = batch.rows, batch.positions
         sent = [at for at, outcome in zip(positions, outcomes, strict=True) if outcome is None]
         await database.execute(_MARK, sent)
         crash_points.reach("relay.after-mark")
@@ -185,5 +233,4 @@ class Relay:
 
 def _is_broker_lost(outcome: BaseException | None) -> bool:
     """Tell a lost broker from a row that cannot be delivered."""
-    is_lost = isinstance(outcome, AMQPError | OSError | TimeoutError)
-    return is_lost and not isinstance(outcome, DeliveryError)
+    return isinstance(outcome, _LOST) and not isinstance(outcome, DeliveryError)

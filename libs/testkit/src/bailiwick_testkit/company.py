@@ -35,7 +35,7 @@ class Someone(Client):
     @override
     def get(self, path: str, **query: Any) -> httpx2.Response:
         """Send a GET."""
-        return self.send("GET", path, params=query)
+        return self.send("GET", path, params=query or None)  # {} would take a query off the path
 
     def post(self, path: str, body: object = None, **headers: str) -> httpx2.Response:
         """Send a POST; headers are named with underscores."""

@@ -36,7 +36,7 @@ class Client:
 
     def get(self, path: str, **query: Any) -> httpx2.Response:
         """Send a GET."""
-        return self.http.get(path, params=query)
+        return self.http.get(path, params=query or None)  # {} would take a query off the path
 
     def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """Return all items of a list, page by page."""

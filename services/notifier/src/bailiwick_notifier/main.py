@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +103,12 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             dispatches=StoredDispatches(database),
             gate=gate,
             letters=letters,
-            mailer=Mailer(settings.smtp_url.get_secret_value()),
+            mailer=Mailer(settings.smtp_url.get_secret_value(), deadline=settings.mail_deadline),
             clock=clock,
             sender=settings.mail_from,
             public_url=settings.public_url,
+            deadline=timedelta(seconds=settings.mail_deadline),
+            first_pause=timedelta(seconds=settings.mail_retry_after),
         )
         yield [
             from_identity(identity, broker_url, tables.inbox).run,

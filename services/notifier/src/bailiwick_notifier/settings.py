@@ -12,6 +12,10 @@ class Settings(ServiceSettings):
     """smtp://user:password@host:port; smtps:// for TLS from the start, smtp+starttls:// to insist on it."""
     mail_from: str = Field(pattern=r"^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$")
     """Who mail comes from: Bailiwick <orders@example.com>."""
+    mail_deadline: float = Field(default=30, gt=0, le=300)
+    """Seconds that a conversation with the mail server may take; a claim on a mail holds four times that."""
+    mail_retry_after: float = Field(default=60, gt=0, le=3600)
+    """Seconds after which what was put off is tried again: each time twice as many, two hours at most."""
     public_url: str | None = None
     """Where people open the order that a mail tells of; absent: mails carry no link."""
     broker_management_url: SecretStr | None = None

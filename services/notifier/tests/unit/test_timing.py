@@ -25,6 +25,9 @@ def test_pauses_double_up_to_two_hours() -> None:
     minutes = [pause_after(attempts) // timedelta(minutes=1) for attempts in range(1, 11)]
     assert minutes == [1, 2, 4, 8, 16, 32, 64, 120, 120, 120]
     assert pause_after(10**9) == timedelta(hours=2)
+    soon = timedelta(seconds=1)
+    assert [pause_after(attempts, soon) // soon for attempts in (1, 2, 5)] == [1, 2, 16]
+    assert pause_after(10**9, soon) == timedelta(hours=2)
 
 
 def test_the_end_of_the_day_is_tried_and_nothing_after_it() -> None:
@@ -33,6 +36,7 @@ def test_the_end_of_the_day_is_tried_and_nothing_after_it() -> None:
     assert next_attempt(9, first, end - timedelta(minutes=5)) == end
     assert next_attempt(9, first, end) is None
     assert next_attempt(1, first, first) == first + timedelta(minutes=1)
+    assert next_attempt(2, first, first, timedelta(seconds=5)) == first + timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.outages import is_outage
 from bailiwick_notifier.actions.fix_recipients import LATER, Desk, fix_recipients
 from bailiwick_notifier.actions.ports import Authority
-from bailiwick_notifier.actions.send_dispatch import HELD, Office, send_dispatch
+from bailiwick_notifier.actions.send_dispatch import Office, send_dispatch
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.notice import Notice
 
@@ -116,7 +116,7 @@ class Sending:
             await asyncio.wait(self._busy, return_when=asyncio.FIRST_COMPLETED)
         now = self.office.clock.now()
         free = self.at_once - len(self._busy)
-        claimed = await self.office.dispatches.claim(now, now + HELD, free)
+        claimed = await self.office.dispatches.claim(now, now + self.office.held, free)
         for dispatch in claimed:
             task = asyncio.create_task(self._send(dispatch))
             self._busy.add(task)

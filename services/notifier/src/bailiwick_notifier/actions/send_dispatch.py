@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -11,9 +12,11 @@ from uuid import UUID
 import structlog
 
 from bailiwick_access.gate import Gate
+from bailiwick_kit import crash_points
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.mail import Mail, PutOff, Undeliverable
+from bailiwick_kit.outages import is_outage
 from bailiwick_notifier.actions.ports import (
     Dispatches,
     Item,
@@ -24,13 +27,13 @@ from bailiwick_notifier.actions.ports import (
 from bailiwick_notifier.domain.delivery import Dispatch, Problem, State
 from bailiwick_notifier.domain.letter import one_line
 from bailiwick_notifier.domain.preferences import NewOrders
-from bailiwick_notifier.domain.timing import next_attempt, next_digest
+from bailiwick_notifier.domain.timing import FIRST_PAUSE, next_attempt, next_digest
 
 log = structlog.get_logger(__name__)
 
-HELD = timedelta(minutes=2)
-"""A claim lasts longer than any conversation with a mail server may."""
 SOON = timedelta(seconds=30)
+AGAIN = timedelta(seconds=1)
+"""Between two tries to write down what came of an attempt."""
 _CODE = re.compile(r"\b[45]\d\d\b", re.ASCII)
 
 
@@ -45,6 +48,14 @@ class Office:
     clock: Clock
     sender: str
     public_url: str | None = None
+    deadline: timedelta = timedelta(seconds=30)
+    """How long a conversation with the mail server may take."""
+    first_pause: timedelta = FIRST_PAUSE
+
+    @property
+    def held(self) -> timedelta:
+        """How long a claim lasts: well over any conversation, and writing down what came of it."""
+        return 4 * self.deadline
 
     @property
     def domain(self) -> str:
@@ -82,7 +93,8 @@ async def send_dispatch(office: Office, dispatch: Dispatch) -> None:
         return
     kept = [item.delivery_id for item in seen]
     dropped = [one for one in everything if one not in set(kept)]
-    begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + HELD)
+    crash_points.reach("dispatch.before-begin")
+    begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + office.held)
     if begun is not None:
         await _attempt(office, begun, mail, kept)
 
@@ -144,34 +156,70 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
 async def _attempt(
     office: Office, dispatch: Dispatch, mail: Mail, deliveries: Sequence[UUID]
 ) -> None:
-    """Talk to the mail server, and keep what came of it."""
-    finish, told = office.dispatches.finish, {"dispatch_id": str(dispatch.dispatch_id)}
+    """Talk to the mail server, and write down what came of it."""
+    told = {"dispatch_id": str(dispatch.dispatch_id), "attempts": dispatch.attempts}
+    crash_points.reach("dispatch.before-send")
     try:
         await office.mailer.send(mail)
     except Undeliverable as error:
         problem = _problem(Problem.REFUSED, error)
         log.error("mail.undeliverable", problem=problem, **told)  # noqa: TRY400 - its place is known
-        await finish(dispatch, deliveries, State.FAILED, problem, office.clock.now())
+        await _finish(office, dispatch, deliveries, State.FAILED, problem)
     except PutOff as error:
         unknown = error.may_have_arrived
         problem = _problem(Problem.MAY_HAVE_ARRIVED if unknown else Problem.PUT_OFF, error)
         await _put_off(office, dispatch, deliveries, problem)
     else:
-        await finish(dispatch, deliveries, State.SENT, None, office.clock.now())
-        log.info("mail.sent", attempts=dispatch.attempts, orders=len(deliveries), **told)
+        crash_points.reach("dispatch.after-send")
+        await _finish(office, dispatch, deliveries, State.SENT, None)
+        crash_points.reach("dispatch.after-finish")
+        log.info("mail.sent", orders=len(deliveries), **told)
+
+
+async def _finish(
+    office: Office,
+    dispatch: Dispatch,
+    deliveries: Sequence[UUID],
+    state: State,
+    problem: str | None,
+) -> None:
+    now, finish = office.clock.now(), office.dispatches.finish
+    await _written(office, dispatch, lambda: finish(dispatch, deliveries, state, problem, now))
 
 
 async def _put_off(
     office: Office, dispatch: Dispatch, deliveries: Sequence[UUID], problem: str
 ) -> None:
-    now, told = office.clock.now(), {"dispatch_id": str(dispatch.dispatch_id), "problem": problem}
-    until = next_attempt(dispatch.attempts, dispatch.first_attempt_at or now, now)
+    now, first = office.clock.now(), dispatch.first_attempt_at
+    until = next_attempt(dispatch.attempts, first or now, now, office.first_pause)
+    told = {"dispatch_id": str(dispatch.dispatch_id), "attempts": dispatch.attempts}
     if until is None:
-        log.error("mail.given_up", attempts=dispatch.attempts, **told)
-        await office.dispatches.finish(dispatch, deliveries, State.FAILED, problem, now)
+        log.error("mail.given_up", problem=problem, **told)
+        await _finish(office, dispatch, deliveries, State.FAILED, problem)
     else:
-        log.warning("mail.put_off", attempts=dispatch.attempts, **told)
-        await office.dispatches.put_off(dispatch, until, problem)
+        log.warning("mail.put_off", problem=problem, **told)
+        put_off = office.dispatches.put_off
+        await _written(office, dispatch, lambda: put_off(dispatch, until, problem))
+
+
+async def _written(
+    office: Office, dispatch: Dispatch, write: Callable[[], Awaitable[None]]
+) -> None:
+    """Write it down, a database that is away notwithstanding: else what is known would be tried again.
+
+    Raises:
+        Exception: the claim is about to run out, or it is no outage.
+    """
+    while True:
+        try:
+            await write()
+        except Exception as error:
+            if not is_outage(error) or office.clock.now() + AGAIN >= dispatch.held_until:
+                raise
+            log.warning("mail.unwritten", dispatch_id=str(dispatch.dispatch_id))
+            await asyncio.sleep(AGAIN.total_seconds())
+        else:
+            return
 
 
 def _problem(problem: Problem, error: Exception) -> str:

@@ -1,0 +1,85 @@
+"""Routes over reports: /v1/reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from bailiwick_access.requests import Gated, Reads
+from bailiwick_kit.bodies import SentQuery, query
+from bailiwick_kit.problems import problems
+from bailiwick_reports.api import wire
+from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
+from bailiwick_reports.api.parts import Queried, may_view_orders, sight_of
+from bailiwick_reports.api.shown import grouped_report, portfolio_report, team_report
+from bailiwick_reports.domain.portfolio import today_in
+from bailiwick_reports.domain.sales import MOST_ROWS, refuse_too_many
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+_READ = problems(400, 401, 403)
+
+
+@router.get("/sales", operation_id="read_sales", responses=_READ)
+async def read_sales(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[SalesQuery], query(SalesQuery)],
+) -> wire.GroupedReport:
+    """Add up exactly the orders that you may view now; a draft is no sale, a cancelled order is apart."""
+    sight = await sight_of(gate, reading.caller)
+    asked = sent.read().asked()
+    groups = await queries.sales(reading, sight, asked, limit=MOST_ROWS + 1)
+    refuse_too_many(len(groups))
+    return grouped_report(groups, asked, links=await may_view_orders(gate, reading.caller))
+
+
+@router.get("/credit", operation_id="read_credit", responses=_READ)
+async def read_credit(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[CreditQuery], query(CreditQuery)],
+) -> wire.GroupedReport:
+    """Add up what you were credited with, whoever represents the customers now."""
+    caller = reading.caller
+    await gate.decide(caller, "reports", "view")
+    asked = sent.read().asked()
+    groups = await queries.credit(reading, asked, limit=MOST_ROWS + 1)
+    refuse_too_many(len(groups))
+    own = replace(asked, credited_to=caller.member_id)
+    return grouped_report(groups, own, links=await may_view_orders(gate, caller))
+
+
+@router.get("/portfolio", operation_id="read_portfolio", responses=_READ)
+async def read_portfolio(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[PortfolioQuery], query(PortfolioQuery)],
+) -> wire.PortfolioReport:
+    """Say of each of your customers when and how much they ordered, the longest silent first."""
+    caller = reading.caller
+    scope = (await gate.scope(caller, "reports")).scope
+    asked = sent.read().asked()
+    found = await queries.portfolio(reading, scope, asked, limit=MOST_ROWS + 1)
+    refuse_too_many(len(found))
+    today = today_in(caller.time_zone, caller.now)
+    return portfolio_report(found, asked, today, links=await may_view_orders(gate, caller))
+
+
+@router.get("/team", operation_id="read_team", responses=_READ)
+async def read_team(
+    reading: Reads,
+    gate: Gated,
+    queries: Queried,
+    sent: Annotated[SentQuery[TeamQuery], query(TeamQuery)],
+) -> wire.TeamReport:
+    """Compare the members: their customers now, their credit in the period; for managers."""
+    scope = (await gate.scope(reading.caller, "reports", "team")).scope
+    asked = sent.read().asked()
+    team = await queries.team(reading, scope, asked)
+    return team_report(team, asked, links=await may_view_orders(gate, reading.caller))

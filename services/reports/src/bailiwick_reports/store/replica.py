@@ -1,0 +1,42 @@
+"""Keeps the replica of customers and their assignments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bailiwick_access.assignments import write_assignments
+from bailiwick_access.replica import upsert
+from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
+from bailiwick_contracts.envelope import Event
+from bailiwick_kit.replica import Applier
+from bailiwick_reports.store.tables import assignments, customers
+
+
+class CustomersReplica:
+    """What reports remembers of customers."""
+
+    def appliers(self) -> Mapping[type[Event], Applier]:
+        """Return what writes each of customers' events."""
+        return {CustomerChanged: self._customer, AssignmentChanged: self._assignments}
+
+    async def _customer(self, connection: AsyncConnection, event: Event) -> None:
+        assert isinstance(event, CustomerChanged)  # noqa: S101  # the mapping above holds it
+        await upsert(connection, customers, customer_row(event))
+
+    async def _assignments(self, connection: AsyncConnection, event: Event) -> None:
+        assert isinstance(event, AssignmentChanged)  # noqa: S101  # likewise
+        await write_assignments(connection, assignments, event)
+
+
+def customer_row(event: CustomerChanged) -> dict[str, Any]:
+    """Return what is remembered of a customer; not where exactly it is, nor its terms."""
+    place = next((address for address in event.addresses if address.primary), None)
+    return {
+        **event.model_dump(include={"org_id", "customer_id", "code", "name", "status"}),
+        "country": place.country if place else None,
+        "version": event.version,
+        "seq": event.seq,
+    }

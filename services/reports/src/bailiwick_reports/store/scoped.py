@@ -1,0 +1,122 @@
+"""The cube through what a caller may see: facts beside each of its rows, and what is folded away (D11).
+
+Facts are computed where policy reads them, and nowhere else: for an organization-wide caller nothing is
+joined. Binds `org_id`, and where facts are read `member_id` and `now` (D7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from bailiwick_access.assignments import held_now
+from bailiwick_access.caller import Caller
+from bailiwick_access.visibility import FACTS
+from bailiwick_kit.scope import Everybody, Nobody, Scope, Where, fields
+from bailiwick_kit.scope_sql import to_sql
+from bailiwick_reports.actions.ports import Sight
+from bailiwick_reports.store.tables import assignments, customers, sales
+
+ORG_ID = sa.bindparam("org_id", type_=sa.Uuid)
+MEMBER_ID = sa.bindparam("member_id", type_=sa.Uuid)
+NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
+
+_RELATIONS = frozenset({"order.main", "order.additional"})
+
+HELD = sa.select(held_now(assignments).c.customer_id)
+"""The customers that a caller represents now; binds as `bound` does."""
+
+
+def bound(caller: Caller) -> dict[str, object]:
+    """Return what every statement binds of the caller."""
+    return {"org_id": caller.org_id, "member_id": caller.member_id, "now": caller.now}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a caller may see: where from, under which conditions."""
+
+    source: sa.FromClause
+    where: tuple[sa.ColumnElement[bool], ...]
+    represented: sa.ColumnElement[bool]
+    """Whether the caller represents the row's customer now; true where nothing depends on it."""
+
+    def joined(self, table: sa.Table, *ons: sa.ColumnElement[bool]) -> Rows:
+        """Return the rows with those of another table beside them, where there are any."""
+        return Rows(self.source.outerjoin(table, sa.and_(*ons)), self.where, self.represented)
+
+
+def visible_sales(sight: Sight) -> Rows | None:
+    """Return the rows of the cube that count for the caller; None where there are none.
+
+    Raises:
+        PolicyUnavailable: the condition cannot be honoured to the letter.
+    """
+    match sight.scope:
+        case Nobody():
+            return None
+        case Everybody():
+            read: frozenset[str] = frozenset()
+        case Where(condition=condition):
+            read = fields(condition)
+    main: sa.ColumnElement[bool] = sa.false()
+    additional: sa.ColumnElement[bool] = sa.false()
+    represented: sa.ColumnElement[bool] = sa.true()
+    source: sa.FromClause = sales
+    if read & _RELATIONS or sight.hides_customers:
+        held = held_now(assignments)
+        source = sales.outerjoin(held, held.c.customer_id == sales.c.customer_id)
+        main, additional = _relations(held)
+        represented = held.c.customer_id.is_not(None)
+    facts = _facts(main, additional, sales.c.author_id == MEMBER_ID)
+    facts["order.state"] = sales.c.state
+    where = (sales.c.org_id == ORG_ID, *_condition(sight.scope, facts, sales))
+    return Rows(source, where, represented)
+
+
+def visible_customers(scope: Scope) -> tuple[Rows, sa.ColumnElement[str | None]] | None:
+    """Return the customers whose placed orders the caller may see as a representative, or for all.
+
+    Beside them how the caller stands to each: main, additional or null.
+    """
+    if isinstance(scope, Nobody):
+        return None
+    held = held_now(assignments)
+    facts = _facts(*_relations(held), sa.false())
+    facts["order.state"] = sa.literal("placed", sa.Text)
+    rows = Rows(
+        customers.outerjoin(held, held.c.customer_id == customers.c.customer_id),
+        (customers.c.org_id == ORG_ID, *_condition(scope, facts, customers)),
+        held.c.customer_id.is_not(None),
+    )
+    relation = sa.case((held.c.main, "main"), (held.c.additional, "additional"), else_=sa.null())
+    return rows, relation
+
+
+def _relations(
+    held: sa.Subquery,
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return (
+        sa.func.coalesce(held.c.main, sa.false()),
+        sa.func.coalesce(held.c.additional, sa.false()),
+    )
+
+
+def _facts(
+    main: sa.ColumnElement[bool],
+    additional: sa.ColumnElement[bool],
+    author: sa.ColumnElement[bool],
+) -> dict[str, sa.ColumnElement[Any]]:
+    known = {"main": main, "additional": additional, "author": author, "cover": sa.false()}
+    return {f"order.{fact}": known[fact] for fact in FACTS}
+
+
+def _condition(
+    scope: Scope, facts: Mapping[str, sa.ColumnElement[Any]], table: sa.Table
+) -> tuple[sa.ColumnElement[bool], ...]:
+    if not isinstance(scope, Where):
+        return ()
+    return (to_sql(scope.condition, {**facts, "order.org_id": table.c.org_id}),)
