@@ -313,6 +313,26 @@ def test_with_other_settings(country: Country, chosen: dict[str, bool]) -> None:
         town.world = begun
 
 
+def test_the_figures_are_those_of_the_owners_until_somebody_damages_them(
+    country: Country, stack: Running
+) -> None:
+    org, run = country.here.company.org_id, stack.stack.run_service
+    tally = run("orders", "tally", "--org", org)
+    assert tally.returncode == 0, tally.stderr
+    told = run("reports", "verify", "--org", org, text=tally.stdout)
+    assert told.returncode == 0, told.stdout + told.stderr
+    counted = [json.loads(line) for line in tally.stdout.splitlines()]
+    assert sum(one["orders"] for one in counted) == sum(
+        o.state != "draft" for o in country.here.world.orders
+    )
+    wrong = tally.stdout.replace('"orders": 1,', '"orders": 2,', 1)
+    assert wrong != tally.stdout
+    assert run("reports", "verify", "--org", org, text=wrong).returncode == 1
+    assert run("reports", "rebuild", "--org", org).returncode == 0
+    assert run("orders", "republish", "--org", org, "--to", "reports.orders").returncode == 0
+    assert run("reports", "verify", "--org", org, text=tally.stdout).returncode == 0
+
+
 def test_filters_count_what_they_list(country: Country) -> None:
     town = country.here
     ids = [*town.ids.values(), *country.elsewhere.values(), town.company["bruno"].member_id]

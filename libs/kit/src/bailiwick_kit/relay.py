@@ -39,6 +39,9 @@ _SETTINGS = {
     # An active relay asks every half second: one that is frozen or cut off loses its lock by this.
     "idle_session_timeout": "30s",
     "statement_timeout": "10s",
+    # A mark that a crash takes back only sends its row again, with the same event id (L6): who places
+    # orders need not share the disk with it.
+    "synchronous_commit": "off",
 }
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('bailiwick.relay'))"
 

@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,11 +28,17 @@ class Harm(Enum):
 
     CUT = "cut"
     HANG = "hang"
+    WAIT = "wait"
+    """It answers after all, when the test says `go_on`."""
 
 
-@dataclass(frozen=True)
+Faults = dict[Stage, "str | Harm"]
+"""Stage → the line that is answered there, or the harm that is done."""
+
+
+@dataclass
 class Accepted:
-    """A mail that the server took, whether or not its answer reached anybody."""
+    """A mail that the server took. `is_answered`: it said so; else nobody can know."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -40,6 +47,7 @@ class Accepted:
     over_tls: bool
     signed_in_as: str | None
     options: tuple[str, ...]
+    is_answered: bool = False
 
     @property
     def message(self) -> EmailMessage:
@@ -49,36 +57,51 @@ class Accepted:
 
 @dataclass
 class MailServer:
-    """What it does and what it took. `faults`: stage → the line it answers with, or the harm it does."""
+    """What it does and what it took.
+
+    `ahead`: what the next connections meet, one each; then it is `faults`. `harmed`: at which stages it
+    did otherwise than it should, once a connection.
+    """
 
     port: int = 0
-    faults: dict[Stage, str | Harm] = field(default_factory=dict)
+    faults: Faults = field(default_factory=dict)
+    ahead: deque[Faults] = field(default_factory=deque)
+    harmed: list[Stage] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     connections: int = 0
     open: set[asyncio.BaseTransport] = field(default_factory=set)
+    _going_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"smtp://127.0.0.1:{self.port}"
 
+    def go_on(self) -> None:
+        """Let those answer that wait."""
+        self._going_on.set()
+        self._going_on.clear()
+
+    async def told_to_go_on(self) -> None:
+        """Return when the test says so."""
+        await self._going_on.wait()
+
     async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a mail, unless it is to be refused; aiosmtpd calls this."""
         server.stage = "end"
-        refuses = str(self.faults.get("end", "")).startswith(("4", "5"))
+        refuses = str(server.faults.get("end", "")).startswith(("4", "5"))
         if not refuses:
             user = session.auth_data.login.decode() if session.auth_data else None
-            self.accepted.append(
-                Accepted(
-                    str(envelope.mail_from),
-                    tuple(str(one) for one in envelope.rcpt_tos),
-                    bytes(envelope.original_content or b""),
-                    str(session.host_name),
-                    session.ssl is not None,
-                    user,
-                    tuple(envelope.mail_options),
-                )
+            server.taken = Accepted(
+                str(envelope.mail_from),
+                tuple(str(one) for one in envelope.rcpt_tos),
+                bytes(envelope.original_content or b""),
+                str(session.host_name),
+                session.ssl is not None,
+                user,
+                tuple(envelope.mail_options),
             )
+            self.accepted.append(server.taken)
         return "250 2.0.0 taken"
 
 
@@ -86,10 +109,13 @@ class _Connection(SMTP):
     """aiosmtpd, whose answers are exchanged on the way out."""
 
     stage: Stage = "connect"
+    taken: Accepted | None = None
 
     def __init__(self, server: MailServer, **options: Any) -> None:
         super().__init__(server, hostname="mail.test", ident="test", **options)
         self._server = server
+        self.faults = dict(server.ahead.popleft() if server.ahead else server.faults)
+        self._is_harmed = False
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -104,14 +130,23 @@ class _Connection(SMTP):
 
     @override
     async def push(self, status: Any) -> None:
-        fault = self._server.faults.get(self.stage, status)
+        fault = self.faults.get(self.stage, status)
+        if self.stage in self.faults and not self._is_harmed:
+            self._is_harmed = True
+            self._server.harmed.append(self.stage)
         if fault is Harm.CUT:
             assert isinstance(self.transport, asyncio.WriteTransport)  # noqa: S101
             self.transport.abort()
         elif fault is Harm.HANG:
             await asyncio.Event().wait()
         else:
+            if fault is Harm.WAIT:
+                del self.faults[self.stage]
+                await self._server.told_to_go_on()
+                fault = status
             await super().push(fault)
+            if self.taken and self.stage == "end" and fault[:1] in ("2", b"2"):
+                self.taken.is_answered = True
 
     async def _at(self, stage: Stage, go: Callable[[str], Awaitable[None]], argument: str) -> None:
         self.stage = stage
@@ -139,7 +174,7 @@ class _Connection(SMTP):
 
     @override
     async def smtp_DATA(self, arg: str) -> None:
-        if "middle" in self._server.faults:
+        if "middle" in self.faults:
             await super().push("354 go on")
             await self._reader.readline()
             self.stage = "middle"
@@ -156,9 +191,13 @@ async def mail_server(
     from_the_start: bool = False,
     users: dict[str, str] | None = None,
     other_letters: bool = True,
+    server: MailServer | None = None,
 ) -> AsyncIterator[MailServer]:
-    """Run a server on loopback. `users`: who may sign in; `tls`: by STARTTLS, unless `from_the_start`."""
-    server = MailServer()
+    """Run a server on loopback. `users`: who may sign in; `tls`: by STARTTLS, unless `from_the_start`.
+
+    `server`: one that was down goes on with what it had.
+    """
+    server = server or MailServer()
 
     def authenticate(
         _server: Any, _session: Any, _envelope: Any, _how: str, data: Any

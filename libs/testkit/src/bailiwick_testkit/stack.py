@@ -107,14 +107,17 @@ class Running:
             yield Client(http)
 
 
-def running(folder: Path, *, own: bool = False) -> Running:
+def running(
+    folder: Path, *, own: bool = False, settings: Mapping[str, str] | None = None
+) -> Running:
     """Start the stack in the folder, or find it running: all workers of a test run share it.
 
     Whoever ends the run's servers ends it too (`Servers.end`), because its pid files lie below them.
-    `own`: for who does harm to its servers; it has the deadlines of production.
+    `own`: for who does harm to its servers; it has the deadlines of production. `settings`: what its
+    services are told besides, or otherwise.
     """
     places = Places(folder)
-    settings = _QUICK | ({} if own else _PATIENT)
+    settings = _QUICK | ({} if own else _PATIENT) | dict(settings or {})
     stack = Stack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():

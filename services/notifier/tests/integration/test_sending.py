@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.mail import PutOff, Undeliverable
 from bailiwick_kit.policy import Policy
+from bailiwick_notifier.actions import send_dispatch as sending
 from bailiwick_notifier.actions.send_dispatch import send_dispatch
+from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
 from bailiwick_testkit.waiting import until
@@ -278,3 +282,69 @@ async def test_a_letter_that_cannot_be_written_holds_up_no_other(
     room.letters.new_order = write
     await room.later(minutes=5)
     assert await state(room, broken) == ("sent", None, 1)
+
+
+@pytest.mark.parametrize("answer", [None, Undeliverable("550"), later_please()])
+async def test_what_a_server_has_answered_is_written_down_as_soon_as_the_database_is_back(
+    room: Postroom,
+    customer: UUID,
+    mia: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Exception | None,
+) -> None:
+    room.server.answers = [answer] if answer else []
+    monkeypatch.setattr(sending, "AGAIN", timedelta(0))
+    away = [ConnectionRefusedError() for _ in range(3)]
+    for name in ("finish", "put_off"):
+        monkeypatch.setattr(StoredDispatches, name, _after(away, getattr(StoredDispatches, name)))
+
+    order = await room.come_in(customer, mia)
+
+    assert away == []
+    [row] = await room.deliveries(order)
+    if not isinstance(answer, PutOff):
+        assert row["state"] == ("failed" if answer else "sent")
+        await room.later(days=1)
+    else:
+        assert row["last_problem"] == "put-off-451"
+        assert row["next_attempt_at"] == room.clock.now() + timedelta(minutes=1)
+    assert len(room.server.tried) == 1
+
+
+async def test_a_database_that_stays_away_lets_the_mail_go_out_again_and_no_sooner(
+    room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = room.order(customer, mia)
+    await room.take(order)
+    await room.fixing().round()
+
+    async def away(*_: object) -> None:
+        room.clock.instant += timedelta(seconds=40)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(sending, "AGAIN", timedelta(microseconds=1))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(StoredDispatches, "finish", away)
+        began = room.clock.now()
+        job = room.sending()
+        await job.round()
+        await job.finished()
+    assert room.clock.now() == began + timedelta(minutes=2)
+    assert await state(room, order) == ("pending", None, 1)
+
+    await room.work()
+
+    assert await state(room, order) == ("sent", None, 2)
+    first, second = room.server.tried
+    assert first.message_id == second.message_id
+
+
+def _after(failures: list[ConnectionRefusedError], go: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what fails so often, and then goes."""
+
+    async def tried(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await go(*arguments)
+
+    return tried

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bailiwick_reports.actions.ports import Queries
 from bailiwick_reports.api import columns
 from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.parts import Queried, sight_of
+from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import today_in
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
@@ -28,6 +30,12 @@ router = APIRouter(prefix="/v1/reports", tags=["reports"])
 T = TypeVar("T")
 Pages: TypeAlias = Callable[[Reading], AsyncGenerator[Sequence[Row], None]]
 """Reads the rows of a file, on a connection with a snapshot."""
+
+_LONGEST = 12.0
+"""Seconds to write a file in: less than what a request has until its answer begins, and more than a
+statement has; so a database that does not answer is told from a file that is too long."""
+
+_TAKES_TOO_LONG = "It takes too long to write: ask for less, a year at a time, say."
 
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -103,6 +111,7 @@ class Export:
 
         Raises:
             RightsChanged: it is something else by now.
+            ReportTooLarge: it cannot be written in the time that there is.
             TooManyRows: a worksheet does not hold as many.
         """
         with ExitStack() as until_sent:
@@ -117,11 +126,17 @@ class Export:
             return Download(spooled, f"{table.report}-{today}.{table.kind}")
 
     async def _spooled(self, table: Table) -> tuple[Spooled, object]:
-        database = self._entrance.database
-        async with (
-            self._queries.exporting,
-            database.snapshot(self._caller.org_id) as connection,
-        ):
+        async with self._queries.exporting:
+            try:
+                async with asyncio.timeout(_LONGEST) as limit:
+                    return await self._written(table)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise ReportTooLarge(_TAKES_TOO_LONG) from None
+
+    async def _written(self, table: Table) -> tuple[Spooled, object]:
+        async with self._entrance.database.snapshot(self._caller.org_id) as connection:
             reading = Reading(self._caller, connection)
             held = await self._queries.held(reading)
             async with aclosing(table.pages(reading)) as pages:
