@@ -9,20 +9,23 @@ import asyncio
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import bus
 import lists
 import placing
+import sales
 from measure import Compared
 from rich.console import Console
 from rich.table import Table
-from world import ORDERS, fill
+from world import ORDERS, PORTFOLIOS, fill
 
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.database import Database
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_orders.store import tables
+from bailiwick_orders.store import tables as orders_tables
+from bailiwick_reports.store import tables as reports_tables
 from bailiwick_testkit.apps import served
 from bailiwick_testkit.people import MadeUpIdentity
 from bailiwick_testkit.servers import Servers, folder_of_runs
@@ -56,18 +59,26 @@ async def run() -> int:
     servers = Servers(folder_of_runs() / f"{os.getpid()}-bench", durable=True)
     identity = MadeUpIdentity()
     org_id = identity.organization()
-    people = {name: identity.person(org_id, "sales_representative") for name in ("small", "large")}
+    people = {name: identity.person(org_id, "sales_representative") for name in PORTFOLIOS}
     try:
         console.print(f"Preparing {ORDERS:,} orders …")
         postgres, opa, rabbitmq = servers.postgres(), servers.opa(), servers.rabbitmq()
         urls = await postgres.fresh_database("orders")
-        await tell(identity, urls)
-        admin = postgres.url.rsplit("/", 1)[0] + f"/{urls.name}"
-        world = await fill(admin, org_id, {name: one.member_id for name, one in people.items()})
+        portfolios = {name: one.member_id for name, one in people.items()}
+        people["manager"] = identity.person(org_id, "brand_manager")
+        await tell(identity, urls, orders_tables)
+        admin = sales.dsn_of(postgres.url, urls)
+        world = await fill(admin, org_id, portfolios)
+        figures = await postgres.fresh_database("reports")
+        await tell(identity, figures, reports_tables)
+        await sales.fill(admin, sales.dsn_of(postgres.url, figures), figures, org_id)
         async with served(identity.application()) as (identity_url,):
-            with lists.orders_at(urls, opa.url, identity_url) as asked:
-                with lists.orders_at(urls, opa.url, identity_url, BENCH_UNASKED="1") as unasked:
+            beside = (opa.url, identity_url)
+            with lists.served_at("app:create", urls, *beside) as asked:
+                with lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked:
                     results = await lists.measured(asked, unasked, people, world.order_id)
+                with lists.served_at("reports_app:create", figures, *beside) as reports:
+                    results += await sales.measured(reports, asked, people)
                 results += await bus.measured(postgres, rabbitmq)
                 results += await placing.measured(rabbitmq, asked, urls, admin, people["large"])
     finally:
@@ -75,8 +86,8 @@ async def run() -> int:
     return report(results)
 
 
-async def tell(identity: MadeUpIdentity, urls: DatabaseUrls) -> None:
-    """Write the made-up members into the replica."""
+async def tell(identity: MadeUpIdentity, urls: DatabaseUrls, tables: Any) -> None:
+    """Write the made-up members into a service's replica."""
     appliers = IdentityReplica(tables.organizations, tables.members).appliers()
     database = Database(urls.worker, pool=1)
     for event in identity.events.values():

@@ -165,7 +165,9 @@ async def throughput(bus: Bus) -> Compared:
     async def published() -> float:
         began = time.perf_counter()
         for _ in range(EVENTS // WINDOW):
-            await asyncio.gather(*(exchange.publish(_message(body), bus.key) for _ in range(WINDOW)))
+            await asyncio.gather(
+                *(exchange.publish(_message(body), bus.key) for _ in range(WINDOW))
+            )
         seconds = time.perf_counter() - began
         await bare.purge()
         return EVENTS / seconds

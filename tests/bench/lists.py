@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -28,8 +29,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def orders_at(urls: DatabaseUrls, policy_url: str, identity_url: str, **more: str) -> Iterator[str]:
-    """Serve orders in a process of its own, and give its address."""
+def served_at(
+    app: str, urls: DatabaseUrls, policy_url: str, identity_url: str, **more: str
+) -> Iterator[str]:
+    """Serve an application of this folder in a process of its own, and give its address."""
     port = free_port()
     environment = {
         **os.environ,
@@ -48,7 +51,7 @@ def orders_at(urls: DatabaseUrls, policy_url: str, identity_url: str, **more: st
         **more,
     }
     here = str(Path(__file__).parent)
-    command = [sys.executable, "-m", "uvicorn", "app:create", "--factory", "--app-dir", here]
+    command = [sys.executable, "-m", "uvicorn", app, "--factory", "--app-dir", here]
     command += ["--port", str(port), "--log-level", "warning", "--no-access-log"]
     # Its access log would bury the table.
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
@@ -66,12 +69,12 @@ class Client:
         self._session = session
         self._headers = person.headers
 
-    async def body(self, url: str) -> dict[str, object]:
+    async def body(self, url: str) -> dict[str, Any]:
         """Return an answer's body."""
         async with self._session.get(url, headers=self._headers) as answer:
             if answer.status != 200:
                 raise RuntimeError(f"{url}: {answer.status} {await answer.text()}")
-            document: dict[str, object] = await answer.json()
+            document: dict[str, Any] = await answer.json()
             return document
 
     def asks(self, url: str) -> Ask:

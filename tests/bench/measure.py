@@ -40,20 +40,22 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-async def compare(name: str, a: Ask, b: Ask, *, throughput: bool = True) -> Compared:
+async def compare(
+    name: str, a: Ask, b: Ask, *, throughput: bool = True, pairs: int = PAIRS
+) -> Compared:
     """Measure request A against request B."""
     rates = [await _rates(_burst(a), _burst(b)) for _ in range(ROUNDS)] if throughput else None
-    return await compare_times(name, _timed(a), _timed(b), rates)
+    return await compare_times(name, _timed(a), _timed(b), rates, pairs=pairs)
 
 
 async def compare_times(
-    name: str, a: Timed, b: Timed, rates: Sequence[float] | None = None
+    name: str, a: Timed, b: Timed, rates: Sequence[float] | None = None, *, pairs: int = PAIRS
 ) -> Compared:
     """Measure how long A takes in terms of B."""
-    for _ in range(WARM_UP):
+    for _ in range(min(WARM_UP, pairs)):
         await a()
         await b()
-    rounds = [await _round(a, b) for _ in range(ROUNDS)]
+    rounds = [await _round(a, b, pairs) for _ in range(ROUNDS)]
     return Compared(
         name=name,
         p50=statistics.median(percentile(x, 0.5) / percentile(y, 0.5) for x, y in rounds),
@@ -69,10 +71,10 @@ async def compare_rates(name: str, a: Turn, b: Turn) -> Compared:
     return Compared(name, throughput=statistics.median([await _rates(a, b) for _ in range(ROUNDS)]))
 
 
-async def _round(a: Timed, b: Timed) -> tuple[list[float], list[float]]:
+async def _round(a: Timed, b: Timed, pairs: int) -> tuple[list[float], list[float]]:
     """Do pairs one after the other; which of the two goes first alternates."""
     times: tuple[list[float], list[float]] = ([], [])
-    for number in range(PAIRS):
+    for number in range(pairs):
         for which in (0, 1) if number % 2 else (1, 0):
             times[which].append(await (a, b)[which]())
     return times

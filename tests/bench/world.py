@@ -21,7 +21,7 @@ FROM generate_series(1, {customers}) n;
 INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, placed_by,
     source, state, order_date, listed_at, placed_at, currency, lines, net, imported, version)
 SELECT $org, gen_random_uuid(), 'N' || n, c.customer_id, c.name, $org, $org, 'phone', 'placed',
-    current_date, now() - n * interval '3 minutes', now() - n * interval '3 minutes', 'EUR',
+    placed_at::date, placed_at, placed_at, 'EUR',
     jsonb_build_array(
         jsonb_build_object('sku', 'A1', 'name', 'Notebook', 'quantity', '10', 'unit_price', '2.5',
             'discount', '0', 'net', '25.0000'),
@@ -29,6 +29,7 @@ SELECT $org, gen_random_uuid(), 'N' || n, c.customer_id, c.name, $org, $org, 'ph
             'discount', '0.1', 'net', '27.0000')),
     52, false, 1
 FROM generate_series(1, {orders}) n
+CROSS JOIN LATERAL (SELECT now() - n * interval '3 minutes' AS placed_at) t
 JOIN customers c ON c.org_id = $org AND c.seq = 1 + (n * 7919) % {customers};
 """
 _PORTFOLIO = """

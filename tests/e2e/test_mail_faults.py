@@ -183,7 +183,6 @@ def test_whatever_goes_wrong_before_a_mail_is_taken_only_delays_it(town: Town) -
     assert {len(copies) for _, copies in ends} == {1}
     # Each harm cost one attempt, and no mail more than it had to.
     assert sum(attempts for attempts, _ in ends) == len(orders) + len(harms)
-    assert max(attempts for attempts, _ in ends) > 1
 
 
 def test_a_slow_conversation_holds_up_neither_orders_nor_other_mail(town: Town) -> None:

@@ -138,6 +138,15 @@ async def test_cut_or_hang_once_the_mail_is_out_says_that_nobody_knows(
         await _ended(server)
 
 
+@pytest.mark.parametrize("fault", [*Harm, "421 no", "what?"])
+async def test_what_was_accepted_is_sent_however_long_the_goodbye_takes(fault: str | Harm) -> None:
+    async with mail_server() as server:
+        server.faults["goodbye"] = fault
+        await Mailer(server.url, deadline=0.5).send(MAIL)
+        await _ended(server)
+    assert len(server.accepted) == 1
+
+
 @pytest.mark.parametrize("babble", ["what?", "2", "99999999999 x", "\x00\x01", "x" * 70_000])
 @pytest.mark.parametrize("stage", [*BEFORE, "end"])
 async def test_babble_is_no_answer(stage: Stage, babble: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import uuid4
 
 import aio_pika
 import aiohttp
@@ -22,7 +22,8 @@ from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
 
-ORG, OTHER = UUID(int=1), UUID(int=2)
+# Others of each process: users are the whole broker's, and two test workers share one.
+ORG, OTHER = sorted((uuid4(), uuid4()))
 NAME, NEIGHBOUR = f"reader.{ORG}.erp", f"reader.{OTHER}.erp"
 KEY = f"{ThingChanged.type}.{ORG}"
 REFUSED = aio_pika.exceptions.ChannelClosed
@@ -374,3 +375,18 @@ async def test_an_api_that_wants_another_password_is_an_error_that_shows_none(si
         with pytest.raises(ManagementError, match="401") as raised:
             await management.has_user(NAME)
     assert "the-word" not in str(raised.value)
+
+
+async def test_an_api_that_leads_elsewhere_has_done_nothing() -> None:
+    elsewhere = b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(elsewhere)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://us:the-word@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Management(url, "amqp://a:b@h/") as management:
+            with pytest.raises(ManagementError, match="301"):
+                await management.put_user(NAME, "another word")

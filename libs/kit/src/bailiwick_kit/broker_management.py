@@ -16,7 +16,7 @@ import aiohttp
 DEADLINE = 10.0
 """Seconds for each request."""
 
-_CREATED, _MISSING = 201, 404
+_CREATED, _MISSING, _DONE = 201, 404, 2
 _NOTHING = "^$"
 """The pattern of permissions that no name matches."""
 
@@ -144,8 +144,9 @@ class Management:
                 method, address + path, json=body, allow_redirects=False
             ) as answer:
                 content = await answer.text()
-                if answer.ok or (missing and answer.status == _MISSING):
-                    return answer.status, await answer.json() if content and answer.ok else None
+                is_done = answer.status // 100 == _DONE  # aiohttp's `ok` is a redirect too
+                if is_done or (missing and answer.status == _MISSING):
+                    return answer.status, await answer.json() if content and is_done else None
                 raise ManagementError(f"{method} {path}: {answer.status} {content[:300]}")
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise ManagementError(f"{method} {path}: {type(error).__name__}") from None

@@ -32,6 +32,7 @@ _OF_THE_MAIL = (
 )
 """What refuses a mail, where anything else refuses us."""
 _GOODBYE = 2.0
+"""Seconds that a server gets to say goodbye, where the deadline is no shorter."""
 
 
 class PutOff(Exception):  # noqa: N818 - a no, like a refusal
@@ -91,6 +92,8 @@ class Mailer:
         except Exception as error:  # noqa: BLE001 - a server may say and do anything
             # Without its words: they may name people.
             raise _verdict(error, session) from None
+        else:
+            await session.part(min(_GOODBYE, self._deadline))
         finally:
             session.cut()
 
@@ -115,7 +118,7 @@ class _Session(aiosmtplib.SMTP):
     """The last byte has been written, and only the server knows what became of it."""
 
     async def deliver(self, formed: Envelope) -> None:
-        """Connect, hand over, part."""
+        """Connect, and hand over."""
         await self.connect()
         try:
             await self.send_message(
@@ -124,8 +127,11 @@ class _Session(aiosmtplib.SMTP):
         except aiosmtplib.SMTPDataError as error:
             if not (self.is_handed_over and 200 <= error.code < 300):  # noqa: PLR2004 - any 2xx is a yes
                 raise
-        with suppress(Exception):  # it has been accepted, however the parting goes
-            async with asyncio.timeout(_GOODBYE):
+
+    async def part(self, patience: float) -> None:
+        """Say goodbye. The mail has been accepted, however that goes: it has a time of its own."""
+        with suppress(Exception):
+            async with asyncio.timeout(patience):
                 await self.quit()
 
     @override

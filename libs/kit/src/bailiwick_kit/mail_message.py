@@ -76,10 +76,8 @@ def envelope(mail: Mail, at: datetime) -> Envelope:
     Raises:
         Undeliverable: it cannot be formed.
     """
-    name, address = "", mail.sender
-    if found := _MAILBOX.fullmatch(mail.sender):
-        name, address = found["name"].strip(' "'), found["address"]
-    sender, recipient = _address("From", address), _address("To", mail.recipient)
+    name, sender = _sender(mail.sender)
+    recipient = _address("To", mail.recipient)
     message_id = _safe("Message-ID", mail.message_id).removeprefix("<").removesuffix(">")
     if not _MESSAGE_ID.fullmatch(message_id) or len(message_id) > _LONGEST:
         raise Undeliverable("Message-ID: none")
@@ -99,6 +97,17 @@ def envelope(mail: Mail, at: datetime) -> Envelope:
     return Envelope(message, sender, recipient)
 
 
+def domain_of(sender: str) -> str:
+    """Return the domain of whom mails come from, in ASCII: they are numbered in its name.
+
+    Raises:
+        Undeliverable: no mail can come from there.
+    """
+    name, address = _sender(sender)
+    _mailbox("From", name, address)
+    return address.rpartition("@")[2]
+
+
 def is_safe(text: str) -> bool:
     """Say whether nothing in it can end a line, or is no text at all."""
     return not any(unicodedata.category(character) in _REFUSED for character in text)
@@ -108,6 +117,13 @@ def _safe(header: str, text: str) -> str:
     if not is_safe(text):
         raise Undeliverable(f"{header}: a character that no header may have")
     return text.strip(" ")
+
+
+def _sender(text: str) -> tuple[str, str]:
+    """Return name and address of who mails come from."""
+    if found := _MAILBOX.fullmatch(text):
+        return found["name"].strip(' "'), _address("From", found["address"])
+    return "", _address("From", text)
 
 
 def _address(header: str, text: str) -> str:

@@ -18,7 +18,16 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from typing_extensions import override
 
 Stage = Literal[
-    "connect", "hello", "starttls", "auth", "sender", "recipient", "data", "middle", "end"
+    "connect",
+    "hello",
+    "starttls",
+    "auth",
+    "sender",
+    "recipient",
+    "data",
+    "middle",
+    "end",
+    "goodbye",
 ]
 """Where an answer is due; `middle`: after the first line of a mail; `end`: after its last."""
 
@@ -181,6 +190,10 @@ class _Connection(SMTP):
             await self.push("451 no more")
             return
         await self._at("data", super().smtp_DATA, arg)
+
+    @override
+    async def smtp_QUIT(self, arg: str) -> None:
+        await self._at("goodbye", super().smtp_QUIT, arg)
 
 
 @asynccontextmanager

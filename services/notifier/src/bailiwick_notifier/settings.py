@@ -1,7 +1,8 @@
 """What notifier needs to be told beyond what every service does: where mail goes out, and in whose name."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from bailiwick_kit.mail_message import Undeliverable, domain_of
 from bailiwick_kit.settings import ServiceSettings
 
 
@@ -20,3 +21,13 @@ class Settings(ServiceSettings):
     """Where people open the order that a mail tells of; absent: mails carry no link."""
     broker_management_url: SecretStr | None = None
     """The management API of the broker, http://user:password@host:port: `subscribers` alone uses it."""
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_can_come_from_there(cls, value: str) -> str:
+        # Found out later, it would cost every mail: each would have failed for good.
+        try:
+            domain_of(value)
+        except Undeliverable as error:
+            raise ValueError(str(error)) from None
+        return value

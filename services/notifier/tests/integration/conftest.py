@@ -24,8 +24,10 @@ from bailiwick_testkit.shop import Shop, open_shop
 @pytest.fixture
 async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
     """A fresh organization in a notifier with a database of its own."""
-    settings = {"smtp_url": SecretStr("smtp://127.0.0.1:9"), "mail_from": SENDER}
-    async with open_shop("notifier", postgres, opa.url, **settings) as shop:
+    smtp_url = SecretStr("smtp://127.0.0.1:9")
+    async with open_shop(
+        "notifier", postgres, opa.url, smtp_url=smtp_url, mail_from=SENDER
+    ) as shop:
         yield shop
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
+from bailiwick_access.gate import Gate
 from bailiwick_kit.mail import PutOff, Undeliverable
 from bailiwick_kit.policy import Policy
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.waiting import until
 
 PATH = "/v1/notification-preferences"
 
@@ -217,3 +221,57 @@ async def test_many_that_come_in_at_once_are_one_digest(
     [mail] = room.server.sent
     assert len(mail.subject.split()) == len(["en", "digest"]) + 12
     assert await states(room) == [("sent", None)] * 12
+
+
+async def test_policy_is_asked_once_about_orders_that_are_alike_to_it(
+    room: Postroom,
+    ana: Person,
+    mia: Person,
+    customer: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost = await room.customer(ana)
+    for one in (customer, lost, customer, lost, customer):
+        await room.come_in(one, mia)
+    [held] = [one for one in room.customers.assignments.values() if one.customer_id == lost]
+    room.customers.end(held, room.clock.now() + timedelta(hours=1))
+    await room.tell()
+    asked, may = [], Gate.may
+
+    async def counted(gate: Gate, *about: Any, **rows: Any) -> bool:
+        asked.append(rows)
+        return await may(gate, *about, **rows)
+
+    monkeypatch.setattr(Gate, "may", counted)
+    await room.later(days=1)
+    assert room.server.subjects == ["en digest N1 N3 N5"]
+    assert len(asked) == 2
+
+
+async def test_a_claim_outlasts_the_conversation_however_long_policy_took(
+    room: Postroom, mia: Person, customer: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await room.come_in(customer, mia)
+    may = Gate.may
+
+    async def slowly(gate: Gate, *about: Any, **rows: Any) -> bool:
+        room.clock.instant += timedelta(seconds=110)
+        return await may(gate, *about, **rows)
+
+    monkeypatch.setattr(Gate, "may", slowly)
+    room.clock.instant += timedelta(days=1)
+    room.server.slow = asyncio.Event()
+    job = room.sending()
+    await job.round()
+
+    async def talks() -> bool:
+        return room.server.talking == 1
+
+    await until(talks)
+    room.clock.instant += timedelta(seconds=30)  # as long as a conversation may take
+    another = room.sending()
+    assert await another.round() == 0
+    room.server.slow.set()
+    await job.finished()
+    assert await states(room) == [("sent", None)]
+    assert len(room.server.tried) == 1

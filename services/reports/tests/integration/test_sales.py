@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from itertools import product
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -133,6 +133,7 @@ async def test_asking_for_what_is_folded_away_finds_nothing(cast: Cast) -> None:
     assert await total(cast, "Ana", "sales?credited_to=others") == 2
     assert await total(cast, "Ana", "sales?credited_to=house") == 0
     assert await total(cast, "Mia", "sales?credited_to=house") == 1
+    assert await total(cast, "Mia", f"sales?credited_to={UUID(int=0)}") == 0  # nobody's id
     assert await total(cast, "Mia", "sales?credited_to=others") == 5
     assert await total(cast, "Ana", f"sales?customer_id={cast.customers['C4']}") == 0
     assert await total(cast, "Ana", f"sales?customer_id={uuid4()}") == 0

@@ -16,6 +16,7 @@ from bailiwick_kit import crash_points
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.mail import Mail, PutOff, Undeliverable
+from bailiwick_kit.mail_message import domain_of
 from bailiwick_kit.outages import is_outage
 from bailiwick_notifier.actions.ports import (
     Dispatches,
@@ -59,8 +60,8 @@ class Office:
 
     @property
     def domain(self) -> str:
-        """The sender's domain, in whose name mails are numbered."""
-        return self.sender.rpartition("@")[2].rstrip("> ")
+        """The sender's domain, in ASCII, in whose name mails are numbered."""
+        return domain_of(self.sender)
 
 
 async def send_dispatch(office: Office, dispatch: Dispatch) -> None:
@@ -92,8 +93,9 @@ async def send_dispatch(office: Office, dispatch: Dispatch) -> None:
         await office.dispatches.finish(dispatch, everything, State.FAILED, Problem.NO_ADDRESS, now)
         return
     kept = [item.delivery_id for item in seen]
-    dropped = [one for one in everything if one not in set(kept)]
+    dropped = [*set(everything).difference(kept)]
     crash_points.reach("dispatch.before-begin")
+    now = office.clock.now()  # asking about a long digest took its time: a claim runs from here on
     begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + office.held)
     if begun is not None:
         await _attempt(office, begun, mail, kept)
@@ -116,11 +118,20 @@ def _waits_for_digest(dispatch: Dispatch, opened: Opened) -> bool:
 
 
 async def _viewable(gate: Gate, opened: Opened) -> list[Item]:
-    """Return what policy lets the recipient view now, as if they read it themselves."""
+    """Return what policy lets the recipient view now, as if they read it themselves.
+
+    Policy knows an order by its facts alone: what is alike to it is asked about once.
+    """
     caller = opened.recipient.caller
-    return [
-        item for item in opened.items if await gate.may(caller, "orders", "view", order=item.facts)
-    ]
+    known: dict[frozenset[tuple[str, object]], bool] = {}
+    seen = []
+    for item in opened.items:
+        alike = frozenset(item.facts.items())
+        if alike not in known:
+            known[alike] = await gate.may(caller, "orders", "view", order=item.facts)
+        if known[alike]:
+            seen.append(item)
+    return seen
 
 
 def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]) -> Mail | None:
