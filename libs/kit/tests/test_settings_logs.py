@@ -2,15 +2,19 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import structlog
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 
 from bailiwick_kit.logs import BLANK, set_up
 from bailiwick_kit.settings import ServiceSettings, SettingsError
+from bailiwick_testkit.things import Things
 
 GOOD = {
     "BAILIWICK_DATABASE_OWNER_URL": "postgresql+asyncpg://o:hunter2@h/d",
@@ -139,6 +143,27 @@ def test_a_stack_stays_one_json_line_and_shows_no_variables(log: Callable[[], st
     (text,) = log().splitlines()
     assert "ZeroDivisionError" in json.loads(text)["exception"]
     assert "hunter2'" not in text
+
+
+async def test_what_the_database_shows_of_rows_and_values_is_not_logged(
+    log: Callable[[], str], silent: Things
+) -> None:
+    set_up("orders", console=False)
+    for statement, value in (
+        # Where row-level security is on, PostgreSQL keeps the row to itself; here it is not.
+        ("INSERT INTO inbox (type, error) VALUES ('things', $1)", "Ana\nPeña"),
+        ("SELECT $1::integer", "Ana Peña"),
+    ):
+        with pytest.raises(DBAPIError) as refused:
+            async with silent.worker.writing(UUID(int=1)) as connection:
+                await connection.exec_driver_sql(statement, (value,))
+        assert refused.value.orig
+        assert {"Ana", "Peña"} <= set(re.split(r"\W+", str(refused.value.orig.__cause__)))
+        structlog.get_logger().error("consumer.handler_failed", exc_info=refused.value)
+        text = json.loads(log())["exception"]
+        assert BLANK in text
+        assert not {"Ana", "Peña"} & set(re.split(r"\W+", text))
+        assert "[SQL" in text
 
 
 def test_uvicorns_access_lines_with_their_queries_are_silent(log: Callable[[], str]) -> None:

@@ -24,6 +24,7 @@ from bailiwick_contracts.envelope import Event
 from bailiwick_kit import crash_points, inbox
 from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
 from bailiwick_kit.database import Database
+from bailiwick_kit.logs import without_values
 from bailiwick_kit.messages import Envelope, UnreadableMessageError, copy_of, from_message
 from bailiwick_kit.outages import is_outage
 from bailiwick_kit.topology import dead_queue, retry_queue
@@ -211,5 +212,5 @@ def _without_id(handler: Handler) -> KeyedHandler:
 
 def _reason(error: Exception) -> str:
     """Say what failed in one line: the lines after it may show rows, and with them personal data."""
-    first = next(iter(str(error).splitlines()), "")
+    first = without_values(next(iter(str(error).splitlines()), ""))
     return f"{type(error).__name__}: {first}"[:500]

@@ -1,7 +1,7 @@
 """Logs: facts with keys, one line each, JSON unless a person is watching.
 
 Nothing that a caller sent can start a new line or colour a terminal (S19), and keys that hold
-secrets or personal data are blanked, whoever logs them (S22).
+secrets or personal data are blanked, whoever logs them, as are rows that the database shows (S22).
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ _PRIVATE = frozenset(
 )  # fmt: skip
 _OURS = frozenset({"exception", "stack"})
 BLANK = "[blanked]"
+_ROW_BEGINS = "DETAIL:"
+_ROW_ENDS = ("HINT:", "[SQL", "The above exception was", "During handling of the above")
+_IN_A_GROUP = " |+-"
+"""What stands before the lines of an exception that is part of a group."""
+_ARGUMENT = re.compile(r"(invalid input for query argument \$\d+: ).*")
 
 
 def blank_private(
@@ -33,6 +38,34 @@ def blank_private(
     for key in event.keys() & _PRIVATE:
         event[key] = BLANK
     return event
+
+
+def blank_rows(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Blank what the database says of rows and values in the text of an exception."""
+    if isinstance(text := event.get("exception"), str):
+        event["exception"] = without_values(text)
+    return event
+
+
+def without_values(text: str) -> str:
+    """Return what an exception says without what it shows of rows and values: they may be personal.
+
+    PostgreSQL's DETAIL shows the row that it refuses, over several lines where its text has them;
+    asyncpg shows the argument that it cannot send.
+    """
+    kept: list[str] = []
+    in_row = False
+    for line in text.split("\n"):
+        bare = line.lstrip(_IN_A_GROUP)
+        if bare.startswith(_ROW_BEGINS):
+            in_row = True
+            kept.append(f"{line.removesuffix(bare)}{_ROW_BEGINS} {BLANK}")
+        in_row = in_row and not bare.startswith(_ROW_ENDS)
+        if not in_row:
+            kept.append(_ARGUMENT.sub(rf"\1{BLANK}", line))
+    return "\n".join(kept)
 
 
 def escape_control(
@@ -67,6 +100,7 @@ def set_up(service: str, *, console: bool | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
+        blank_rows,
         blank_private,
     ]
     if pretty:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import typer
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
@@ -65,17 +66,17 @@ class Service(Generic[SettingsT]):
         @program.command()
         def api() -> None:
             """Serve HTTP."""
-            asyncio.run(self._run(self.load(), serving=True, working=False))
+            _run(self._run(self.load(), serving=True, working=False))
 
         @program.command()
         def worker() -> None:
             """Relay and consume events."""
-            asyncio.run(self._run(self.load(), serving=False, working=True))
+            _run(self._run(self.load(), serving=False, working=True))
 
         @program.command()
         def serve() -> None:
             """Do both in one process: for one machine."""
-            asyncio.run(self._run(self.load(), serving=True, working=True))
+            _run(self._run(self.load(), serving=True, working=True))
 
         @program.command()
         def migrate() -> None:
@@ -186,6 +187,12 @@ def _told_to_stop() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     return told
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on uvloop, as uvicorn does by itself: the same work on less processor time."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def _running(job: Work) -> None:
