@@ -6,6 +6,7 @@ FastAPI's own description of 422 gives way to the problem document.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from bailiwick_kit.problems import Problem, problems
 _REF = "#/components/schemas/{model}"
 _PREFIX = _REF.removesuffix("{model}")
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
+_SENTENCE = re.compile(r"\.(?=\s|$)")
 
 
 def _readers(dependant: Dependant) -> Iterator[BodyReader[Any] | QueryReader[Any]]:
@@ -129,6 +131,9 @@ def complete(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[str,
     ]
     references = _add_models(schemas, [Problem, *dict.fromkeys(bodies)])
     for operation, readers in operations:
+        # FastAPI's summary is the function's name; what it does is the first sentence.
+        if description := operation.get("description"):
+            operation["summary"] = _SENTENCE.split(description, maxsplit=1)[0]
         responses = operation.setdefault("responses", {})
         declared = responses.get("422", {}).get("content", {}).get("application/json", {})
         errors = {str(status): answer for status, answer in problems(400, 413, 415, 422).items()}
