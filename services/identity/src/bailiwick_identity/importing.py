@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from bailiwick_identity.actions.import_members import Record, RecordRefused, import_members
 from bailiwick_identity.api import wire
-from bailiwick_identity.api.founding import Open, done, told
+from bailiwick_identity.founding import Open, done, told
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.text import Text

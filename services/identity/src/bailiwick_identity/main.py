@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from bailiwick_access.composition import checks, entered, policy_of
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_identity import founding
 from bailiwick_identity.actions.throttle import Throttle
-from bailiwick_identity.api import founding, members, organization, token
+from bailiwick_identity.api import members, organization, token
 from bailiwick_identity.api.parts import Desk
 from bailiwick_identity.importing import add_import
 from bailiwick_identity.settings import Settings
