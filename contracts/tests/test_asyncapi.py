@@ -11,13 +11,13 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from bailiwick_contracts import generate
-from bailiwick_contracts.asyncapi import SUBSCRIBER
 from bailiwick_contracts.catalogue import (
     BOUND,
     EVENTS,
     PUBLISHED,
     SNAPSHOTS,
     SUBSCRIBED,
+    SUBSCRIBER,
     queue_name,
 )
 from bailiwick_contracts.envelope import EXCHANGE

@@ -6,7 +6,6 @@ the end: each order once in the list, each told of once.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import aio_pika
 import httpx2
 import pytest
 
-from bailiwick_kit.broker import open_channel
-from bailiwick_local.servers import Server, knock
+from bailiwick_local.servers import Server
 from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.ledger import PATIENCE, Busy, Ledger, under_load
-from bailiwick_testkit.listening import Ear
+from bailiwick_testkit.ledger import Busy, Ledger, under_load
+from bailiwick_testkit.listening import Ear, a_message, deliver
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.operations import Operation, operations
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.stack import Running, running
+from bailiwick_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -124,24 +122,6 @@ def connected(town: Town) -> httpx2.Client:
     return httpx2.Client(base_url=town.stack.gateway.url, timeout=30)
 
 
-def start(town: Town, service: str) -> None:
-    """Start a service again, and return when it is ready."""
-    process = town.stack.service(service)
-    process.start()
-    until(lambda: ready(town, service) == 200, f"{service} is ready")
-
-
-def ready(town: Town, service: str, path: str = "/ready") -> int:
-    return knock.http_status(town.stack.address(service), path)
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)
-
-
 def eventually_orders_for(town: Town, who: Someone, customer_id: str) -> None:
     """Order for a customer as soon as orders knows of it, without saying that it must."""
 
@@ -152,7 +132,7 @@ def eventually_orders_for(town: Town, who: Someone, customer_id: str) -> None:
             town.orders.add(answer.json()["order_id"])
         return bool(answer.is_success)
 
-    until(ordered, "orders knows of a customer")
+    wait_until(ordered, "orders knows of a customer")
 
 
 def test_orders_are_taken_while_the_broker_is_away_and_told_when_it_is_back(town: Town) -> None:
@@ -226,7 +206,7 @@ def test_a_service_killed_at_work_loses_and_doubles_nothing(town: Town, victim: 
             shops.wait_for(3, 201)
             town.stack.service(victim).kill()
             (ledger if victim == "orders" else shops).wait_for(3, 503)
-            start(town, victim)
+            town.company.running.start(victim)
     town.accounts_for(ledger)
     assert not shops.unexpected
     shop_ids = set(shops.promised.values())
@@ -248,7 +228,7 @@ def test_a_customer_moved_while_orders_is_dead_has_moved_there_too(town: Town) -
     town.stack.service("orders").kill()
     company.assign(customer_id, bruno)
     assert bruno.count("/v1/customers", text="Wanderer") == 1
-    start(town, "orders")
+    company.running.start("orders")
     # The first answer that is one is right: whoever says what they have seen is not shown older things.
     while (answer := bruno.get(f"/v1/orders/{order_id}")).status_code == 503:
         assert answer.json()["code"] == "position-not-reached"
@@ -276,15 +256,15 @@ def test_without_its_policy_a_service_shows_and_does_nothing(
             if operation.name not in OF_ONESELF:
                 for who in (boss, town.company["Ana"]):
                     refused(who, operation, ids)
-        assert ready(town, service) == 503
-        assert ready(town, service, "/live") == 200
+        assert town.company.running.health(service) == 503
+        assert town.company.running.health(service, "/live") == 200
         for path in health_of_others(service).values():
             assert boss.get(path).status_code == 200, path
         nobody = town.company.http.get(asked[0].at(**ids))
         assert nobody.status_code == 401
     finally:
         engine.resume() if harm == "pause" else engine.start()
-    until(lambda: boss.get(HEALTH[service]).status_code == 200, "policy answers again")
+    wait_until(lambda: boss.get(HEALTH[service]).status_code == 200, "policy answers again")
     town.lists_are_right()
 
 
@@ -351,7 +331,7 @@ def test_poison_is_set_aside_while_all_else_flows_and_operators_deal_with_it(tow
         town.orders.add(order["order_id"])
         return bool(order["customer"]["name"] == "Replayed")
 
-    until(shown, "what was replayed has its effect")
+    wait_until(shown, "what was replayed has its effect")
     for name in poison:
         assert dead_letters(town, "drop", sent[name]) == ["1 dropped"]
     assert dead_letters(town, "list") == []
@@ -366,19 +346,8 @@ def dead_letters(town: Town, *arguments: str) -> list[str]:
 
 def publish(town: Town, queue: str, messages: dict[str, tuple[Any, str, bytes]]) -> None:
     """Put messages straight into a queue, each under an id of its own."""
-
-    async def put() -> None:
-        async with open_channel(town.stack.rabbitmq.url, "a test") as channel:
-            for message_id, (headers, event_type, body) in messages.items():
-                named = {**headers, "ce-id": message_id} if headers else {}
-                message = aio_pika.Message(
-                    body,
-                    headers=named,
-                    content_type="application/json",
-                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                    message_id=message_id,
-                    type=event_type,
-                )
-                await channel.default_exchange.publish(message, queue, mandatory=True)
-
-    asyncio.run(put())
+    made = [
+        a_message(one, event_type, {**headers, "ce-id": one} if headers else {}, body)
+        for one, (headers, event_type, body) in messages.items()
+    ]
+    deliver(town.stack.rabbitmq.url, queue, *made)

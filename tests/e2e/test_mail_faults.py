@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aio_pika
 import asyncpg
 import pytest
 
-from bailiwick_kit.broker import open_channel
 from bailiwick_local.places import Places
-from bailiwick_local.servers import knock
 from bailiwick_testkit.company import Company, Someone, a_company
-from bailiwick_testkit.ledger import PATIENCE
-from bailiwick_testkit.listening import Ear
+from bailiwick_testkit.listening import Ear, a_message, deliver
 from bailiwick_testkit.mail_server import Accepted, Faults, Harm, Stage
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.post_office import PostOffice, post_office
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.stack import running
+from bailiwick_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -88,7 +85,7 @@ class Town:
             said = {(one["state"], one["last_problem"]) for one in told}
             return len(told) == len(orders) and said == {(state, problem)}
 
-        until(all_are, f"{state}, {problem}")
+        wait_until(all_are, f"{state}, {problem}")
 
     def sent(self, *orders: str) -> list[tuple[int, list[Accepted]]]:
         """Hold all orders against all mail, and give the attempts and the copies of these."""
@@ -146,17 +143,6 @@ def message_id(delivery: dict[str, Any]) -> str:
     return f"<{delivery['delivery_id']}@bailiwick.example>"
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)
-
-
-def ready(town: Town) -> int:
-    return knock.http_status(town.stack.address("notifier"), "/ready")
-
-
 def test_while_the_mail_server_is_down_orders_are_taken_and_mail_waits(town: Town) -> None:
     town.office.stop()
     try:
@@ -188,7 +174,7 @@ def test_whatever_goes_wrong_before_a_mail_is_taken_only_delays_it(town: Town) -
 def test_a_slow_conversation_holds_up_neither_orders_nor_other_mail(town: Town) -> None:
     town.office.lay_out({"recipient": Harm.WAIT})
     slow = town.place("Ana")
-    until(lambda: not town.office.server.ahead, "the conversation has begun")
+    wait_until(lambda: not town.office.server.ahead, "the conversation has begun")
     quick = town.place("Bruno", "Ana")
     town.wait_for(quick, "sent")
     town.office.go_on()
@@ -230,7 +216,7 @@ def test_a_mail_of_which_nobody_knows_goes_once_more_as_the_same_mail(
 def test_a_broker_that_comes_back_and_tells_everything_again_has_told_it_once(town: Town) -> None:
     before, broker = town.place("Ana"), town.stack.rabbitmq
     # A queue that is young when its broker is killed may be lost (L1): the ear's own is one.
-    until(lambda: time.monotonic() > town.since + 5, "the ear's queue is old enough")
+    wait_until(lambda: time.monotonic() > town.since + 5, "the ear's queue is old enough")
     broker.kill()
     try:
         orders = town.place("Bruno", "Ana", "Bruno")
@@ -246,22 +232,12 @@ def test_a_broker_that_comes_back_and_tells_everything_again_has_told_it_once(to
 
 def redeliver(town: Town) -> None:
     """Put every event about a placed order into notifier's queue again, twice."""
-    placed = [one for one in town.ear.heard if one.type == PLACED]
-
-    async def put() -> None:
-        async with open_channel(town.stack.rabbitmq.url, "a test") as channel:
-            for one in [*placed, *placed]:
-                message = aio_pika.Message(
-                    one.body,
-                    headers=dict(one.headers),
-                    content_type="application/json",
-                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                    message_id=str(one.event_id),
-                    type=one.type,
-                )
-                await channel.default_exchange.publish(message, QUEUE, mandatory=True)
-
-    asyncio.run(put())
+    again = [
+        a_message(str(one.event_id), one.type, one.headers, one.body)
+        for one in town.ear.heard
+        if one.type == PLACED
+    ]
+    deliver(town.stack.rabbitmq.url, QUEUE, *again, *again)
 
 
 def test_a_notifier_killed_while_mail_servers_keep_it_waiting_sends_it_when_it_lives(
@@ -270,13 +246,11 @@ def test_a_notifier_killed_while_mail_servers_keep_it_waiting_sends_it_when_it_l
     town.office.lay_out({"recipient": Harm.HANG}, {"end": Harm.HANG})
     already = len(town.office.server.harmed)
     held = town.place("Ana", "Bruno")
-    until(lambda: len(town.office.server.harmed) >= already + 2, "both conversations hang")
+    wait_until(lambda: len(town.office.server.harmed) >= already + 2, "both conversations hang")
     assert town.office.is_talking
-    notifier = town.stack.service("notifier")
-    notifier.kill()
+    town.stack.service("notifier").kill()
     meanwhile = town.place("Ana")
-    notifier.start()
-    until(lambda: ready(town) == 200, "notifier is ready")
+    town.company.running.start("notifier")
     *ends, (_, copies) = town.sent(*held, *meanwhile)
     assert len(copies) == 1
     assert [attempts for attempts, _ in ends] == [2, 2]
@@ -287,12 +261,14 @@ def test_a_notifier_that_loses_its_database_keeps_what_the_mail_server_said(town
     town.office.lay_out({"end": Harm.WAIT})
     already = len(town.office.server.accepted)
     held = town.place("Ana")
-    until(lambda: len(town.office.server.accepted) > already, "the mail is taken, not answered yet")
+    wait_until(
+        lambda: len(town.office.server.accepted) > already, "the mail is taken, not answered yet"
+    )
     with without_database(town):
         town.office.go_on()
-        until(lambda: not town.office.is_talking, "the answer has been heard")
+        wait_until(lambda: not town.office.is_talking, "the answer has been heard")
         meanwhile = town.place("Bruno", "Ana")
-        until(lambda: ready(town) == 503, "notifier is not ready")
+        wait_until(lambda: town.company.running.health("notifier") == 503, "notifier is not ready")
     ends = town.sent(*held, *meanwhile)
     assert [(attempts, len(copies)) for attempts, copies in ends] == [(1, 1)] * 3
 

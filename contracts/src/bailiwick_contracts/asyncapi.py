@@ -14,6 +14,7 @@ from bailiwick_contracts.catalogue import (
     PUBLISHED,
     SNAPSHOTS,
     SUBSCRIBED,
+    SUBSCRIBER,
     queue_name,
 )
 from bailiwick_contracts.embedding import embedded, personal
@@ -21,8 +22,6 @@ from bailiwick_contracts.envelope import EXCHANGE, Event
 from bailiwick_contracts.headers import example_headers, headers
 
 Json = dict[str, Any]
-SUBSCRIBER = "subscriber"
-"""The channel that stands for the queue of any other system (D15)."""
 Samples = Mapping[str, Mapping[str, Json]]
 """Type → what a sample shows → its data."""
 

@@ -84,6 +84,9 @@ BOUND = frozenset(
 SNAPSHOTS = frozenset(name for name in EVENTS if name.split(".")[2] == "snapshot")
 """Types that do not go through the exchange: told again, to the one queue that asked (D19)."""
 
+SUBSCRIBER = "subscriber"
+"""What the queue of any other system begins with, before its organization and its name (D15)."""
+
 
 def queue_name(consumer: str, publisher: str) -> str:
     """Return the queue in which a consumer finds what a publisher tells."""

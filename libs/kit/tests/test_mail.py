@@ -6,11 +6,14 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -180,6 +183,39 @@ async def test_cancelled_sending_closes_its_connection() -> None:
             await sending
         await _ended(server)
     assert not server.accepted
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_was_given_up_goes_out_no_further(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    long = replace(MAIL, text=f"{'x' * 70}\n" * 100_000)
+    going_on, read = asyncio.Event(), asyncio.Queue[bytes]()
+
+    async def sleepy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        while line := await reader.readline():
+            is_data = line == b"DATA\r\n"
+            writer.write(b"354 go on\r\n" if is_data else b"250 yes\r\n")
+            if is_data:
+                await going_on.wait()
+                rest = b""
+                with suppress(ConnectionError):
+                    rest = await reader.read(-1)
+                read.put_nowait(rest)
+        writer.close()
+
+    async def given_up() -> None:
+        async with await asyncio.start_server(sleepy, "127.0.0.1", 0, limit=2**14) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(PutOff) as put_off:
+                await Mailer(f"smtp://127.0.0.1:{port}", deadline=0.5).send(long)
+            assert put_off.value.may_have_arrived
+            going_on.set()
+            assert not (await read.get()).endswith(b"\r\n.\r\n")
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(given_up())
 
 
 async def test_user_and_password_are_decoded(tmp_path: Path) -> None:

@@ -21,6 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.outages import is_outage
 
+NAMING = {
+    "ix": "%(table_name)s_%(column_0_N_name)s",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "pk": "%(table_name)s_pkey",
+}
+"""What keys and indexes are called in every service: a migration that drops one knows its name."""
+
 _SETTINGS = {
     "idle_in_transaction_session_timeout": "15s",
     "jit": "off",

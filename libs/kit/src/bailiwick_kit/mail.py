@@ -157,8 +157,9 @@ class _Session(aiosmtplib.SMTP):
 
     def cut(self) -> None:
         """End the connection at once: nothing more of the mail goes out."""
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        transport: Any = self.transport
+        if transport is not None:  # of any kind: uvloop's own are no WriteTransport
+            transport.abort()
         self.close()
 
 

@@ -57,6 +57,12 @@ class Page(Model, Generic[ItemT]):
     next_cursor: str | None = Field(default=None, description="Absent on the last page")
 
 
+class Count(Model):
+    """How many there are, exactly, within what the caller may see (D13)."""
+
+    count: int
+
+
 @dataclass(frozen=True, order=True)
 class Key:
     """Where a row stands in its list."""

@@ -1,9 +1,10 @@
-"""What crosses the wire: the base of all request and response models, instants and exact numbers."""
+"""What crosses the wire: the base of all request and response models, instants, days and exact numbers."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -14,11 +15,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
+    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
 
@@ -67,6 +71,22 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 """A point in time: RFC 3339 with an offset, kept in UTC."""
 
 
+def _day(value: Any) -> Any:
+    # Parsed here for the same reason.
+    if isinstance(value, str):
+        if not _DAY.fullmatch(value):
+            raise PydanticCustomError("day", "Write a date as 2026-01-31")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("day", "Choose a date that exists") from None
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A date: 2026-01-31."""
+
+
 def _exact(value: Any) -> Any:
     # Parsed here, because Decimal takes "1_000" and "1e999999999", which PostgreSQL would not.
     if isinstance(value, Decimal):
@@ -84,3 +104,16 @@ Exact = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,14}(\.\d{1,4})?$"}),
 ]
 """An exact number with up to four decimals (NUMERIC(18,4), D30): a string in JSON."""
+
+
+def id_or(*words: str) -> WrapValidator:
+    """Say in one sentence what an id or a word may be, where pydantic would say it of each."""
+
+    def validate(value: Any, known: Callable[[Any], Any]) -> Any:
+        try:
+            return known(value)
+        except ValidationError:
+            message = f"Send an id (UUID) as it was given to you, or {' or '.join(words)}"
+            raise PydanticCustomError("id_or_word", message) from None
+
+    return WrapValidator(validate)

@@ -14,7 +14,7 @@ from bailiwick_contracts.orders import OrderEvent
 from bailiwick_kit.replica import Replica
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
-from bailiwick_reports.domain.differences import Cell, Figures
+from bailiwick_reports.domain.differences import Cell, Sums
 from bailiwick_reports.main import operator
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import cube, tables
@@ -70,7 +70,7 @@ class Books:
 
     async def verify(self, patience: float = 0.0) -> Findings:
         """Compare everything with what the siblings have."""
-        tally = {Cell(*key): Figures(*figures) for key, figures in self.orders.tally().items()}
+        tally = {Cell(*key): Sums(*figures) for key, figures in self.orders.tally().items()}
         return await verify(tally, self.cube, self.copies, self.shop.org_id, patience=patience)
 
     async def digest(self) -> Digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,9 @@ from uuid import UUID
 
 from bailiwick_contracts.customers import Assignment
 from bailiwick_contracts.envelope import Event
+from bailiwick_kit.replica import Applier
+from bailiwick_reports.store import cube
+from bailiwick_reports.store.replica import CustomersReplica
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.portfolio import MadeUpCustomers
 from bailiwick_testkit.sales import MadeUpOrders
@@ -38,16 +40,14 @@ class Desk:
 
     async def tell(self) -> None:
         """Take the new events in order, each in a transaction, as the consumers would."""
-        replica: Any = importlib.import_module("bailiwick_reports.store.replica")
-        cube: Any = importlib.import_module("bailiwick_reports.store.cube")
-        appliers = replica.CustomersReplica().appliers()
+        appliers = CustomersReplica().appliers()
         for event in self.customers.told[self.told_customers :]:
             await self._take(appliers[type(event)], event)
         for order in self.orders.told[self.told_orders :]:
             await self._take(cube.count, order)
         self.told_customers, self.told_orders = len(self.customers.told), len(self.orders.told)
 
-    async def _take(self, apply: Any, event: Event) -> None:
+    async def _take(self, apply: Applier, event: Event) -> None:
         async with self.shop.database.writing(event.org_id) as connection:
             await apply(connection, event)
 

@@ -1,13 +1,15 @@
-"""A subscriber of a test's own: a queue that hears all of one organization, and what was heard."""
+"""A subscriber of a test's own that hears all of one organization, and messages put into queues by hand."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
+
+import aio_pika
 
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit.broker import open_channel
@@ -68,6 +70,31 @@ class Ear:
             while message := await queue.get(no_ack=False, fail=False):
                 self.heard.append(from_message(message))
                 await message.ack()
+
+
+def deliver(broker_url: str, queue: str, *messages: aio_pika.Message) -> None:
+    """Put messages straight into a queue, whatever it is bound by."""
+
+    async def put() -> None:
+        async with open_channel(broker_url, "a test") as channel:
+            for message in messages:
+                await channel.default_exchange.publish(message, queue, mandatory=True)
+
+    _finished(put())
+
+
+def a_message(
+    message_id: str, event_type: str, headers: Mapping[str, str], body: bytes
+) -> aio_pika.Message:
+    """Return a message as a publisher of events would send it, if not always an event."""
+    return aio_pika.Message(
+        body,
+        headers=dict(headers),
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=message_id,
+        type=event_type,
+    )
 
 
 def _finished(work: Coroutine[Any, Any, ResultT]) -> ResultT:

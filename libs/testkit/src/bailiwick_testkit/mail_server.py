@@ -144,8 +144,7 @@ class _Connection(SMTP):
             self._is_harmed = True
             self._server.harmed.append(self.stage)
         if fault is Harm.CUT:
-            assert isinstance(self.transport, asyncio.WriteTransport)  # noqa: S101
-            self.transport.abort()
+            _cut(self.transport)
         elif fault is Harm.HANG:
             await asyncio.Event().wait()
         else:
@@ -240,6 +239,10 @@ async def mail_server(
     finally:
         listening.close()
         for transport in server.open:
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+            _cut(transport)
         await listening.wait_closed()
+
+
+def _cut(transport: Any) -> None:
+    # Of any kind: uvloop's own are no WriteTransport.
+    transport.abort()

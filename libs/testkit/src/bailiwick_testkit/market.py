@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 import httpx2
 
 from bailiwick_contracts.envelope import Sequenced
+from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.portfolio import MadeUpCustomers
 from bailiwick_testkit.shop import Shop
@@ -33,9 +33,8 @@ class Market:
 
     async def apply(self, event: Sequenced) -> None:
         """Apply one event, whatever was applied before."""
-        replica: Any = importlib.import_module("bailiwick_orders.store.replica")
         async with self.shop.database.writing(event.org_id) as connection:
-            await replica.CustomersReplica().appliers()[type(event)](connection, event)
+            await CustomersReplica().appliers()[type(event)](connection, event)
 
     async def customer(
         self, name: str = "Librería Sol", main: Person | None = None, **more: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,15 @@ from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.mail import Mail
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.replica import Replica
+from bailiwick_notifier.actions.fix_recipients import Desk
+from bailiwick_notifier.actions.ports import Letters
+from bailiwick_notifier.actions.rounds import Fixing, Sending
+from bailiwick_notifier.actions.send_dispatch import Office
+from bailiwick_notifier.domain.letter import Addressee, Letter
+from bailiwick_notifier.domain.order import NewOrder
+from bailiwick_notifier.events.orders import from_orders
+from bailiwick_notifier.store.dispatches import StoredDispatches
+from bailiwick_notifier.store.notices import StoredNotices, TakeNotice
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.portfolio import MadeUpCustomers
 from bailiwick_testkit.shop import Shop
@@ -66,19 +74,15 @@ class MadeUpMailServer:
 class PlainLetters:
     """Letters that say little: language, numbers and customers."""
 
-    def __init__(self) -> None:
-        self.letter: Any = importlib.import_module("bailiwick_notifier.domain.letter").Letter
-
-    def new_order(self, order: Any, *, language: str, **_: Any) -> Any:
+    def new_order(self, order: NewOrder, addressee: Addressee) -> Letter:
         """Say that an order came in."""
-        return self.letter(
-            f"{language} {order.number} {order.customer_name}", "text", "<p>html</p>"
-        )
+        subject = f"{addressee.language} {order.number} {order.customer_name}"
+        return Letter(subject, "text", "<p>html</p>")
 
-    def digest(self, orders: Sequence[Any], *, language: str, **_: Any) -> Any:
+    def digest(self, orders: Sequence[NewOrder], addressee: Addressee) -> Letter:
         """Say which orders came in."""
         numbers = " ".join(order.number for order in orders)
-        return self.letter(f"{language} digest {numbers}", "text", "<p>html</p>")
+        return Letter(f"{addressee.language} digest {numbers}", "text", "<p>html</p>")
 
 
 @dataclass
@@ -92,7 +96,7 @@ class Postroom:
     policy: Policy
     server: MadeUpMailServer = field(default_factory=MadeUpMailServer)
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
-    letters: Any = field(default_factory=PlainLetters)
+    letters: Letters = field(default_factory=PlainLetters)
     told: int = 0
     placed: int = 0
 
@@ -169,10 +173,8 @@ class Postroom:
 
     async def take(self, event: OrderPlaced, event_id: UUID | None = None) -> UUID:
         """Take an order that came in, as the consumer would, and return the event's id."""
-        orders: Any = importlib.import_module("bailiwick_notifier.events.orders")
-        notices: Any = importlib.import_module("bailiwick_notifier.store.notices")
-        take = notices.TakeNotice(self.clock)
-        consumer = orders.from_orders(self.shop.database, "", self.shop.tables.inbox, take)
+        take = TakeNotice(self.clock)
+        consumer = from_orders(self.shop.database, "", self.shop.tables.inbox, take)
         event_id = event_id or uuid4()
         async with self.shop.database.writing(event.org_id) as connection:
             await consumer.keyed[OrderPlaced](connection, event, event_id)
@@ -201,14 +203,11 @@ class Postroom:
         self.clock.instant += timedelta(**by)
         await self.work()
 
-    def fixing(self) -> Any:
+    def fixing(self) -> Fixing:
         """Return the job that fixes who is told."""
-        rounds: Any = importlib.import_module("bailiwick_notifier.actions.rounds")
-        fix: Any = importlib.import_module("bailiwick_notifier.actions.fix_recipients")
-        notices: Any = importlib.import_module("bailiwick_notifier.store.notices")
-        return rounds.Fixing(
-            fix.Desk(
-                notices=notices.StoredNotices(self.shop.database),
+        return Fixing(
+            Desk(
+                notices=StoredNotices(self.shop.database),
                 customers=self.customers_replica,
                 identity=self.identity_replica,
                 gate=Gate(self.policy),
@@ -216,14 +215,11 @@ class Postroom:
             )
         )
 
-    def sending(self) -> Any:
+    def sending(self) -> Sending:
         """Return the job that sends."""
-        rounds: Any = importlib.import_module("bailiwick_notifier.actions.rounds")
-        send: Any = importlib.import_module("bailiwick_notifier.actions.send_dispatch")
-        dispatches: Any = importlib.import_module("bailiwick_notifier.store.dispatches")
-        return rounds.Sending(
-            send.Office(
-                dispatches=dispatches.StoredDispatches(self.shop.database),
+        return Sending(
+            Office(
+                dispatches=StoredDispatches(self.shop.database),
                 gate=Gate(self.policy),
                 letters=self.letters,
                 mailer=self.server,

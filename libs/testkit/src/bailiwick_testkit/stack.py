@@ -13,11 +13,14 @@ import httpx2
 
 from bailiwick_local.mailbox import Kept, Mailbox
 from bailiwick_local.places import Places, locked
+from bailiwick_local.servers import knock
 from bailiwick_local.stack import Stack
 from bailiwick_testkit.servers import report
+from bailiwick_testkit.waiting import wait_until
 
 MOST = 200
 """Items of a page, at most."""
+_OK = 200
 _QUICK = {
     "BAILIWICK_PASSWORD_TIME_COST": "2",
     "BAILIWICK_PASSWORD_MEMORY_KIB": "19456",
@@ -44,7 +47,7 @@ class Client:
         page: Mapping[str, Any] = {"limit": MOST, **query}
         while True:
             answer = self.get(path, **page)
-            assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+            assert answer.status_code == _OK, answer.text  # noqa: S101
             items += answer.json()["items"]
             cursor = answer.json().get("next_cursor")
             if cursor is None:
@@ -54,7 +57,7 @@ class Client:
     def count(self, path: str, **query: Any) -> int:
         """Return how many there are."""
         answer = self.get(f"{path}/count", **query)
-        assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+        assert answer.status_code == _OK, answer.text  # noqa: S101
         return int(answer.json()["count"])
 
 
@@ -92,6 +95,15 @@ class Running:
         """The mail that it has sent."""
         return ReadMailbox(self.stack.places.folder("mailbox"))
 
+    def health(self, service: str, path: str = "/ready") -> int:
+        """Return the status that a service answers by itself, whatever its gateway says; 0 if none."""
+        return knock.http_status(self.stack.address(service), path)
+
+    def start(self, service: str) -> None:
+        """Start a service again, and return when it is ready."""
+        self.stack.service(service).start()
+        wait_until(lambda: self.health(service) == _OK, f"{service} is ready")
+
     def told(self, lines: list[str]) -> Stack:
         """Return the stack for a command whose lines the test wants to read."""
         return replace(self.stack, report=lines.append)
@@ -102,7 +114,7 @@ class Running:
         form = {"grant_type": "password", "username": email, "password": password}
         with httpx2.Client(base_url=self.gateway, timeout=30) as http:
             answer = http.post("/v1/auth/token", data=form)
-            assert answer.status_code == 200, answer.text  # noqa: S101, PLR2004
+            assert answer.status_code == _OK, answer.text  # noqa: S101
             http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
             yield Client(http)
 

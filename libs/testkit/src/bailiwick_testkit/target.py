@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import httpx2
 from bailiwick_testkit.company import Company, Someone, done
 from bailiwick_testkit.market import a_line, an_order
 from bailiwick_testkit.operations import Operation, operations
+from bailiwick_testkit.waiting import wait_until
 
 BY_NAME: Mapping[str, Operation] = {one.name: one for one in operations()}
 """operationId → operation."""
@@ -75,12 +75,9 @@ def settle(company: Company) -> Target:
     return Target(company, ids)
 
 
-def _delivery_to(company: Company, within: float = 30.0) -> str:
+def _delivery_to(company: Company) -> str:
     """Give the mail about the placed order, as soon as notifier has heard of it."""
-    deadline = time.monotonic() + within
-    while not (found := company.boss.list("/v1/deliveries")):
-        assert time.monotonic() < deadline, "nobody was told of the order"  # noqa: S101
-        time.sleep(0.1)
+    found = wait_until(lambda: company.boss.list("/v1/deliveries"), "somebody is told of the order")
     return str(found[0]["delivery_id"])
 
 

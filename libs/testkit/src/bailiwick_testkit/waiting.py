@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+FoundT = TypeVar("FoundT")
 
 
 async def until(
@@ -21,6 +24,19 @@ async def until(
     while not (found := await condition()):
         assert clock.time() < deadline, f"not within {within} s: {what or condition}"  # noqa: S101
         await asyncio.sleep(0.02)
+    return found
+
+
+def wait_until(condition: Callable[[], FoundT], what: str, *, within: float = 60.0) -> FoundT:
+    """Return the same for tests that block; within a minute, where something has to come back first.
+
+    Raises:
+        AssertionError: it was not, in all that time.
+    """
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"  # noqa: S101
+        time.sleep(0.05)
     return found
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import typer
 
-from bailiwick_contracts.catalogue import EVENTS, SNAPSHOTS
+from bailiwick_contracts.catalogue import EVENTS, SNAPSHOTS, SUBSCRIBER
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit.broker_management import Management, ManagementError
 from bailiwick_kit.queue_readers import (
@@ -109,7 +109,7 @@ def subscriber_commands(load: Callable[[], Settings]) -> typer.Typer:
 
 
 def _queue(org: UUID, name: str) -> str:
-    return f"subscriber.{org}.{name}"
+    return f"{SUBSCRIBER}.{org}.{name}"
 
 
 async def _put(

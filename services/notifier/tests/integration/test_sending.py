@@ -9,15 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from typing_extensions import override
 
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.mail import PutOff, Undeliverable
 from bailiwick_kit.policy import Policy
 from bailiwick_notifier.actions import send_dispatch as sending
 from bailiwick_notifier.actions.send_dispatch import send_dispatch
+from bailiwick_notifier.domain.letter import Addressee, Letter
+from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.postroom import PlainLetters, Postroom
 from bailiwick_testkit.waiting import until
 
 
@@ -263,23 +266,26 @@ async def test_who_has_lost_the_claim_sends_nothing_and_writes_nothing(
     assert await state(room, order) == ("sent", None, 1)
 
 
+class FaultyLetters(PlainLetters):
+    """One customer's orders cannot be put into words."""
+
+    @override
+    def new_order(self, order: NewOrder, addressee: Addressee) -> Letter:
+        if order.customer_name == "Broken":
+            raise ZeroDivisionError
+        return super().new_order(order, addressee)
+
+
 async def test_a_letter_that_cannot_be_written_holds_up_no_other(
     room: Postroom, customer: UUID, mia: Person
 ) -> None:
     broken = await room.come_in(customer, mia, customer_name="Sol")
     assert await state(room, broken) == ("sent", None, 1)
-    write = room.letters.new_order
-
-    def breaks(order: OrderPlaced, **how: object) -> object:
-        if order.customer_name == "Broken":
-            raise ZeroDivisionError
-        return write(order, **how)
-
-    room.letters.new_order = breaks
+    room.letters = FaultyLetters()
     broken = await room.come_in(customer, mia, customer_name="Broken")
     whole = await room.come_in(customer, mia, customer_name="Whole")
     assert (await state(room, whole))[0] == "sent"
-    room.letters.new_order = write
+    room.letters = PlainLetters()
     await room.later(minutes=5)
     assert await state(room, broken) == ("sent", None, 1)
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 from bailiwick_kit.mail import Mail
 from bailiwick_kit.mail_message import envelope
 from bailiwick_notifier import letters
-from bailiwick_notifier.domain.letter import Letter
+from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import Line, NewOrder
 from bailiwick_notifier.letters.writer import LANGUAGES
 
@@ -65,16 +65,17 @@ def an_order(**changes: Any) -> NewOrder:
 
 
 def written(*orders: NewOrder, language: str = "en", digest: bool = False, **more: Any) -> Letter:
-    setting = {
-        "language": language,
-        "time_zone": "Europe/Madrid",
-        "recipient_name": "Ana",
-        "organization_name": "Alameda",
-        "public_url": "https://app.bailiwick.example/",
-    } | more
+    addressee = Addressee(
+        name="Ana",
+        language=language,
+        time_zone="Europe/Madrid",
+        organization_name="Alameda",
+        public_url="https://app.bailiwick.example/",
+    )
+    addressee = dataclasses.replace(addressee, **more)
     if digest:
-        return letters.digest(orders, **setting)
-    return letters.new_order(orders[0], **setting)
+        return letters.digest(orders, addressee)
+    return letters.new_order(orders[0], addressee)
 
 
 class _Reader(HTMLParser):
@@ -242,7 +243,7 @@ def test_what_people_wrote_is_text_and_nothing_else(nasty: str, digest: bool) ->
     order = an_order(
         customer_name=nasty, placed_by_name=nasty, note=nasty, lines=(line,), number=nasty
     )
-    letter = written(order, recipient_name=nasty, organization_name=nasty, digest=digest)
+    letter = written(order, name=nasty, organization_name=nasty, digest=digest)
     plain = written(an_order(note="x"), digest=digest)
     tags = [tag for tag, _ in _Reader(letter.html).tags if tag != "br"]
     assert tags == [tag for tag, _ in _Reader(plain.html).tags if tag != "br"]
@@ -292,7 +293,7 @@ def test_every_source_has_a_word(language: str, source: str) -> None:
 
 
 def test_nameless_people_leave_no_gap() -> None:
-    letter = written(an_order(placed_by_name=None, customer_name=""), recipient_name=None)
+    letter = written(an_order(placed_by_name=None, customer_name=""), name=None)
     assert letter.subject == "New order K7RTX2PD from K7RTX2PD: €95.40"
     assert letter.text.startswith("Hello, a new order has come in.")
     assert "By:" not in letter.text

@@ -26,7 +26,7 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, TextRule
-from bailiwick_kit.wire import Instant, Model
+from bailiwick_kit.wire import Day, Instant, Model
 from bailiwick_orders.actions.import_orders import OrderRecord, import_orders
 from bailiwick_orders.actions.import_ports import OpenImport
 from bailiwick_orders.api import wire
@@ -58,7 +58,7 @@ class OrderLine(Model):
     placed_by: UUID | None = None
     credited_to: UUID | None = None
     state: wire.State = "placed"
-    order_date: wire.Day | None = None
+    order_date: Day | None = None
     placed_at: Instant | None = None
     listed_at: Instant | None = None
     currency: wire.Currency | None = None

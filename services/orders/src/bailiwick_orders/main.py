@@ -13,8 +13,9 @@ import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import checks, entered, policy_of
-from bailiwick_contracts.catalogue import BOUND
+from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_contracts.orders import OrderSnapshot
 from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
@@ -36,6 +37,13 @@ from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
 from bailiwick_orders.store.tally import Tally
 from bailiwick_orders.store.unit_of_work import OpenUnit
+
+HEARING = frozenset(
+    queue_name(consumer, "orders")
+    for consumer, publishers in SUBSCRIBED.items()
+    if OrderSnapshot in publishers.get("orders", ())
+)
+"""The queues of ours that all orders may be told to again. Elsewhere they go to their own organization."""
 
 
 def application(settings: Settings) -> FastAPI:
@@ -117,9 +125,15 @@ def import_(
 @program.command()
 def republish(
     org: Annotated[UUID, typer.Option(help="The organization whose orders are told again.")],
-    to: Annotated[str, typer.Option(help="The one queue to tell them to: reports.orders.")],
+    to: Annotated[
+        str,
+        typer.Option(help=f"The one queue to tell them to: reports.orders, or {SUBSCRIBER}.ORG.…"),
+    ],
 ) -> None:
     """Tell the present state of all orders again, to one consumer that rebuilds."""
+    if to not in HEARING and not to.startswith(f"{SUBSCRIBER}.{org}."):
+        known = ", ".join(sorted(HEARING))
+        raise typer.BadParameter(f"name {known}, or the organization's own {SUBSCRIBER}.{org}.…")
     settings = service.load()
 
     async def told() -> int:

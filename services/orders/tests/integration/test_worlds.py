@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import hypothesis
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -18,36 +17,14 @@ from bailiwick_orders.actions.ports import Change, Happening
 from bailiwick_orders.domain.order import Line, Order, Source, State, random_number
 from bailiwick_orders.store.imports import OpenImport
 from bailiwick_testkit.market import PATH, Market
-from bailiwick_testkit.oracle import ORGANIZATION, Answer, Oracle, World
-from bailiwick_testkit.people import LONG_AGO, Person
+from bailiwick_testkit.oracle import Answer, Oracle, World
+from bailiwick_testkit.people import Person
 from bailiwick_testkit.portfolio import MadeUpCustomers
 from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.worlds import worlds
+from bailiwick_testkit.staging import drawn, moved_in, of_one_organization
 
 VERBS = ("edit", "place", "confirm", "fulfil", "cancel")
 STALE = '"v999"'
-
-
-def drawn(seed: int, count: int) -> list[World]:
-    """Draw worlds, without what is another organization's: row-level security has tests of its own."""
-    found: list[World] = []
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=count * 3, database=None, deadline=None, phases=[hypothesis.Phase.generate]
-    )
-    @hypothesis.given(worlds())
-    def keep(world: World) -> None:
-        here = tuple(one for one in world.customers if one.org_id == ORGANIZATION)
-        ids = {one.id for one in here}
-        orders = tuple(
-            one for one in world.orders if one.org_id == ORGANIZATION and one.customer_id in ids
-        )
-        assignments = tuple(one for one in world.assignments if one.customer_id in ids)
-        found.append(replace(world, customers=here, orders=orders, assignments=assignments))
-
-    keep()
-    return found[-count:]  # the first ones are the simplest
 
 
 @dataclass
@@ -63,26 +40,8 @@ class Staged:
 async def staged(shop: Shop, world: World) -> Staged:
     """Make the world in an organization of its own; a half of the assignments come after the orders."""
     now = datetime.now(UTC)
-    settings = world.settings
-    org_id = shop.identity.organization(
-        creator_keeps_access=settings.creator_keeps_access,
-        author_keeps_order_view=settings.author_keeps_order_view,
-        additional_full_rights=settings.additional_full_rights,
-    )
-    people = {
-        one.id: shop.identity.person(
-            org_id,
-            one.role,
-            permissions=None if one.role or one.is_storefront else one.permissions,
-            ticks=dict(one.ticks),
-            kind="service" if one.is_storefront else "member",
-            status=one.status,
-            **({"valid_until": LONG_AGO + timedelta(days=1)} if one.expired else {}),
-        )
-        for one in world.members
-    }
-    await shop.tell()
-    market = Market(replace(shop, org_id=org_id), MadeUpCustomers(org_id))
+    shop, people = await moved_in(shop, world)
+    market = Market(shop, MadeUpCustomers(shop.org_id))
     told = market.customers
     customers = {
         one.id: told.customer(
@@ -166,7 +125,7 @@ def compare(response: Any, answer: Answer, allowed: int, asked: object) -> None:
 @pytest.mark.parametrize("seed", range(2))
 async def test_every_answer_is_the_oracles(shop: Shop, seed: int) -> None:
     asked = 0
-    for world in drawn(seed, 3):
+    for world in drawn(seed, 3, of_one_organization):
         stage = await staged(shop, world)
         oracle, api = Oracle(world), shop.api
         for member in world.members:

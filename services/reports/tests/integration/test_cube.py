@@ -183,6 +183,22 @@ async def test_pieces_and_net_are_exact_beyond_what_an_order_can_hold(shop: Shop
     assert (count, pieces, net) == (3, Decimal(3), Decimal("299999999999999.9997"))
 
 
+async def test_a_cell_has_room_for_more_than_its_orders_can_come_to(shop: Shop) -> None:
+    orders = MadeUpOrders(shop.org_id)
+    customer, member = some(2)
+    # What one member can order of what costs nothing, in a day, if they go about it.
+    already = Decimal(10) ** 20 - 1
+    most = a_line("99999999999999.9999", "0")
+    orders.placed(customer, member, member, lines=[most])
+    await hear(shop.database, *orders.told)
+    async with shop.database.writing(shop.org_id) as connection:
+        await connection.execute(tables.sales.update().values(pieces=already))
+    orders.placed(customer, member, member, lines=[most])
+    await hear(shop.database, orders.told[-1])
+    [(count, pieces, _)] = (await kept(shop)).values()
+    assert (count, pieces) == (2, already + most.quantity)
+
+
 async def test_a_cell_that_was_damaged_never_shows_less_than_nothing(shop: Shop) -> None:
     orders = MadeUpOrders(shop.org_id)
     order_id = orders.placed(uuid4(), uuid4(), None)

@@ -13,14 +13,14 @@ import pytest
 
 from bailiwick_kit.lines import LineError
 from bailiwick_reports.actions.verify import Findings, verify
-from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, Figures, RowApart
+from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, RowApart, Sums
 from bailiwick_reports.events.tally import read_tally
 
 ORG, C1, ANA = (UUID(int=number) for number in (1, 2, 3))
 CELL = Cell(C1, ANA, None, "phone", date(2026, 1, 15), "EUR", "placed")
 OTHER = replace(CELL, state="cancelled")
-ONE = Figures(1, Decimal(2), Decimal("20.00"))
-TWO = Figures(2, Decimal(3), Decimal("31.5000"))
+ONE = Sums(1, Decimal(2), Decimal("20.00"))
+TWO = Sums(2, Decimal(3), Decimal("31.5000"))
 A_LINE = {
     "customer_id": str(C1),
     "author_id": str(ANA),
@@ -39,9 +39,9 @@ A_LINE = {
 class Kept:
     """A cube: what it holds each time it is asked, the last for ever."""
 
-    answers: list[dict[Cell, tuple[Figures, Figures]]]
+    answers: list[dict[Cell, tuple[Sums, Sums]]]
 
-    async def cells(self, _: UUID) -> AsyncIterator[tuple[Cell, Figures, Figures]]:
+    async def cells(self, _: UUID) -> AsyncIterator[tuple[Cell, Sums, Sums]]:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         for cell, (counted, kept) in answer.items():
             yield cell, counted, kept
@@ -58,13 +58,13 @@ class Copied:
 
 
 async def found(
-    tally: dict[Cell, Figures], *answers: dict[Cell, tuple[Figures, Figures]], patience: float = 0.0
+    tally: dict[Cell, Sums], *answers: dict[Cell, tuple[Sums, Sums]], patience: float = 0.0
 ) -> Findings:
     return await verify(tally, Kept(list(answers)), [Copied()], ORG, patience=patience)
 
 
 async def test_nothing_differs_where_all_three_say_the_same_however_they_write_it() -> None:
-    padded = Figures(1, Decimal("2.0000"), Decimal("20.0000"))
+    padded = Sums(1, Decimal("2.0000"), Decimal("20.0000"))
     assert not await found({CELL: ONE}, {CELL: (padded, padded)})
     assert not await found({}, {})
 
@@ -81,7 +81,7 @@ async def test_nothing_differs_where_all_three_say_the_same_however_they_write_i
     ],
 )
 async def test_a_cell_that_is_not_the_same_everywhere_is_found(
-    told: Figures, counted: Figures, kept: Figures
+    told: Sums, counted: Sums, kept: Sums
 ) -> None:
     tally = {OTHER: TWO} | ({CELL: told} if told.orders else {})
     cells = {OTHER: (TWO, TWO)} | ({CELL: (counted, kept)} if counted.orders or kept.orders else {})
@@ -89,7 +89,7 @@ async def test_a_cell_that_is_not_the_same_everywhere_is_found(
 
 
 async def test_what_arrives_in_time_is_no_difference_and_what_does_not_is() -> None:
-    late: dict[Cell, tuple[Figures, Figures]] = {}
+    late: dict[Cell, tuple[Sums, Sums]] = {}
     arrived = {CELL: (ONE, ONE)}
     assert not await found({CELL: ONE}, late, arrived, patience=5)
     assert await found({CELL: ONE}, late, arrived, patience=0)
@@ -122,7 +122,7 @@ def test_each_difference_is_a_line_that_says_who_has_what_and_no_personal_data()
     ],
 )
 def test_advice_is_to_rebuild_what_is_wrong_here_and_to_hear_again_what_never_came(
-    told: Figures, counted: Figures, kept: Figures, is_rebuilt: bool, is_told_again: bool
+    told: Sums, counted: Sums, kept: Sums, is_rebuilt: bool, is_told_again: bool
 ) -> None:
     advice = Findings([CellApart(CELL, told, counted, kept)], []).advice(ORG)
     assert ("mends replicas and cube" in advice) is is_rebuilt

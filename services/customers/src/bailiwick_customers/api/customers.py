@@ -24,7 +24,7 @@ from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Key, Page
+from bailiwick_kit.pages import Count, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 
@@ -69,11 +69,11 @@ async def count_customers(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
-) -> wire.Count:
+) -> Count:
     """Count the customers that you may see, exactly."""
     visible = await gate.scope(reading.caller, "customers")
     filters = sent.read().filters()
-    return wire.Count(count=await queries.count(reading, visible.scope, filters))
+    return Count(count=await queries.count(reading, visible.scope, filters))
 
 
 @router.get("/lookup", operation_id="look_up_customers", responses=_READ)

@@ -296,12 +296,6 @@ class Representatives(Model):
     items: tuple[Representative, ...]
 
 
-class Count(Model):
-    """How many there are, exactly, within what the caller may see (D13)."""
-
-    count: int
-
-
 def to_address(body: AddressBody) -> domain.Address:
     """Return the domain's address."""
     return domain.Address(**dict(body))

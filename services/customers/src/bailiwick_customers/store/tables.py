@@ -8,19 +8,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from bailiwick_access.tables import members_table, organizations_table
 from bailiwick_access.visibility import visibility_table
 from bailiwick_kit.audit import audit_table
+from bailiwick_kit.database import NAMING
 from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
 from bailiwick_kit.inbox import inbox_table
 from bailiwick_kit.outbox import outbox_table
 from bailiwick_kit.replica import replica_positions_table
 from bailiwick_kit.sequence import change_counters_table
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_pkey",
-    }
-)
+metadata = sa.MetaData(naming_convention=NAMING)
 
 organizations = organizations_table(metadata)
 members = members_table(metadata)

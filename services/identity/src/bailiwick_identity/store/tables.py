@@ -10,17 +10,12 @@ import sqlalchemy as sa
 
 from bailiwick_access.tables import member_columns, organization_columns
 from bailiwick_kit.audit import audit_table
+from bailiwick_kit.database import NAMING
 from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
 from bailiwick_kit.outbox import outbox_table
 from bailiwick_kit.sequence import change_counters_table
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_pkey",
-    }
-)
+metadata = sa.MetaData(naming_convention=NAMING)
 
 change_counters = change_counters_table(metadata)
 outbox = outbox_table(metadata)

@@ -15,7 +15,7 @@ from bailiwick_contracts.identity import Settings
 from bailiwick_kit.mail import Mail
 from bailiwick_kit.scope import Scope
 from bailiwick_notifier.domain.delivery import Delivery, Dispatch, State
-from bailiwick_notifier.domain.letter import Letter
+from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.domain.preferences import Preferences
@@ -24,29 +24,11 @@ from bailiwick_notifier.domain.preferences import Preferences
 class Letters(Protocol):
     """Puts new orders into words, in the recipient's language and the organization's time."""
 
-    def new_order(
-        self,
-        order: NewOrder,
-        *,
-        language: str,
-        time_zone: str,
-        recipient_name: str | None,
-        organization_name: str,
-        public_url: str | None,
-    ) -> Letter:
+    def new_order(self, order: NewOrder, addressee: Addressee) -> Letter:
         """Return the letter about one new order."""
         ...
 
-    def digest(
-        self,
-        orders: Sequence[NewOrder],
-        *,
-        language: str,
-        time_zone: str,
-        recipient_name: str | None,
-        organization_name: str,
-        public_url: str | None,
-    ) -> Letter:
+    def digest(self, orders: Sequence[NewOrder], addressee: Addressee) -> Letter:
         """Return the letter about a day's new orders."""
         ...
 

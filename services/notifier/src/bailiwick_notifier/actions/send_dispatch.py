@@ -26,7 +26,7 @@ from bailiwick_notifier.actions.ports import (
     Opened,
 )
 from bailiwick_notifier.domain.delivery import Dispatch, Problem, State
-from bailiwick_notifier.domain.letter import one_line
+from bailiwick_notifier.domain.letter import Addressee, one_line
 from bailiwick_notifier.domain.preferences import NewOrders
 from bailiwick_notifier.domain.timing import FIRST_PAUSE, next_attempt, next_digest
 
@@ -139,20 +139,19 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
     if not recipient.email:
         return None
     orders = [item.order for item in items]
-    name = one_line(caller.name or "") or None
-    addressed = {
-        "language": opened.preferences.language or recipient.language or "en",
-        "time_zone": caller.time_zone,
-        "organization_name": recipient.organization_name,
-    }
-    if dispatch.is_digest:
-        letter = office.letters.digest(
-            orders, recipient_name=name, public_url=office.public_url, **addressed
-        )
-    else:
-        letter = office.letters.new_order(
-            orders[0], recipient_name=name, public_url=office.public_url, **addressed
-        )
+    name = one_line(caller.name) or None
+    addressee = Addressee(
+        name=name,
+        language=opened.preferences.language or recipient.language or "en",
+        time_zone=caller.time_zone,
+        organization_name=recipient.organization_name,
+        public_url=office.public_url,
+    )
+    letter = (
+        office.letters.digest(orders, addressee)
+        if dispatch.is_digest
+        else office.letters.new_order(orders[0], addressee)
+    )
     return Mail(
         message_id=dispatch.message_id(office.domain),
         sender=office.sender,

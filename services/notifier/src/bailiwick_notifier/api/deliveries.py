@@ -12,7 +12,7 @@ from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Gated, Reads
 from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.pages import Key, Page
+from bailiwick_kit.pages import Count, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_notifier.api import wire
 from bailiwick_notifier.api.parts import Queried
@@ -46,11 +46,11 @@ async def count_deliveries(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[wire.DeliveryFilters], query(wire.DeliveryFilters)],
-) -> wire.Count:
+) -> Count:
     """Count the mails about new orders that you may see, exactly."""
     visible = await gate.scope(reading.caller, "deliveries")
     filters = sent.read().filters()
-    return wire.Count(count=await queries.count(reading, visible.scope, filters))
+    return Count(count=await queries.count(reading, visible.scope, filters))
 
 
 @router.get("/{delivery_id}", operation_id="read_delivery", responses=problems(400, 401, 403, 404))

@@ -77,12 +77,6 @@ class DeliveryBody(Model):
     next_attempt_at: datetime | None
 
 
-class Count(Model):
-    """How many there are, exactly, within what the caller may see (D13)."""
-
-    count: int
-
-
 def preferences_body(preferences: Preferences) -> PreferencesBody:
     """Return preferences as they go over the wire."""
     return PreferencesBody.model_validate(

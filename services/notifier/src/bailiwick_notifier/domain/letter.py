@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+
+_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Whom a letter is to, and what it depends on besides the orders."""
+
+    name: str | None
+    language: str
+    time_zone: str
+    """The organization's."""
+    organization_name: str
+    public_url: str | None
+    """Where people open an order; absent: the letter carries no link."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +31,12 @@ class Letter:
     html: str
 
 
-def one_line(text: str) -> str:
-    """Return the text as one line, printable throughout: what a header may hold (L13)."""
-    printable = "".join(one if one.isprintable() else " " for one in text)
-    return " ".join(printable.split())
+def one_line(text: str | None) -> str:
+    """Return what a header may hold (L13): one line, without what would end it or turn it around."""
+    kept = (
+        " "
+        if unicodedata.category(character) in _NO_TEXT or character in _DIRECTIONS
+        else character
+        for character in text or ""
+    )
+    return " ".join("".join(kept).split())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bailiwick_notifier.domain.letter import one_line
 from bailiwick_notifier.domain.order import Line, NewOrder
 from bailiwick_notifier.letters.figures import Figures
 from bailiwick_notifier.letters.wording import Plural, Wording
@@ -15,8 +15,6 @@ MOST = 20
 """Lines of an order, or orders of a digest, that are shown."""
 _LONGEST_NAME = 48
 """Characters of a name in a subject, so that the amount after it is still seen on a phone."""
-_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
@@ -72,17 +70,6 @@ class Setting:
     def why(self) -> str:
         """Return why the letter comes to this person."""
         return self.wording.why.format(organization=self.organization)
-
-
-def one_line(text: str | None) -> str:
-    """Return a text on one line, without what would end it or turn it around."""
-    kept = (
-        " "
-        if unicodedata.category(character) in _NO_TEXT or character in _DIRECTIONS
-        else character
-        for character in text or ""
-    )
-    return " ".join("".join(kept).split())
 
 
 def new_order_page(order: NewOrder, setting: Setting) -> Page:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from bailiwick_notifier.domain.letter import Letter
+from bailiwick_notifier.domain.letter import Addressee, Letter, one_line
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.letters import en, es, fr
 from bailiwick_notifier.letters.figures import Figures
-from bailiwick_notifier.letters.pages import Page, Setting, digest_page, new_order_page, one_line
+from bailiwick_notifier.letters.pages import Page, Setting, digest_page, new_order_page
 from bailiwick_notifier.letters.wording import Wording
 
 LANGUAGES = {words.WORDING.language: words.WORDING for words in (en, es, fr)}
@@ -25,31 +25,15 @@ _TEMPLATES = Environment(
 )
 
 
-def new_order(
-    order: NewOrder,
-    *,
-    language: str,
-    time_zone: str,
-    recipient_name: str | None,
-    organization_name: str,
-    public_url: str | None,
-) -> Letter:
+def new_order(order: NewOrder, addressee: Addressee) -> Letter:
     """Return the letter about one new order."""
-    setting = _setting(language, time_zone, recipient_name, organization_name, public_url)
+    setting = _setting(addressee)
     return _letter(new_order_page(order, setting), setting.wording)
 
 
-def digest(
-    orders: Sequence[NewOrder],
-    *,
-    language: str,
-    time_zone: str,
-    recipient_name: str | None,
-    organization_name: str,
-    public_url: str | None,
-) -> Letter:
+def digest(orders: Sequence[NewOrder], addressee: Addressee) -> Letter:
     """Return the letter about a day's new orders, of which there is at least one."""
-    setting = _setting(language, time_zone, recipient_name, organization_name, public_url)
+    setting = _setting(addressee)
     return _letter(digest_page(orders, setting), setting.wording)
 
 
@@ -61,19 +45,13 @@ def _letter(page: Page, words: Wording) -> Letter:
     return Letter(subject=one_line(page.subject), text=text, html=html)
 
 
-def _setting(
-    language: str,
-    time_zone: str,
-    recipient_name: str | None,
-    organization_name: str,
-    public_url: str | None,
-) -> Setting:
-    spoken = language.replace("_", "-").partition("-")[0].lower()
+def _setting(addressee: Addressee) -> Setting:
+    spoken = addressee.language.replace("_", "-").partition("-")[0].lower()
     wording = LANGUAGES.get(spoken, LANGUAGES["en"])
     return Setting(
         wording=wording,
-        figures=Figures(wording, time_zone),
-        recipient=one_line(recipient_name),
-        organization=one_line(organization_name),
-        public_url=public_url,
+        figures=Figures(wording, addressee.time_zone),
+        recipient=one_line(addressee.name),
+        organization=one_line(addressee.organization_name),
+        public_url=addressee.public_url,
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import pycountry
-from pydantic import AfterValidator, Field, ValidationError, WrapValidator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.text import TextRule
+from bailiwick_kit.wire import Day, id_or
 from bailiwick_orders.actions.ports import Filters
-from bailiwick_orders.api.wire import AnySource, Currency, Day, State
+from bailiwick_orders.api.wire import AnySource, Currency, State
 
 _COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
 
@@ -25,24 +24,11 @@ def _country(value: str) -> str:
     return value if value == "none" else value.upper()
 
 
-def _id_or(*words: str) -> WrapValidator:
-    """Say in one sentence what an id or a word may be, where pydantic would say it of each."""
-
-    def validate(value: Any, known: Callable[[Any], Any]) -> Any:
-        try:
-            return known(value)
-        except ValidationError:
-            message = f"Send an id (UUID) as it was given to you, or {' or '.join(words)}"
-            raise PydanticCustomError("id_or_word", message) from None
-
-    return WrapValidator(validate)
-
-
 Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
 Number = Annotated[str, TextRule(max_length=8)]
-IdOrFormer = Annotated[UUID | Literal["former"], _id_or("former")]
-IdOrOthers = Annotated[UUID | Literal["others"], _id_or("others")]
-IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], _id_or("house", "others")]
+IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
+IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
+IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
 
 
 class OrderFilters(PageQuery):

@@ -17,7 +17,7 @@ from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Key, Page, PageQuery
+from bailiwick_kit.pages import Count, Key, Page, PageQuery
 from bailiwick_kit.policy import Masks
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
@@ -76,11 +76,11 @@ async def count_orders(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[OrderFilters], query(OrderFilters)],
-) -> wire.Count:
+) -> Count:
     """Count the orders that you may see, exactly."""
     visible = await gate.scope(reading.caller, "orders")
     filters = sent.read().filters(hides_customers=visible.hides("order", "customer"))
-    return wire.Count(count=await queries.count(reading, visible.scope, filters))
+    return Count(count=await queries.count(reading, visible.scope, filters))
 
 
 @router.post("", operation_id="create_order", status_code=201, responses=_CREATE)

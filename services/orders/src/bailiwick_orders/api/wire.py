@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,8 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import pycountry
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Model
@@ -21,7 +19,6 @@ from bailiwick_orders.actions.ports import EarlierVersion, Seen
 from bailiwick_orders.domain.order import MOST_LINES, Line, Source
 
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 SentSource = Literal["visit", "phone", "whatsapp", "other", "portal"]
 AnySource = Literal["visit", "phone", "whatsapp", "other", "portal", "import"]
@@ -35,20 +32,7 @@ def _currency(value: str) -> str:
     return value
 
 
-def _day(value: Any) -> Any:
-    # Parsed here, because pydantic would take "1700000000" as seconds since 1970.
-    if isinstance(value, str):
-        if not _DAY.fullmatch(value):
-            raise PydanticCustomError("day", "Write a date as 2026-01-31")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise PydanticCustomError("day", "Choose a date that exists") from None
-    return value
-
-
 Currency = Annotated[str, AfterValidator(_currency)]
-Day = Annotated[date, BeforeValidator(_day)]
 Sku = Annotated[str, TextRule(max_length=60)]
 
 
@@ -223,12 +207,6 @@ class EarlierVersionBody(Model):
     replaced_at: datetime
     replaced_by: UUID
     reason: str | None
-
-
-class Count(Model):
-    """How many there are, exactly, within what the caller may see (D13)."""
-
-    count: int
 
 
 def to_lines(bodies: Iterable[NewLine]) -> tuple[Line, ...]:

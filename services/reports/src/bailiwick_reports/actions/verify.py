@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, Figures, RowApart
+from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, RowApart, Sums
 
 PATIENCE = 10.0
 """Seconds that events get to arrive which were under way when orders added up."""
@@ -26,7 +26,7 @@ class Copy(Protocol):
 class Cube(Protocol):
     """The sums of what orders count for."""
 
-    def cells(self, org_id: UUID) -> AsyncIterator[tuple[Cell, Figures, Figures]]:
+    def cells(self, org_id: UUID) -> AsyncIterator[tuple[Cell, Sums, Sums]]:
         """Give each cell with what its orders come to, and with what the cube has, of one instant."""
         ...
 
@@ -64,7 +64,7 @@ class Findings:
 
 
 async def verify(
-    tally: Mapping[Cell, Figures],
+    tally: Mapping[Cell, Sums],
     cube: Cube,
     copies: Sequence[Copy],
     org_id: UUID,
@@ -86,9 +86,7 @@ async def verify(
     return Findings(cells, rows)
 
 
-async def _cells_apart(
-    tally: Mapping[Cell, Figures], cube: Cube, org_id: UUID
-) -> Sequence[CellApart]:
+async def _cells_apart(tally: Mapping[Cell, Sums], cube: Cube, org_id: UUID) -> Sequence[CellApart]:
     left, apart = dict(tally), []
     async for cell, counted, kept in cube.cells(org_id):
         told = left.pop(cell, NOTHING)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pycountry
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    WrapValidator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
 from bailiwick_kit.text import TextRule
-from bailiwick_kit.wire import Model
+from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Relation
 from bailiwick_reports.domain.sales import COUNTING, Asked, Dimension
 
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
 _COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LONGEST_SILENCE = 36_500
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
 
@@ -49,31 +38,6 @@ def _country(value: str) -> str:
     return value if value == "none" else value.upper()
 
 
-def _day(value: Any) -> Any:
-    # Parsed here, because pydantic would take "1700000000" as seconds since 1970.
-    if isinstance(value, str):
-        if not _DAY.fullmatch(value):
-            raise PydanticCustomError("day", "Write a date as 2026-01-31")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise PydanticCustomError("day", "Choose a date that exists") from None
-    return value
-
-
-def _id_or(*words: str) -> WrapValidator:
-    """Say in one sentence what an id or a word may be, where pydantic would say it of each."""
-
-    def validate(value: Any, known: Callable[[Any], Any]) -> Any:
-        try:
-            return known(value)
-        except ValidationError:
-            message = f"Send an id (UUID) as it was given to you, or {' or '.join(words)}"
-            raise PydanticCustomError("id_or_word", message) from None
-
-    return WrapValidator(validate)
-
-
 def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) < len(values):
         msg = "Name each once"
@@ -83,10 +47,9 @@ def _once(values: tuple[str, ...]) -> tuple[str, ...]:
 
 Currency = Annotated[str, TextRule(max_length=3), AfterValidator(_currency)]
 Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
-Day = Annotated[date, BeforeValidator(_day)]
-IdOrFormer = Annotated[UUID | Literal["former"], _id_or("former")]
-IdOrOthers = Annotated[UUID | Literal["others"], _id_or("others")]
-IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], _id_or("house", "others")]
+IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
+IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
+IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
 
 
 class Period(Model):

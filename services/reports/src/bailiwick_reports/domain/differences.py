@@ -29,23 +29,23 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Sums:
     """What a cell holds."""
 
     orders: int
     pieces: Decimal
     net: Decimal
 
-    def __add__(self, other: Figures) -> Figures:
+    def __add__(self, other: Sums) -> Sums:
         """Add them up; of one currency, because a cell has one."""
-        return Figures(self.orders + other.orders, self.pieces + other.pieces, self.net + other.net)
+        return Sums(self.orders + other.orders, self.pieces + other.pieces, self.net + other.net)
 
     def in_words(self) -> str:
         """Say how much."""
         return f"orders={self.orders} pieces={self.pieces:f} net={self.net:f}"
 
 
-NOTHING = Figures(0, Decimal(0), Decimal(0))
+NOTHING = Sums(0, Decimal(0), Decimal(0))
 """What a cell holds that is not there."""
 
 
@@ -57,9 +57,9 @@ class CellApart:
     """
 
     cell: Cell
-    told: Figures
-    counted: Figures
-    kept: Figures
+    told: Sums
+    counted: Sums
+    kept: Sums
 
     def in_words(self) -> str:
         """Say it in one line."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from bailiwick_contracts.envelope import Payload
 from bailiwick_kit import lines
-from bailiwick_reports.domain.differences import NOTHING, Cell, Figures
+from bailiwick_reports.domain.differences import NOTHING, Cell, Sums
 
 
 class TallyLine(Payload):
@@ -40,14 +40,14 @@ class TallyLine(Payload):
         )
 
 
-def read_tally(sent: Iterable[bytes]) -> dict[Cell, Figures]:
+def read_tally(sent: Iterable[bytes]) -> dict[Cell, Sums]:
     """Return what orders adds up, by cell.
 
     Raises:
         LineError: a line is not one of a tally.
     """
-    tally: dict[Cell, Figures] = {}
+    tally: dict[Cell, Sums] = {}
     for line in lines.read(sent, TallyLine.model_validate_json):
-        told = Figures(line.orders, line.pieces, line.net)
+        told = Sums(line.orders, line.pieces, line.net)
         tally[line.cell] = tally.get(line.cell, NOTHING) + told
     return tally

@@ -23,7 +23,7 @@ from bailiwick_reports.domain.differences import RowApart
 from bailiwick_reports.store.replica import customer_row
 from bailiwick_reports.store.tables import assignments, customers, members, organizations
 
-AT_ONCE = 1000
+_AT_ONCE = 1000
 """Rows written by one statement."""
 
 _Row = Mapping[str, Any]
@@ -154,7 +154,7 @@ async def _replace(
 
 
 def _batches(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    return (rows[first : first + AT_ONCE] for first in range(0, len(rows), AT_ONCE))
+    return (rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE))
 
 
 def _key(table: sa.Table, row: _Row) -> tuple[Any, ...]:

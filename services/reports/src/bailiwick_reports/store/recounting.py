@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bailiwick_kit.database import Database
-from bailiwick_reports.domain.differences import NOTHING, Cell, Figures
+from bailiwick_reports.domain.differences import NOTHING, Cell, Sums
 from bailiwick_reports.store.cube import FIGURES, KEY, keep_counting_out
 from bailiwick_reports.store.tables import HOUSE, orders, sales
 
@@ -73,7 +73,7 @@ class Cube:
             put_in = await connection.execute(_PUT_IN, {"org_id": org_id})
             return taken_out.rowcount, put_in.rowcount
 
-    async def cells(self, org_id: UUID) -> AsyncIterator[tuple[Cell, Figures, Figures]]:
+    async def cells(self, org_id: UUID) -> AsyncIterator[tuple[Cell, Sums, Sums]]:
         """Give each cell with what its orders come to, and with what the cube has, of one instant."""
         async with self.database.writing(org_id) as connection:  # a cursor takes a transaction
             async for row in await connection.stream(_BOTH, {"org_id": org_id}):
@@ -88,8 +88,8 @@ def _cell(row: Any) -> Cell:
     )
 
 
-def _figures(row: Any, prefix: str) -> Figures:
+def _figures(row: Any, prefix: str) -> Sums:
     count = row[f"{prefix}_orders"]
     if count is None:
         return NOTHING
-    return Figures(count, row[f"{prefix}_pieces"], row[f"{prefix}_net"])
+    return Sums(count, row[f"{prefix}_pieces"], row[f"{prefix}_net"])

@@ -8,16 +8,11 @@ import sqlalchemy as sa
 
 from bailiwick_access.assignments import assignments_table
 from bailiwick_access.tables import members_table, organizations_table
+from bailiwick_kit.database import NAMING
 from bailiwick_kit.inbox import inbox_table
 from bailiwick_kit.replica import replica_positions_table
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_pkey",
-    }
-)
+metadata = sa.MetaData(naming_convention=NAMING)
 
 HOUSE = UUID(int=0)
 """The house, in keys that cannot be null."""
@@ -43,6 +38,8 @@ customers = sa.Table(
 )
 
 _AMOUNT = sa.Numeric(24, 4)
+_SUM = sa.Numeric(38, 4)
+"""Room for more orders than there can be: a sum that did not fit would be no sum of anybody's."""
 
 
 def _contribution(*, primary_key: bool) -> list[sa.Column[object]]:
@@ -76,8 +73,8 @@ sales = sa.Table(
     sa.Column("org_id", sa.Uuid, primary_key=True),
     *_contribution(primary_key=True),
     sa.Column("orders", sa.Integer, nullable=False),
-    sa.Column("pieces", _AMOUNT, nullable=False),
-    sa.Column("net", _AMOUNT, nullable=False),
+    sa.Column("pieces", _SUM, nullable=False),
+    sa.Column("net", _SUM, nullable=False),
     sa.Index("sales_dated", "org_id", "order_date"),
     comment="The cube: the sums of `orders` by everything that a report asks or policy decides by.",
 )

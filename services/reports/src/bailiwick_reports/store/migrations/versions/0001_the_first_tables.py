@@ -129,8 +129,8 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("orders", sa.Integer(), nullable=False),
-        sa.Column("pieces", sa.Numeric(precision=24, scale=4), nullable=False),
-        sa.Column("net", sa.Numeric(precision=24, scale=4), nullable=False),
+        sa.Column("pieces", sa.Numeric(precision=38, scale=4), nullable=False),
+        sa.Column("net", sa.Numeric(precision=38, scale=4), nullable=False),
         sa.PrimaryKeyConstraint(
             "org_id",
             "customer_id",

@@ -1,0 +1,65 @@
+"""Drawn worlds in a running service: which are drawn, and who of theirs is who there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import hypothesis
+
+from bailiwick_testkit.oracle import ORGANIZATION, World
+from bailiwick_testkit.people import LONG_AGO, Person
+from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.worlds import worlds
+
+
+def drawn(seed: int, count: int, fit: Callable[[World], World]) -> list[World]:
+    """Draw worlds, the same for the same seed, each fitted to what a service can hold."""
+    found: list[World] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count * 3, database=None, deadline=None, phases=[hypothesis.Phase.generate]
+    )
+    @hypothesis.given(worlds())
+    def keep(world: World) -> None:
+        found.append(fit(world))
+
+    keep()
+    return found[-count:]  # the first ones are the simplest
+
+
+def of_one_organization(world: World) -> World:
+    """Return a world without what is another organization's: row-level security has tests of its own."""
+    customers = tuple(one for one in world.customers if one.org_id == ORGANIZATION)
+    ids = {one.id for one in customers}
+    orders = tuple(
+        one for one in world.orders if one.org_id == ORGANIZATION and one.customer_id in ids
+    )
+    assignments = tuple(one for one in world.assignments if one.customer_id in ids)
+    return replace(world, customers=customers, orders=orders, assignments=assignments)
+
+
+async def moved_in(shop: Shop, world: World) -> tuple[Shop, Mapping[str, Person]]:
+    """Found an organization with the world's settings and members; return the shop in it, and them."""
+    settings = world.settings
+    org_id = shop.identity.organization(
+        creator_keeps_access=settings.creator_keeps_access,
+        author_keeps_order_view=settings.author_keeps_order_view,
+        additional_full_rights=settings.additional_full_rights,
+    )
+    people = {
+        one.id: shop.identity.person(
+            org_id,
+            one.role,
+            permissions=None if one.role or one.is_storefront else one.permissions,
+            ticks=dict(one.ticks),
+            kind="service" if one.is_storefront else "member",
+            status=one.status,
+            **({"valid_until": LONG_AGO + timedelta(days=1)} if one.expired else {}),
+        )
+        for one in world.members
+    }
+    await shop.tell()
+    return replace(shop, org_id=org_id), people
