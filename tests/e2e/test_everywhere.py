@@ -333,6 +333,21 @@ def test_the_figures_are_those_of_the_owners_until_somebody_damages_them(
     assert run("reports", "verify", "--org", org, text=tally.stdout).returncode == 0
 
 
+@pytest.mark.parametrize("proof", ["", f":{'A' * 22}"])
+@pytest.mark.parametrize(("service", "hidden"), [("orders", "O11"), ("customers", "C4")])
+def test_waiting_for_what_one_was_not_told_of_tells_nothing(
+    country: Country, service: str, hidden: str, proof: str
+) -> None:
+    ana = country.here.company["ana"]
+    for path in ("/v1/customers", "/v1/orders", "/v1/reports/credit"):
+        answers = {
+            str(masked(ana.send("GET", path, Bailiwick_After=f"{service}:{one}:{version}{proof}")))
+            for one in (country.here.ids[hidden], country.elsewhere[service], uuid4())
+            for version in (1, 9)
+        }
+        assert len(answers) == 1, (path, answers)
+
+
 def test_filters_count_what_they_list(country: Country) -> None:
     town = country.here
     ids = [*town.ids.values(), *country.elsewhere.values(), town.company["bruno"].member_id]

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
+from bailiwick_access.caller import Caller
 from bailiwick_access.requests import AtEntrance, Entrance, Reading
 from bailiwick_kit.etags import etag
-from bailiwick_kit.position import Position, written
+from bailiwick_kit.position import Position
 
 
 @dataclass(frozen=True)
@@ -64,25 +65,27 @@ class Answer(Generic[ShownT]):
         return shown
 
     async def shown(self, act: Written) -> ShownT:
-        """Tell what was written, wait until it holds, and read it under the caller's present scope.
+        """Wait until what was written holds, read it under the caller's present scope, and tell of it.
 
         A repetition of an act is answered the same way, 404 included (D23).
 
         Raises:
             Missing: the caller may not view it, or not any more.
         """
-        told(self.response, self.service, act)
         await self.entrance.until(act.effective_at)
         authorization = self.request.headers.get("authorization")
         async with self.entrance.reading(authorization, ()) as reading:
+            told(self.response, self.entrance, reading.caller, self.service, act)
             return await self.show(reading, act)
 
 
-def told(response: Response, service: str, act: Written) -> None:
+def told(
+    response: Response, entrance: Entrance, caller: Caller, service: str, act: Written
+) -> None:
     """Say in the answer where replicas must get to for this write to show (D6)."""
     if act.positions:
         positions = (Position(service, entity, version) for entity, version in act.positions)
-        response.headers.update(written(*positions))
+        response.headers.update(entrance.positions.seal.written(caller.org_id, *positions))
 
 
 def answering(service: str, showing: Callable[..., Awaitable[Show[ShownT]]]) -> Any:

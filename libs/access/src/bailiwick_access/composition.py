@@ -19,7 +19,7 @@ from bailiwick_kit.door import Door
 from bailiwick_kit.health import Check
 from bailiwick_kit.jwks import Keys, KeySet
 from bailiwick_kit.policy import Policy
-from bailiwick_kit.position import Lookup, Positions
+from bailiwick_kit.position import Lookup, Positions, Seal
 from bailiwick_kit.replica import Applier, Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.tokens import TokenVerifier
@@ -64,7 +64,9 @@ async def entered(
                 callers=Callers(members, organizations),
                 gate=Gate(policy),
                 positions=Positions(
-                    lookups, nudge=lambda source, org_id: ask_to_pull(database, source, org_id)
+                    lookups,
+                    Seal(settings.door_secret.get_secret_value()),
+                    nudge=lambda source, org_id: ask_to_pull(database, source, org_id),
                 ),
                 clock=clock,
             )

@@ -1,12 +1,17 @@
 """The position token (D6): a caller who has just changed something must see it everywhere.
 
-An answer to a write names what it wrote, `Bailiwick-Position: customers:<id>:<version>`; the client
-sends all it has collected as `Bailiwick-After`, and a service waits until its replicas are there.
+An answer to a write names what it wrote, `Bailiwick-Position: customers:<id>:<version>:<proof>`; the
+client sends all it has collected as `Bailiwick-After`, and a service waits until its replicas are there.
+Only what a service of the same organization gave out is waited for (ADR 11): whoever could ask for any
+id and version would learn of records that they may not see.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,7 +30,7 @@ from bailiwick_kit.errors import Malformed, Unavailable
 HEADER = "Bailiwick-Position"
 MOST_ENTRIES = 20
 _ENTRY = re.compile(
-    r"([a-z][a-z-]{0,30}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9][0-9]{0,17})",
+    r"([a-z][a-z-]{0,30}):([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9][0-9]{0,17}):([\w-]{22})",
     re.ASCII,
 )
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.010, 0.050
@@ -40,20 +45,35 @@ class PositionNotReached(Unavailable):
 
 @dataclass(frozen=True)
 class Position:
-    """A version of an entity that a service has written."""
+    """A version of an entity that a service has written; with a proof where a client brings it back."""
 
     service: str
     entity_id: UUID
     version: int
+    proof: str = ""
 
     @override
     def __str__(self) -> str:
         return f"{self.service}:{self.entity_id}:{self.version}"
 
 
-def written(*positions: Position) -> dict[str, str]:
-    """Return the header that tells the caller what was written."""
-    return {HEADER: ",".join(str(position) for position in positions)}
+class Seal:
+    """Proves that a position was given out, in an organization. All services have the same secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hmac.digest(secret.encode(), b"bailiwick position", hashlib.sha256)
+
+    def written(self, org_id: UUID, *positions: Position) -> dict[str, str]:
+        """Return the header that tells the caller what was written."""
+        return {HEADER: ",".join(f"{one}:{self._proof(org_id, one)}" for one in positions)}
+
+    def proves(self, org_id: UUID, position: Position) -> bool:
+        """Tell whether this very position was given out in the organization."""
+        return hmac.compare_digest(self._proof(org_id, position), position.proof)
+
+    def _proof(self, org_id: UUID, position: Position) -> str:
+        digest = hmac.digest(self._key, f"{org_id}:{position}".encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 def parse(header: str | None) -> tuple[Position, ...]:
@@ -73,8 +93,12 @@ def parse(header: str | None) -> tuple[Position, ...]:
 def _position(entry: str) -> Position:
     match = _ENTRY.fullmatch(entry)
     if match is None:
-        raise Malformed(f"Send Bailiwick-After as you got it from {HEADER}.")
-    return Position(match[1], UUID(match[2]), int(match[3]))
+        raise _not_ours()
+    return Position(match[1], UUID(match[2]), int(match[3]), match[4])
+
+
+def _not_ours() -> Malformed:
+    return Malformed(f"Send Bailiwick-After as you got it from {HEADER}.")
 
 
 async def _after(
@@ -119,6 +143,7 @@ class Positions:
     """Waits for replicas. `lookups` has one look-up for each service that is replicated here."""
 
     lookups: Mapping[str, Lookup]
+    seal: Seal
     nudge: Nudge | None = None
     patience: float = 2.0
     nudge_after: float = 0.5
@@ -131,9 +156,12 @@ class Positions:
         After `nudge_after` seconds each late service is nudged, once.
 
         Raises:
+            Malformed: a position was not given out in this organization.
             PositionNotReached: not within `patience` seconds, the nudges included.
         """
         open_positions = [one for one in after if one.service in self.lookups]
+        if not all(self.seal.proves(org_id, one) for one in open_positions):
+            raise _not_ours()
         if not open_positions:
             return
         try:

@@ -15,6 +15,7 @@ from joserfc.jwk import ECKey
 from bailiwick_contracts.envelope import Sequenced
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged, Settings
 from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_kit.position import Position, Seal
 
 ISSUER = "http://bailiwick.test"
 DOOR_SECRET = "a-door-secret-for-tests"  # noqa: S105
@@ -33,6 +34,11 @@ class Person:
     def headers(self) -> dict[str, str]:
         """What to send to be this person."""
         return {"Authorization": f"Bearer {self.token}"}
+
+    def after(self, *positions: Position) -> dict[str, str]:
+        """Return what to send to see what was written in their organization."""
+        (given,) = Seal(DOOR_SECRET).written(self.org_id, *positions).values()
+        return {"Bailiwick-After": given}
 
 
 @dataclass

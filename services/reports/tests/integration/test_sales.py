@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from bailiwick_kit.position import Position
 from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
 from bailiwick_testkit.sales import A_DAY, a_line
 from bailiwick_testkit.shop import Shop
@@ -337,10 +338,10 @@ async def test_another_organizations_manager_is_told_nothing(cast: Cast) -> None
 
 
 async def test_a_change_that_has_not_arrived_is_waited_for_and_then_503(cast: Cast) -> None:
-    reached = f"orders:{cast.orders['O1']}:1"
+    order_id = cast.orders["O1"]
     api, mia = cast.desk.shop.api, cast.people["Mia"]
     path = f"{PATH}/sales"
-    answer = await api.get(mia, path, headers={"Bailiwick-After": reached})
+    answer = await api.get(mia, path, headers=mia.after(Position("orders", order_id, 1)))
     assert answer.status_code == 200
-    ahead = await api.get(mia, path, headers={"Bailiwick-After": f"orders:{cast.orders['O1']}:2"})
+    ahead = await api.get(mia, path, headers=mia.after(Position("orders", order_id, 2)))
     assert (ahead.status_code, ahead.json()["code"]) == (503, "position-not-reached")

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from bailiwick_access.answering import Answer, Show, Written, answering, told
-from bailiwick_access.requests import Gated, Reading, Reads, SignedIn
+from bailiwick_access.requests import AtEntrance, Gated, Reading, Reads, SignedIn
 from bailiwick_identity.actions.accept_membership import accept_membership
 from bailiwick_identity.actions.change_organization import change_organization
 from bailiwick_identity.api import wire
@@ -53,7 +53,12 @@ async def list_memberships(caller: SignedIn, desk: AtDesk) -> wire.Memberships:
     responses=problems(400, 401, 404, 409),
 )
 async def post_acceptance(
-    member_id: UUID, response: Response, caller: SignedIn, desk: AtDesk, open_unit: Open
+    member_id: UUID,
+    response: Response,
+    caller: SignedIn,
+    entrance: AtEntrance,
+    desk: AtDesk,
+    open_unit: Open,
 ) -> wire.MembershipBody:
     """Accept an invitation that was made to the caller's own account."""
     written = await accept_membership(
@@ -64,7 +69,7 @@ async def post_acceptance(
     if accepted.org_id == caller.org_id:
         # Of another organization, no service could ever wait for it under this token; the token
         # that the person gets there next names the version itself (D2).
-        told(response, "identity", written)
+        told(response, entrance, caller, "identity", written)
     return wire.membership_body(accepted)
 
 
