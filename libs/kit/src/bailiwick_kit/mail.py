@@ -159,7 +159,9 @@ class _Session(aiosmtplib.SMTP):
         """End the connection at once: nothing more of the mail goes out."""
         transport: Any = self.transport
         if transport is not None:  # of any kind: uvloop's own are no WriteTransport
-            transport.abort()
+            # One that TLS has ended already raises this on some versions of Python (3.11.2 does).
+            with suppress(AttributeError):
+                transport.abort()
         self.close()
 
 

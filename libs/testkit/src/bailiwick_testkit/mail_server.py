@@ -138,6 +138,12 @@ class _Connection(SMTP):
         super().connection_lost(error)
 
     @override
+    def eof_received(self) -> bool | None:
+        # Who hung up talks no more, though a harm that hangs keeps our own end open.
+        self._server.open.discard(self.transport)
+        return super().eof_received()
+
+    @override
     async def push(self, status: Any) -> None:
         fault = self.faults.get(self.stage, status)
         if self.stage in self.faults and not self._is_harmed:
@@ -146,6 +152,8 @@ class _Connection(SMTP):
         if fault is Harm.CUT:
             _cut(self.transport)
         elif fault is Harm.HANG:
+            # Reading on, so that it is noticed when the other side hangs up.
+            await self._reader.read(-1)
             await asyncio.Event().wait()
         else:
             if fault is Harm.WAIT:
