@@ -8,7 +8,7 @@ import email.policy
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from enum import Enum
@@ -139,9 +139,8 @@ class _Connection(SMTP):
 
     @override
     def eof_received(self) -> bool | None:
-        # Who hung up talks no more, though a harm that hangs keeps our own end open.
-        self._server.open.discard(self.transport)
-        return super().eof_received()
+        super().eof_received()
+        return False  # who hung up talks no more, though a harm that hangs would keep our end open
 
     @override
     async def push(self, status: Any) -> None:
@@ -252,5 +251,6 @@ async def mail_server(
 
 
 def _cut(transport: Any) -> None:
-    # Of any kind: uvloop's own are no WriteTransport.
-    transport.abort()
+    # Of any kind: uvloop's own are no WriteTransport. One that TLS has ended raises on Python 3.11.2.
+    with suppress(AttributeError):
+        transport.abort()
