@@ -29,8 +29,6 @@ _QUICK = {
 """Passwords are hashed no harder than they must be."""
 _PATIENT = {"BAILIWICK_POLICY_DEADLINE": "2"}
 """Two cores under a whole test run answer late; what is late on purpose says so."""
-_HARMED = {"BAILIWICK_POLICY_DEADLINE": "1"}
-"""A quarter of a second, as in production, two stacks on two cores do not always keep."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +125,11 @@ def running(
     """Start the stack in the folder, or find it running: all workers of a test run share it.
 
     Whoever ends the run's servers ends it too (`Servers.end`), because its pid files lie below them.
-    `own`: for who does harm to its servers; policy is waited for a second at most. `settings`: what
-    its services are told besides, or otherwise.
+    `own`: for who does harm to its servers; it has the deadlines of production. `settings`: what its
+    services are told besides, or otherwise.
     """
     places = Places(folder)
-    settings = _QUICK | (_HARMED if own else _PATIENT) | dict(settings or {})
+    settings = _QUICK | ({} if own else _PATIENT) | dict(settings or {})
     stack = Stack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():
