@@ -17,8 +17,6 @@ OPEN_TO_ALL = {
     "POST /v1/auth/token",  # it is how one comes to be known
     "POST /v1/auth/revoke",  # the token in it is the proof (RFC 7009)
     "GET /.well-known/jwks.json",  # public keys
-    "GET /live",
-    "GET /ready",
 }
 INTERNAL = "/internal/"
 ID = "01930000-0000-7000-8000-000000000001"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,7 @@ from measure import Ask, Compared, compare
 
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.people import DOOR_SECRET, ISSUER, Person
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from bailiwick_testkit.servers import free_port
 
 
 @contextmanager
@@ -133,7 +126,7 @@ async def until_ready(session: aiohttp.ClientSession, address: str) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            async with session.get(f"{address}/live"):
+            async with session.get(f"{address}/v1/me"):
                 return
         except aiohttp.ClientError:
             if time.monotonic() > deadline:

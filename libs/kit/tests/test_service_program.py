@@ -7,23 +7,18 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import aiohttp
 import pytest
 
 from bailiwick_kit import migrations
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers import Postgres, free_port
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
 
 ORG = UUID(int=1)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Program:
@@ -54,7 +49,9 @@ class Program:
 
 
 @asynccontextmanager
-async def program(things: Things, command: str, port: int = 0) -> AsyncIterator[Program]:
+async def program(
+    things: Things, command: str, port: int = 0, operations: int = 0, drain_delay: float = 0
+) -> AsyncIterator[Program]:
     port = port or free_port()
     nowhere = "http://127.0.0.1:9"
     settings = {
@@ -64,6 +61,8 @@ async def program(things: Things, command: str, port: int = 0) -> AsyncIterator[
         "BROKER_URL": things.broker_url,
         "POLICY_URL": nowhere,
         "LISTEN": f"127.0.0.1:{port}",
+        "OPERATIONS_LISTEN": f"127.0.0.1:{operations or free_port()}",
+        "DRAIN_DELAY": str(drain_delay),
         "IDENTITY_URL": nowhere,
         "CUSTOMERS_URL": nowhere,
         "DOOR_SECRET": "a-door-secret-for-tests",
@@ -149,11 +148,37 @@ async def test_a_worker_without_broker_or_database_ends_in_time_too(silent: Thin
         assert (one.process.returncode, seconds < 10) == (0, True)
 
 
-async def test_a_port_that_is_taken_is_no_success(silent: Things) -> None:
+async def test_who_is_told_to_stop_is_not_ready_and_serves_until_routers_have_forgotten_it(
+    things: Things,
+) -> None:
+    operations = free_port()
+    async with (
+        program(things, "api", operations=operations, drain_delay=2) as one,
+        aiohttp.ClientSession() as session,
+    ):
+        await until(lambda: is_answering(one))
+
+        async def parts() -> tuple[int, Any]:
+            async with session.get(f"http://127.0.0.1:{operations}/ready") as answer:
+                return answer.status, await answer.json()
+
+        # This one has no policy engine: what it says of its parts is told apart all the same.
+        assert (await parts())[1]["checks"] == {"database": "ok", "policy": "failed", "http": "ok"}
+        one.process.send_signal(signal.SIGTERM)
+        async with session.get(f"http://127.0.0.1:{one.port}/slow") as answer:  # a new one
+            assert answer.status == 200
+        assert (await parts())[0] == 503
+        async with asyncio.timeout(15):
+            assert await one.process.wait() == 0
+
+
+@pytest.mark.parametrize("which", ["port", "operations"])
+async def test_a_port_that_is_taken_is_no_success(silent: Things, which: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        async with program(silent, "serve", taken.getsockname()[1]) as one, asyncio.timeout(15):
+        ports = {which: taken.getsockname()[1]}
+        async with program(silent, "serve", **ports) as one, asyncio.timeout(15):
             assert await one.process.wait() not in {0, None}
 
 

@@ -3,17 +3,20 @@
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 import structlog
-from pydantic import SecretStr
+from fastapi.exceptions import ResponseValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from bailiwick_kit.logs import BLANK, set_up
-from bailiwick_kit.settings import ServiceSettings, SettingsError
+from bailiwick_kit.settings import NOT_GIVEN, ServiceSettings, SettingsError
 from bailiwick_testkit.things import Things
 
 GOOD = {
@@ -40,13 +43,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_the_environment_is_the_contract(environment: pytest.MonkeyPatch) -> None:
     settings = ServiceSettings.load()
-    assert (settings.host, settings.port) == ("127.0.0.1", 8001)
+    assert settings.address == ("127.0.0.1", 8001)
     assert settings.identity_url == "http://127.0.0.1:8002"
     assert settings.policy_revision is None
     assert settings.broker_url.get_secret_value().startswith("amqp://")
     assert "hunter2" not in repr(settings)
     environment.setenv("BAILIWICK_LISTEN", "[::1]:80")
-    assert ServiceSettings.load().host == "::1"
+    assert ServiceSettings.load().address == ("::1", 80)
 
 
 def test_what_is_missing_or_wrong_is_named_without_its_value(
@@ -57,7 +60,7 @@ def test_what_is_missing_or_wrong_is_named_without_its_value(
     environment.setenv("BAILIWICK_DOOR_SECRET", "hunter2")
     environment.setenv("BAILIWICK_LISTEN", "hunter2")
     with pytest.raises(SettingsError) as refused:
-        ServiceSettings.load()
+        ServiceSettings.load("api", "worker")
     message = str(refused.value)
     assert "BAILIWICK_BROKER_URL: is missing" in message
     assert "BAILIWICK_ISSUER: is missing" in message
@@ -65,6 +68,21 @@ def test_what_is_missing_or_wrong_is_named_without_its_value(
     assert "BAILIWICK_LISTEN" in message
     assert "BAILIWICK_POLICY_URL" not in message
     assert "hunter2" not in message
+
+
+def test_a_process_is_asked_only_for_what_it_needs(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("BAILIWICK_DATABASE_OWNER_URL")
+    environment.delenv("BAILIWICK_BROKER_URL")
+    assert ServiceSettings.load("api").broker_url == NOT_GIVEN
+    with pytest.raises(SettingsError) as refused:
+        ServiceSettings.load("migrate")
+    asked = re.findall(r"BAILIWICK_\w+", str(refused.value))
+    assert asked == ["BAILIWICK_DATABASE_OWNER_URL", "BAILIWICK_BROKER_URL"]
+    for name in ("POLICY_URL", "LISTEN", "DOOR_SECRET", "CURSOR_SECRET", "ISSUER"):
+        environment.delenv(f"BAILIWICK_{name}")
+    environment.setenv("BAILIWICK_DATABASE_OWNER_URL", "postgresql+asyncpg://o:p@h/d")
+    environment.setenv("BAILIWICK_BROKER_URL", "amqp://u:p@h/")
+    assert ServiceSettings.load("migrate").policy_url == ""
 
 
 def test_a_secret_may_come_from_a_file_and_an_unreadable_one_is_named(
@@ -77,6 +95,10 @@ def test_a_secret_may_come_from_a_file_and_an_unreadable_one_is_named(
     assert ServiceSettings.load().cursor_secret == SecretStr("from a file, long enough")
     environment.setenv("BAILIWICK_CURSOR_SECRET_FILE", str(tmp_path / "nowhere"))
     with pytest.raises(SettingsError, match="BAILIWICK_CURSOR_SECRET_FILE"):
+        ServiceSettings.load()
+    file.write_text("\n")
+    environment.setenv("BAILIWICK_CURSOR_SECRET_FILE", str(file))
+    with pytest.raises(SettingsError, match="BAILIWICK_CURSOR_SECRET_FILE is empty"):
         ServiceSettings.load()
 
 
@@ -93,9 +115,9 @@ def test_a_service_adds_settings_of_its_own(environment: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    handlers, level, hook = root.handlers, root.level, sys.excepthook
     yield lambda: capsys.readouterr().err
-    root.handlers = handlers
+    root.handlers, sys.excepthook = handlers, hook
     root.setLevel(level)
     structlog.reset_defaults()
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
@@ -172,3 +194,78 @@ def test_uvicorns_access_lines_with_their_queries_are_silent(log: Callable[[], s
     logging.getLogger("uvicorn.error").info("started")
     (text,) = log().splitlines()
     assert json.loads(text)["event"] == "started"
+
+
+ADDRESSES = {
+    "amqp://u:hunter2@h:5672/": "amqp://[blanked]@h:5672/",
+    "to postgresql+asyncpg://u:hunter2@h/d, refused": "to postgresql+asyncpg://[blanked]@h/d, refused",
+    "'smtps://ana:hunt@er2@h'": "'smtps://[blanked]@h'",
+    "http://u:hun/ter2#x?y@h/a": "http://[blanked]@h/a",
+    "http://h/a?b=c": "http://h/a?b=c",
+    "(ana.p+x@people.example)": "([blanked])",
+    "Key (email)=(ana@people.example)": "Key (email)=([blanked])",
+    "nobody at home": "nobody at home",
+}
+
+
+@pytest.mark.parametrize("said", ADDRESSES)
+def test_users_and_passwords_of_addresses_and_mail_addresses_are_blanked(
+    log: Callable[[], str], said: str
+) -> None:
+    set_up("orders", console=False)
+    inside = {"where": [said], "password": "hunter2"}
+    structlog.get_logger().warning(said, where=said, inside=inside, error=OSError(said))
+    logging.getLogger("aio_pika").warning("lost %s", said)
+    ours, theirs = (json.loads(line) for line in log().splitlines())
+    blanked = ADDRESSES[said]
+    assert ours["event"] == ours["where"] == ours["error"] == blanked
+    assert ours["inside"] == {"where": [blanked], "password": BLANK}
+    assert theirs["event"] == f"lost {blanked}"
+
+
+def test_a_text_full_of_what_begins_an_address_is_no_work(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    structlog.get_logger().warning("a" * 200_000 + "@" + "b@" * 10_000)
+    assert len(log()) < 300_000
+
+
+def test_an_exception_shows_no_address_wherever_it_is_logged(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    lost = ConnectionError("amqp://u:hunter2@h/ of ana@people.example")
+    lost.__cause__ = OSError("postgresql://u:hunter2@h/")
+    try:
+        raise lost
+    except ConnectionError:
+        structlog.get_logger().exception("consumer.failed")
+        logging.getLogger("asyncio").exception("never retrieved")
+        ended: Any = sys.exc_info()
+    sys.excepthook(*ended)
+    lines = [json.loads(line) for line in log().splitlines()]
+    assert [line["event"] for line in lines] == [
+        "consumer.failed",
+        "never retrieved",
+        "process.failed",
+    ]
+    for line in lines:
+        assert "ConnectionError: amqp://[blanked]@h/ of [blanked]" in line["exception"]
+        assert "OSError: postgresql://[blanked]@h/" in line["exception"]
+        assert line["service"] == "orders"
+
+
+class Sent(BaseModel):
+    n: int
+    lines: list[int]
+
+
+def test_what_pydantic_shows_of_a_value_is_not_logged(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    sent = {"n": "Ana, input_type=str]", "lines": {"name": "Ana"}}
+    with pytest.raises(ValidationError) as refused:
+        Sent.model_validate(sent)
+    for error in (refused.value, ResponseValidationError(refused.value.errors())):
+        structlog.get_logger().error("request.failed", exc_info=error)
+    for line in log().splitlines():
+        text = json.loads(line)["exception"]
+        assert "Ana" not in text
+        assert text.count(BLANK) == 2
+        assert "valid integer" in text

@@ -18,7 +18,6 @@ from bailiwick_contracts.envelope import Sequenced
 from bailiwick_kit.door import Door, door_guard
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.health import Check, health_routes
 from bailiwick_kit.http import create_app
 from bailiwick_kit.jwks import KeySet, usable_keys
 from bailiwick_testkit.things import changed
@@ -262,37 +261,6 @@ def test_the_door_opens_to_siblings_alone() -> None:
     assert status(f"Bearer {SECRET.get_secret_value()}") == status("Bearer old") == 200
     for wrong in (None, "", "Bearer", "Bearer ", "Bearer x", "Basic old", b"Bearer \xff\xfe"):
         assert status(wrong) == 401
-
-
-def test_ready_means_that_every_check_passes_and_live_that_somebody_answers() -> None:
-    state = {"database": True, "policy": True}
-
-    def check(name: str) -> Check:
-        async def passes() -> None:
-            if not state[name]:
-                raise ConnectionError("postgresql://user:hunter2@host")
-
-        return passes
-
-    async def frozen() -> None:
-        await asyncio.sleep(5 if state.get("frozen") else 0)
-
-    checks = {name: check(name) for name in state} | {"frozen": frozen}
-    routes = health_routes(checks, deadline=0.05)
-    client = TestClient(create_app(title="t", version="1", routers=[routes]))
-    fine = client.get("/ready")
-    assert fine.status_code == 200
-    assert fine.json() == {
-        "status": "ok",
-        "checks": {"database": "ok", "policy": "ok", "frozen": "ok"},
-    }
-    state |= {"policy": False, "frozen": True}
-    with capture_logs():
-        down = client.get("/ready")
-    assert down.status_code == 503
-    assert down.json()["checks"] == {"database": "ok", "policy": "failed", "frozen": "failed"}
-    assert "hunter2" not in down.text
-    assert client.get("/live").status_code == 200
 
 
 class Late:

@@ -30,6 +30,8 @@ class Surroundings:
     """Service → the OPA beside it."""
     revision: str
     ports: Mapping[str, int]
+    operations: Mapping[str, int]
+    """Service → the port for whoever runs it."""
     issuer: str
     """The gateway, which is also where people open what a mail tells of."""
     smtp: str
@@ -48,6 +50,7 @@ class Surroundings:
             "POLICY_URL": self.policy[service],
             "POLICY_REVISION": self.revision,
             "LISTEN": f"127.0.0.1:{self.ports[service]}",
+            "OPERATIONS_LISTEN": f"127.0.0.1:{self.operations[service]}",
             "IDENTITY_URL": f"http://127.0.0.1:{self.ports['identity']}",
             "CUSTOMERS_URL": f"http://127.0.0.1:{self.ports['customers']}",
             "DOOR_SECRET": self.door_secret,

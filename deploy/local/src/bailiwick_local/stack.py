@@ -153,6 +153,7 @@ class Stack:
             policy={service: server.url for service, server in self.policies.items()},
             revision=opa.revision(),
             ports={service: self.port(service) for service in SERVICES},
+            operations={service: self.operations_port(service) for service in SERVICES},
             issuer=self.gateway.url,
             smtp=self.mailbox.url,
             mail_from=mailbox.sender(),
@@ -166,9 +167,18 @@ class Stack:
         in_use = Process(service, self.places, ()).is_running()
         return self.places.kept.port(service, in_use=in_use)
 
+    def operations_port(self, service: str) -> int:
+        """Give the port of a service's probes, which no gateway leads to."""
+        in_use = Process(service, self.places, ()).is_running()
+        return self.places.kept.port(f"{service}-operations", in_use=in_use)
+
     def address(self, service: str) -> str:
         """Give a service's own address."""
         return f"http://127.0.0.1:{self.port(service)}"
+
+    def operations(self, service: str) -> str:
+        """Give the address of a service's probes."""
+        return f"http://127.0.0.1:{self.operations_port(service)}"
 
     def database(self, service: str) -> DatabaseUrls:
         """Give the addresses of a service's database."""
@@ -210,7 +220,7 @@ class Stack:
         services = []
         for name in self.services:
             process = Process(name, self.places, ())
-            ready = process.is_running() and knock.http_status(self.address(name), "/ready")
+            ready = process.is_running() and knock.http_status(self.operations(name), "/ready")
             services.append(
                 {
                     "name": name,
@@ -276,7 +286,7 @@ class Stack:
         with self._step(service, f"on {self.address(service)}"):
             process = self.service(service)
             process.start()
-            is_ready = partial(_is_ready, self.address(service))
+            is_ready = partial(_is_ready, self.operations(service))
             wait_until(is_ready, process, service, 30)
 
     @contextmanager

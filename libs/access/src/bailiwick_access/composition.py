@@ -16,7 +16,6 @@ from bailiwick_contracts.envelope import Event
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
-from bailiwick_kit.health import Check
 from bailiwick_kit.jwks import Keys, KeySet
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.position import Lookup, Positions, Seal
@@ -24,15 +23,6 @@ from bailiwick_kit.replica import Applier, Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.tokens import TokenVerifier
 from bailiwick_kit.wake import Wake
-
-
-def policy_of(settings: ServiceSettings) -> Policy:
-    """Return the policy engine beside the service."""
-    return Policy(
-        settings.policy_url,
-        expected_revision=settings.policy_revision,
-        deadline=settings.policy_deadline,
-    )
 
 
 @asynccontextmanager
@@ -112,12 +102,3 @@ async def customers_replica(
             door=door,
         )
 
-
-def checks(database: Database, policy: Policy) -> Mapping[str, Check]:
-    """Return what readiness asks: the database, and policy's sentinel (never /health, L9)."""
-
-    async def database_answers() -> None:
-        async with database.reading(None) as connection:
-            await connection.exec_driver_sql("SELECT 1")
-
-    return {"database": database_answers, "policy": policy.revision}

@@ -28,7 +28,6 @@ HEADERS = {
 }
 """Sent with every answer that does not say otherwise itself (S14); the JWKS may be cached."""
 
-_QUIET = frozenset({"/live", "/ready"})
 _log = structlog.get_logger(__name__)
 
 
@@ -120,8 +119,7 @@ class _Exchange:
     def log(self) -> None:
         """Write the access line: no address, no query, no id, so no personal data."""
         route: Any = self.scope.get("route")
-        line = _log.debug if self.scope["path"] in _QUIET else _log.info
-        line(
+        _log.info(
             "request",
             method=self.scope["method"],
             route=getattr(route, "path_format", None) or "unmatched",

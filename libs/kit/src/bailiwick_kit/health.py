@@ -1,20 +1,22 @@
-"""`/live` and `/ready`: live means the process answers, ready that it can serve requests.
+"""How a process is: live means that it answers, ready that it can do its work, started that it once could.
 
 A broker that is down does not take a service out: orders are placed into the outbox (F1), so it is no
-check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (L9).
+check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (L9). From
+the moment that the process is told to stop it is not ready, so that nobody new is sent to it (F26).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Literal, TypeAlias
 
 import structlog
-from fastapi import APIRouter, Response
-from pydantic import Field
 
-from bailiwick_kit.wire import Model
+from bailiwick_kit.database import Database
+from bailiwick_kit.policy import policy_of
+from bailiwick_kit.settings import ServiceSettings
 
 Check: TypeAlias = Callable[[], Awaitable[object]]
 """Returns if the part is fine, raises if it is not."""
@@ -23,42 +25,71 @@ State: TypeAlias = Literal["ok", "failed"]
 _log = structlog.get_logger(__name__)
 
 
-class Health(Model):
-    """What is fine and what is not, by name; never why, which is in the logs."""
-
-    status: State
-    checks: Annotated[dict[str, State], Field(default_factory=dict)]
+class NotYetError(Exception):
+    """A part of the process has not begun."""
 
 
-def health_routes(checks: Mapping[str, Check], *, deadline: float = 1.0) -> APIRouter:
-    """Return the routes. All checks run at once, each with the deadline."""
-    router = APIRouter(include_in_schema=False)
+class Health:
+    """What is fine and what is not, by name; never why, which is in the logs.
 
-    async def passes(name: str, check: Check) -> bool:
+    All checks run at once, each within `deadline` seconds.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, deadline: float = 1.0) -> None:
+        self._checks = dict(checks)
+        self._deadline = deadline
+        self._has_started = False
+        self._is_stopping = False
+
+    def also(self, name: str, check: Check) -> None:
+        """Ask this too from now on."""
+        self._checks[name] = check
+
+    def stop(self) -> None:
+        """Be ready no more."""
+        self._is_stopping = True
+
+    async def ready(self) -> tuple[bool, Mapping[str, State]]:
+        """Say whether the process can do its work, and how each part is."""
+        states = dict(
+            zip(
+                self._checks,
+                await asyncio.gather(*(self._state(*one) for one in self._checks.items())),
+                strict=True,
+            )
+        )
+        is_fine = all(state == "ok" for state in states.values())
+        self._has_started = self._has_started or is_fine
+        return is_fine and not self._is_stopping, states
+
+    async def started(self) -> bool:
+        """Say whether the process was ready once."""
+        if not self._has_started:
+            await self.ready()
+        return self._has_started
+
+    async def _state(self, name: str, check: Check) -> State:
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(self._deadline):
                 await check()
+        except NotYetError:
+            return "failed"
         except Exception as error:  # noqa: BLE001 - any failure is "not ready"
             _log.warning("not-ready", check=name, error=type(error).__name__)
-            return False
-        return True
+            return "failed"
+        return "ok"
 
-    @router.get("/live")
-    async def live() -> Health:
-        """Answer that the process runs."""
-        return Health(status="ok", checks={})
 
-    @router.get("/ready")
-    async def ready(response: Response) -> Health:
-        """Answer whether requests can be served; 503 if not."""
-        outcomes = await asyncio.gather(*(passes(name, check) for name, check in checks.items()))
-        states: dict[str, State] = {
-            name: "ok" if passed else "failed"
-            for name, passed in zip(checks, outcomes, strict=True)
-        }
-        if all(outcomes):
-            return Health(status="ok", checks=states)
-        response.status_code = 503
-        return Health(status="failed", checks=states)
+@asynccontextmanager
+async def health_of(settings: ServiceSettings, database_url: str) -> AsyncIterator[Health]:
+    """Open what a service's checks need, apart from what its requests use, and yield its health."""
+    async with (
+        Database(database_url, name="health", pool=1, patience=1.0) as database,
+        policy_of(settings) as policy,
+    ):
 
-    return router
+        async def database_answers() -> None:
+            async with database.reading(None) as connection:
+                await connection.exec_driver_sql("SELECT 1")
+
+        yield Health({"database": database_answers, "policy": policy.revision})

@@ -1,7 +1,8 @@
 """Logs: facts with keys, one line each, JSON unless a person is watching.
 
-Nothing that a caller sent can start a new line or colour a terminal (S19), and keys that hold
-secrets or personal data are blanked, whoever logs them, as are rows that the database shows (S22).
+Nothing that a caller sent can start a new line or colour a terminal (S19). Blanked, whoever logs them,
+are keys that hold secrets or personal data, what an address (URL) says of user and password, mail
+addresses, and the values that the database and pydantic show of what they refuse (S22).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -18,8 +20,9 @@ from structlog.typing import Processor
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PRIVATE = frozenset(
     {
-        "authorization", "body", "client_secret", "cookie", "email", "headers", "name",
-        "password", "phone", "query", "secret", "tax_id", "token",
+        "access_token", "authorization", "body", "client_secret", "contacts", "cookie", "dsn", "email",
+        "headers", "name", "note", "password", "phone", "query", "refresh_token", "search", "secret",
+        "tax_id", "text", "token", "username",
     }
 )  # fmt: skip
 _OURS = frozenset({"exception", "stack"})
@@ -28,16 +31,45 @@ _ROW_BEGINS = "DETAIL:"
 _ROW_ENDS = ("HINT:", "[SQL", "The above exception was", "During handling of the above")
 _IN_A_GROUP = " |+-"
 """What stands before the lines of an exception that is part of a group."""
-_ARGUMENT = re.compile(r"(invalid input for query argument \$\d+: ).*")
+_SHOWN = re.compile(
+    r"(invalid input for query argument \$\d+: ).*"
+    r"|(\binput_value=).*(?=, input_type=\w+\])"
+    r"|('input': ).*"
+)
+"""What asyncpg shows of what it cannot send, and pydantic of what it refuses: itself, and by FastAPI."""
+_ADDRESS = re.compile(r"://\S*@|[^\s@'\"<>(),;:=\[\]/]{1,64}@[^\s@'\"<>(),;:=\[\]/]{1,255}")
+"""User and password of a URL, up to its last @ because both may hold one; or a mail address."""
 
 
 def blank_private(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Blank the values of keys that hold secrets or personal data."""
-    for key in event.keys() & _PRIVATE:
-        event[key] = BLANK
+    """Blank the values of keys that hold secrets or personal data, and addresses in all others."""
+    for key, value in event.items():
+        if not key.startswith("_"):  # structlog's own
+            event[key] = BLANK if key in _PRIVATE else _blanked(value)
     return event
+
+
+def _blanked(value: Any) -> Any:
+    match value:
+        case str():
+            return without_addresses(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {k: BLANK if k in _PRIVATE else _blanked(v) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_blanked(one) for one in value]
+        case _:
+            return without_addresses(str(value))
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without the users and passwords of its URLs, and without its mail addresses."""
+    if "@" not in text:
+        return text
+    return _ADDRESS.sub(lambda found: f"://{BLANK}@" if found[0][0] == ":" else BLANK, text)
 
 
 def blank_rows(
@@ -50,10 +82,10 @@ def blank_rows(
 
 
 def without_values(text: str) -> str:
-    """Return what an exception says without what it shows of rows and values: they may be personal.
+    """Return what an exception says without what it shows of rows, values and addresses.
 
     PostgreSQL's DETAIL shows the row that it refuses, over several lines where its text has them;
-    asyncpg shows the argument that it cannot send.
+    asyncpg shows the argument that it cannot send, pydantic the value that it does not take.
     """
     kept: list[str] = []
     in_row = False
@@ -64,8 +96,8 @@ def without_values(text: str) -> str:
             kept.append(f"{line.removesuffix(bare)}{_ROW_BEGINS} {BLANK}")
         in_row = in_row and not bare.startswith(_ROW_ENDS)
         if not in_row:
-            kept.append(_ARGUMENT.sub(rf"\1{BLANK}", line))
-    return "\n".join(kept)
+            kept.append(_SHOWN.sub(rf"\1\2\3{BLANK}", line))
+    return without_addresses("\n".join(kept))
 
 
 def escape_control(
@@ -122,6 +154,14 @@ def set_up(service: str, *, console: bool | None = None) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = name != "uvicorn.access"
+    sys.excepthook = _log_end
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log what ends the process: Python itself would print it as it is, with all that it shows."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger(__name__).critical("process.failed", exc_info=(kind, error, trace))
 
 
 def _formatter(

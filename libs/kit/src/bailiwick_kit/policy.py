@@ -34,8 +34,9 @@ from bailiwick_kit.policy_answers import (
     read_revision,
 )
 from bailiwick_kit.scope import Nobody
+from bailiwick_kit.settings import ServiceSettings
 
-__all__ = ["Decision", "Filter", "Masks", "Policy"]
+__all__ = ["Decision", "Filter", "Masks", "Policy", "policy_of"]
 
 SENTINEL: Final = "bailiwick/sentinel/revision"
 DEADLINE: Final = 0.25
@@ -161,6 +162,15 @@ class Policy:
             self._failing.add(failure)
             _log.error("policy.unavailable", failure=failure)
         raise PolicyUnavailable("Nothing was done. Try again in a moment.", retry_after=1)
+
+
+def policy_of(settings: ServiceSettings) -> Policy:
+    """Return the policy engine beside a service, not opened yet."""
+    return Policy(
+        settings.policy_url,
+        expected_revision=settings.policy_revision,
+        deadline=settings.policy_deadline,
+    )
 
 
 class _Client(AsyncOpaClient):  # type: ignore[misc] # the library ships no types

@@ -1,21 +1,39 @@
 """A service's settings from the environment: the one contract between services and whoever runs them.
 
-Secrets may come from files: `BAILIWICK_DOOR_SECRET_FILE=/run/secrets/door` in place of
-`BAILIWICK_DOOR_SECRET`. No message and no repr ever shows a value.
+A setting that only some processes need is asked of those alone, so that the HTTP process need not be given
+the owner of the database (D12). Secrets may come from files: `BAILIWICK_DOOR_SECRET_FILE=/run/secrets/door`
+in place of `BAILIWICK_DOOR_SECRET`. No message and no repr ever shows a value.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from bailiwick_kit.probe import DEFAULT
+
 PREFIX = "BAILIWICK_"
+_HOST_AND_PORT = r"^(\[[0-9a-fA-F:]+\]|[^\[\]:]+):\d{1,5}$"
+
+
+Process: TypeAlias = Literal["api", "worker", "migrate"]
+"""What a service runs as. Operators' commands run with the settings of the one that they belong to."""
+NOT_GIVEN: Final = SecretStr("")
+"""A secret that this process was not given."""
+
+
+class For:
+    """Marks a setting that only these processes need; to the others it may be left blank."""
+
+    def __init__(self, *processes: Process) -> None:
+        self.processes = frozenset(processes)
 
 
 class SettingsError(Exception):
@@ -35,6 +53,8 @@ class _Files(PydanticBaseSettingsSource):
         except (OSError, UnicodeDecodeError) as error:
             message = f"{_variable(field_name)}_FILE cannot be read: {type(error).__name__}"
             raise SettingsError(message) from None
+        if not text:
+            raise SettingsError(f"{_variable(field_name)}_FILE is empty")
         return text, field_name, False
 
     @override
@@ -44,6 +64,11 @@ class _Files(PydanticBaseSettingsSource):
             for name, field in self.settings_cls.model_fields.items()
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _split(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _variable(field_name: str) -> str:
@@ -57,31 +82,48 @@ class ServiceSettings(BaseSettings):
         env_prefix=PREFIX,
         env_ignore_empty=True,
         extra="ignore",
+        validate_default=False,  # blank is what a process was not given
         frozen=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
 
-    database_owner_url: SecretStr
-    """For migrations alone (D12): postgresql+asyncpg://…"""
-    database_api_url: SecretStr
-    database_worker_url: SecretStr
-    broker_url: SecretStr
-    """amqp://…"""
-    policy_url: str
-    """Where this service's OPA listens: unix:///path or http://host:port."""
+    database_owner_url: Annotated[SecretStr, For("migrate")] = NOT_GIVEN
+    """The service's database as the role that owns it: `postgresql+asyncpg://user:password@host:port/name`."""
+    database_api_url: Annotated[SecretStr, For("api", "migrate")] = NOT_GIVEN
+    """The same as the role that serves requests: it owns nothing, and sees one organization at a time.
+
+    A pooler between has to pool sessions, not transactions; `migrate` takes the role's name alone from it."""
+    database_worker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
+    """The same as the role that relays and consumes events; the doors of identity and customers read with it.
+
+    `migrate` takes the role's name alone from it."""
+    broker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
+    """RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://…`."""
+    policy_url: Annotated[str, For("api", "worker")] = ""
+    """Where this service's own OPA listens: `unix:///path` or `http://host:port`."""
     policy_revision: str | None = None
-    """The bundle revision that decisions must come from; absent: any one."""
+    """The bundle revision that decisions must come from: any other is 503, and not ready. Absent: any."""
     policy_deadline: float = Field(default=0.25, gt=0, le=5)
     """Seconds after which a question to policy counts as unanswered, and the request as 503."""
-    listen: str = Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:]+):\d{1,5}$")
-    """host:port."""
-    identity_url: str
-    customers_url: str
-    door_secret: SecretStr
-    cursor_secret: SecretStr
-    issuer: str
-    """Who signs access tokens: their `iss`."""
+    listen: Annotated[str, For("api")] = Field(default="", pattern=_HOST_AND_PORT)
+    """`host:port` that requests come to; without TLS, for the gateway alone to reach."""
+    operations_listen: str = Field(default=DEFAULT, pattern=_HOST_AND_PORT)
+    """`host:port` of `/live`, `/ready`, `/started` and `/metrics`, for API and worker alike."""
+    drain_delay: float = Field(default=0, ge=0, le=5)
+    """Seconds that a service told to stop goes on serving, not ready any more, while routers forget it."""
+    identity_url: Annotated[str, For("api", "worker")] = ""
+    """Where identity is, `http://host:port`, for its public keys and its door; not the gateway."""
+    customers_url: Annotated[str, For("api", "worker")] = ""
+    """Where customers is, `http://host:port`, for its door; not the gateway."""
+    door_secret: Annotated[SecretStr, For("api", "worker")] = NOT_GIVEN
+    """What services know each other by, the same in all: at least 16 characters. It also seals positions."""
+    cursor_secret: Annotated[SecretStr, For("api")] = NOT_GIVEN
+    """What the cursors of pages are signed with, the same in all processes of a service: at least 16
+    characters."""
+    issuer: Annotated[str, For("api")] = ""
+    """Who signs access tokens, as their `iss` says: the gateway's address as clients have it, the same in
+    all services. Changed, it makes all tokens worthless."""
 
     @field_validator("door_secret", "cursor_secret")
     @classmethod
@@ -97,14 +139,14 @@ class ServiceSettings(BaseSettings):
         return value.rstrip("/")
 
     @property
-    def host(self) -> str:
-        """The address to listen on."""
-        return self.listen.rpartition(":")[0].strip("[]")
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on for requests."""
+        return _split(self.listen)
 
     @property
-    def port(self) -> int:
-        """The port to listen on."""
-        return int(self.listen.rpartition(":")[2])
+    def operations_address(self) -> tuple[str, int]:
+        """Host and port to listen on for whoever runs the service."""
+        return _split(self.operations_listen)
 
     @classmethod
     @override
@@ -120,18 +162,35 @@ class ServiceSettings(BaseSettings):
         return init_settings, env_settings, _Files(settings_cls)
 
     @classmethod
-    def load(cls) -> Self:
-        """Read the environment.
+    def load(cls, *processes: Process) -> Self:
+        """Read the environment for a process that is all of these.
 
         Raises:
             SettingsError: naming every variable that is missing or wrong, without its value.
         """
+        wrong = {name: "is missing" for name in cls.model_fields if cls._lacks(name, processes)}
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            lines = [
-                f"  {_variable(str(fault['loc'][0]))}: "
-                + ("is missing" if fault["type"] == "missing" else fault["msg"])
-                for fault in error.errors(include_input=False, include_context=False)
-            ]
-            raise SettingsError("\n".join(["Set these variables:", *lines])) from None
+            for fault in error.errors(include_input=False, include_context=False):
+                what = "is missing" if fault["type"] == "missing" else fault["msg"]
+                wrong[str(fault["loc"][0])] = what
+        else:
+            if not wrong:
+                return settings
+        lines = [f"  {_variable(name)}: {what}" for name, what in wrong.items()]
+        raise SettingsError("\n".join(["Set these variables:", *lines]))
+
+    @classmethod
+    def needed_by(cls, name: str) -> frozenset[Process]:
+        """Return the processes that cannot do without a setting."""
+        field = cls.model_fields[name]
+        told = [mark.processes for mark in field.metadata if isinstance(mark, For)]
+        if told:
+            return told[-1]
+        return frozenset(get_args(Process)) if field.is_required() else frozenset()
+
+    @classmethod
+    def _lacks(cls, name: str, processes: Collection[Process]) -> bool:
+        is_given = os.environ.get(_variable(name)) or os.environ.get(_variable(name) + "_FILE")
+        return not is_given and not cls.needed_by(name).isdisjoint(processes)

@@ -96,8 +96,8 @@ class Running:
         return ReadMailbox(self.stack.places.folder("mailbox"))
 
     def health(self, service: str, path: str = "/ready") -> int:
-        """Return the status that a service answers by itself, whatever its gateway says; 0 if none."""
-        return knock.http_status(self.stack.address(service), path)
+        """Return the status that a service's probe answers; 0 if none."""
+        return knock.http_status(self.stack.operations(service), path)
 
     def start(self, service: str) -> None:
         """Start a service again, and return when it is ready."""

@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 
 from bailiwick_access.caller import Caller, Callers
-from bailiwick_access.composition import identity_replica, policy_of
+from bailiwick_access.composition import identity_replica
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
 from bailiwick_customers.actions.import_customers import CustomerRecord, import_customers
@@ -34,6 +34,7 @@ from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Instant, Model
 

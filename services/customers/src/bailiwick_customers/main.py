@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered, identity_replica, policy_of
+from bailiwick_access.composition import entered, identity_replica
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_customers import importing
@@ -24,11 +24,11 @@ from bailiwick_customers.store.queries import CustomerQueries
 from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
-from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
@@ -64,7 +64,6 @@ def application(settings: Settings) -> FastAPI:
             customers.router,
             assignments.router,
             door_routes(CustomerChanges(door), [settings.door_secret]),
-            health_routes(checks(database, policy)),
         ],
         lifespan=lifespan,
     )
@@ -112,4 +111,4 @@ def import_(
     ],
 ) -> None:
     """Import customers and assignments, a JSON object a line of standard input."""
-    raise typer.Exit(importing.run(service.load(), org, member, source))
+    raise typer.Exit(importing.run(service.load("worker"), org, member, source))

@@ -1,7 +1,14 @@
-"""What customers needs to be told: nothing beyond what every service does."""
+"""What customers needs to be told: what every service does, and its door's database role."""
 
-from bailiwick_kit.settings import ServiceSettings
+from typing import Annotated
+
+from pydantic import SecretStr
+
+from bailiwick_kit.settings import NOT_GIVEN, For, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """The settings of customers."""
+
+    database_worker_url: Annotated[SecretStr, For("api", "worker", "migrate")] = NOT_GIVEN
+    """The database as the role that relays and consumes; the door that others pull from reads with it too."""

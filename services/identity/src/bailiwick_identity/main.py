@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered, policy_of
+from bailiwick_access.composition import entered
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_identity import founding
@@ -29,12 +29,12 @@ from bailiwick_identity.store.signing_keys import SigningKeys, SigningKeysError
 from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
-from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.jwks import StaticKeys
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
 
@@ -86,7 +86,6 @@ def application(settings: Settings) -> FastAPI:
             organization.router,
             members.router,
             door_routes(IdentityChanges(door), [settings.door_secret]),
-            health_routes(checks(database, policy)),
         ],
         lifespan=lifespan,
     )
@@ -142,5 +141,5 @@ service = Service(
     work=work,
 )
 program = service.command_line()
-founding.add_to(program, lambda: operator(service.load()))
-add_import(program, lambda: operator(service.load()))
+founding.add_to(program, lambda: operator(service.load("api")))
+add_import(program, lambda: operator(service.load("api")))

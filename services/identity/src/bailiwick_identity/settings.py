@@ -1,21 +1,29 @@
 """What identity needs to be told beyond what every service does: keys, and how to hash passwords."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from bailiwick_kit.settings import ServiceSettings
+from bailiwick_kit.settings import NOT_GIVEN, For, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """The settings of identity. The floors are OWASP's for argon2id: 19 MiB and two rounds."""
 
-    signing_keys: Path
-    """A file with a JWKS of private ES256 keys: the first signs, all are published."""
+    database_worker_url: Annotated[SecretStr, For("api", "worker", "migrate")] = NOT_GIVEN
+    """The database as the role that relays; the door that others pull from reads with it too."""
+    signing_keys: Annotated[Path, For("api")] = Path()
+    """A file with a JWKS of private ES256 keys: the first signs, all are published. To change them:
+    [rotating keys](runbook/rotating-keys.md)."""
     password_time_cost: int = Field(default=3, ge=2, le=20)
+    """Rounds of argon2id for a password."""
     password_memory_kib: int = Field(default=65536, ge=19456, le=1048576)
+    """KiB of memory that hashing one password takes."""
     password_parallelism: int = Field(default=4, ge=1, le=16)
+    """Lanes, and threads, of hashing one password."""
     passwords_at_once: int = Field(default=2, ge=1, le=64)
-    """How many passwords are hashed at the same time."""
+    """How many passwords are hashed at the same time; others wait. Each takes its memory."""
+    # S4: nobody tries passwords of many accounts from one address.
     failed_sign_ins_per_address: int = Field(default=100, ge=10)
-    """How many failures within 15 minutes an address is allowed, whatever the accounts (S4)."""
+    """How many failed sign-ins within 15 minutes an address is allowed, whatever the accounts; then 429."""

@@ -11,20 +11,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from bailiwick_access.composition import (
-    checks,
     customers_replica,
     entered,
     identity_replica,
-    policy_of,
 )
 from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
-from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.mail import Mailer
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.service import Service, Work
 from bailiwick_notifier import letters
@@ -71,7 +69,6 @@ def application(settings: Settings) -> FastAPI:
         routers=[
             preferences.router,
             deliveries.router,
-            health_routes(checks(database, policy)),
         ],
         lifespan=lifespan,
     )
@@ -131,4 +128,4 @@ service = Service(
     work=work,
 )
 program = service.command_line()
-program.add_typer(subscriber_commands(service.load), name="subscribers")
+program.add_typer(subscriber_commands(lambda: service.load("worker")), name="subscribers")

@@ -1,26 +1,32 @@
 """What notifier needs to be told beyond what every service does: where mail goes out, and in whose name."""
 
+from typing import Annotated
+
 from pydantic import Field, SecretStr, field_validator
 
 from bailiwick_kit.mail_message import Undeliverable, domain_of
-from bailiwick_kit.settings import ServiceSettings
+from bailiwick_kit.settings import NOT_GIVEN, For, ServiceSettings
 
 
 class Settings(ServiceSettings):
     """The settings of notifier."""
 
-    smtp_url: SecretStr
-    """smtp://user:password@host:port; smtps:// for TLS from the start, smtp+starttls:// to insist on it."""
-    mail_from: str = Field(pattern=r"^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$")
-    """Who mail comes from: Bailiwick <orders@example.com>."""
+    smtp_url: Annotated[SecretStr, For("worker")] = NOT_GIVEN
+    """The mail server: `smtp://user:password@host:port`; `smtps://` for TLS from the start,
+    `smtp+starttls://` to insist on it."""
+    mail_from: Annotated[str, For("worker")] = Field(
+        default="", pattern=r"^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$"
+    )
+    """Who mail comes from: `Bailiwick <orders@example.com>`."""
     mail_deadline: float = Field(default=30, gt=0, le=300)
     """Seconds that a conversation with the mail server may take; a claim on a mail holds four times that."""
     mail_retry_after: float = Field(default=60, gt=0, le=3600)
     """Seconds after which what was put off is tried again: each time twice as many, two hours at most."""
     public_url: str | None = None
-    """Where people open the order that a mail tells of; absent: mails carry no link."""
+    """The address below which people open the order that a mail tells of. Absent: mails carry no link."""
     broker_management_url: SecretStr | None = None
-    """The management API of the broker, http://user:password@host:port: `subscribers` alone uses it."""
+    """The broker's management API, `http://user:password@host:port`, as a user tagged administrator. The
+    command `subscribers` alone uses it: give it to nothing else."""
 
     @field_validator("mail_from")
     @classmethod

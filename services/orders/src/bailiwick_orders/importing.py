@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from bailiwick_access.caller import Caller, Callers
-from bailiwick_access.composition import customers_replica, identity_replica, policy_of
+from bailiwick_access.composition import customers_replica, identity_replica
 from bailiwick_access.gate import Gate
 from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, TextRule
 from bailiwick_kit.wire import Day, Instant, Model

@@ -12,18 +12,18 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
-from bailiwick_access.composition import checks, entered, policy_of
+from bailiwick_access.composition import entered
 from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_contracts.orders import OrderSnapshot
 from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
-from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.service import Service, Work
@@ -72,7 +72,7 @@ def application(settings: Settings) -> FastAPI:
         title="Bailiwick orders",
         version="1",
         description="What customers buy: drafts, placed orders, and who may see them.",
-        routers=[orders.router, health_routes(checks(database, policy))],
+        routers=[orders.router],
         lifespan=lifespan,
     )
 
@@ -119,7 +119,7 @@ def import_(
     ],
 ) -> None:
     """Import orders, a JSON object a line of standard input."""
-    raise typer.Exit(importing.run(service.load(), org, member, source))
+    raise typer.Exit(importing.run(service.load("worker"), org, member, source))
 
 
 @program.command()
@@ -134,7 +134,7 @@ def republish(
     if to not in HEARING and not to.startswith(f"{SUBSCRIBER}.{org}."):
         known = ", ".join(sorted(HEARING))
         raise typer.BadParameter(f"name {known}, or the organization's own {SUBSCRIBER}.{org}.…")
-    settings = service.load()
+    settings = service.load("worker")
 
     async def told() -> int:
         url = settings.database_worker_url.get_secret_value()
@@ -149,7 +149,7 @@ def tally(
     org: Annotated[UUID, typer.Option(help="The organization whose placed orders are counted.")],
 ) -> None:
     """Count placed orders by everything that reports are asked for, a JSON object a line."""
-    settings = service.load()
+    settings = service.load("worker")
 
     async def counted() -> AsyncIterator[Mapping[str, Any]]:
         url = settings.database_worker_url.get_secret_value()

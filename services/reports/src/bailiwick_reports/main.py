@@ -14,18 +14,16 @@ import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import (
-    checks,
     customers_replica,
     entered,
     identity_replica,
-    policy_of,
 )
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.health import health_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
 from bailiwick_kit.lines import LineError
+from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.service import Service, Work
@@ -70,7 +68,7 @@ def application(settings: Settings) -> FastAPI:
         title="Bailiwick reports",
         version="1",
         description="What was sold, by whom and to whom, as far as the caller may see it.",
-        routers=[reports.router, exports.router, health_routes(checks(database, policy))],
+        routers=[reports.router, exports.router],
         lifespan=lifespan,
     )
 
@@ -142,7 +140,7 @@ def rebuild_(
     ] = False,
 ) -> None:
     """Make replicas and cube anew; reports serves meanwhile. What orders count for, orders tells again."""
-    settings = service.load()
+    settings = service.load("worker")
 
     async def rebuilt() -> None:
         async with operator(settings) as (cube, replicas):
@@ -155,7 +153,7 @@ def rebuild_(
 @program.command("verify")
 def verify_(org: _Org) -> None:
     """Compare cube and replicas with their sources; `orders tally` goes to standard input."""
-    settings = service.load()
+    settings = service.load("worker")
 
     async def verified() -> Findings:
         tally = read_tally(sys.stdin.buffer)

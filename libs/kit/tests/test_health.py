@@ -1,0 +1,101 @@
+"""The operations port says how a process is, by name and never why; the probe asks it."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from bailiwick_kit.health import Check, Health, NotYetError
+from bailiwick_kit.operations import operations
+from bailiwick_testkit.servers import free_port
+
+
+@asynccontextmanager
+async def asked(health: Health, port: int) -> AsyncIterator[Any]:
+    async with operations("127.0.0.1", port, health), aiohttp.ClientSession() as session:
+
+        async def ask(path: str) -> tuple[int, Any]:
+            async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.status, await answer.json()
+
+        yield ask
+
+
+def checks(state: dict[str, bool]) -> dict[str, Check]:
+    def check(name: str) -> Check:
+        async def passes() -> None:
+            if not state[name]:
+                raise ConnectionError("postgresql://user:hunter2@host")
+
+        return passes
+
+    async def frozen() -> None:
+        await asyncio.sleep(5 if state.get("frozen") else 0)
+
+    return {"database": check("database"), "policy": check("policy"), "frozen": frozen}
+
+
+async def test_ready_means_that_every_check_passes_and_live_that_somebody_answers() -> None:
+    state = {"database": True, "policy": True}
+    async with asked(Health(checks(state), deadline=0.05), free_port()) as ask:
+        fine = {"database": "ok", "policy": "ok", "frozen": "ok"}
+        assert await ask("/ready") == (200, {"status": "ok", "checks": fine})
+        state |= {"policy": False, "frozen": True}
+        with capture_logs() as logs:
+            status, body = await ask("/ready")
+        assert status == 503
+        assert body["checks"] == {"database": "ok", "policy": "failed", "frozen": "failed"}
+        assert "hunter2" not in str(body) + str(logs)
+        assert await ask("/live") == (200, {"status": "ok"})
+
+
+async def test_started_is_for_good_and_who_stops_is_not_ready() -> None:
+    state = {"database": False, "policy": True}
+    health = Health(checks(state))
+    begun = asyncio.Event()
+
+    async def has_begun() -> None:
+        if not begun.is_set():
+            raise NotYetError
+
+    health.also("http", has_begun)
+    async with asked(health, free_port()) as ask:
+        with capture_logs():
+            assert (await ask("/started"))[0] == 503
+            state["database"] = True
+            assert (await ask("/started"))[0] == 503
+            begun.set()
+            assert (await ask("/started"))[0] == 200
+            state["database"] = False
+            assert ((await ask("/started"))[0], (await ask("/ready"))[0]) == (200, 503)
+        state["database"] = True
+        assert (await ask("/ready"))[0] == 200
+        health.stop()
+        assert ((await ask("/ready"))[0], (await ask("/live"))[0]) == (503, 200)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - asked on loopback
+async def test_probe_exits_by_what_the_port_says(listen: str) -> None:
+    state = {"database": True, "policy": True}
+    port = free_port()
+
+    async def probed(*arguments: str) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bailiwick_kit.probe", *arguments),
+            env={"BAILIWICK_OPERATIONS_LISTEN": f"{listen}:{port}"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return await process.wait()
+
+    assert await probed() == 1
+    async with asked(Health(checks(state)), port):
+        assert await probed() == 0
+        state["policy"] = False
+        assert (await probed("ready"), await probed("live")) == (1, 0)
