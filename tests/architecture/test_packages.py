@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -55,29 +56,49 @@ def _declared(member: str) -> set[str]:
 
 
 def _imported(root: ast.Module) -> set[str]:
+    """Return the modules that are imported; of `from a import b` both `a` and `a.b`, which may be one."""
     names: set[str] = set()
     for node in ast.walk(root):
         match node:
             case ast.Import(names=found):
-                names |= {one.name.partition(".")[0] for one in found}
-            case ast.ImportFrom(module=str(module), level=0):
-                names.add(module.partition(".")[0])
+                names |= {one.name for one in found}
+            case ast.ImportFrom(module=str(module), names=found, level=0):
+                names |= {module, *(f"{module}.{one.name}" for one in found)}
             case _:
                 pass
-    return names - set(sys.stdlib_module_names)
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
 
 
 def _distributions(member: str) -> set[str]:
     of = metadata.packages_distributions()
-    imported = {name for file in sources(f"{member}/src") for name in _imported(tree(file))} - {
-        PACKAGES[member]
-    }
-    return {_norm(of.get(name, [name])[0]) for name in imported}
+    modules = {name for file in sources(f"{member}/src") for name in _imported(tree(file))}
+    found: set[str] = set()
+    for name in modules:
+        package = name.partition(".")[0]
+        owners = of.get(package, [package]) if package != PACKAGES[member] else []
+        # Of a package that many share (opentelemetry), it is who has the module.
+        found |= {one for one in owners if len(owners) == 1 or _has(one, name)}
+    return {_norm(name) for name in found}
+
+
+@cache
+def _files_of(distribution: str) -> set[str]:
+    return {str(path) for path in metadata.files(distribution) or ()}
+
+
+def _has(distribution: str, module: str) -> bool:
+    path = module.replace(".", "/")
+    return not _files_of(distribution).isdisjoint({f"{path}.py", f"{path}/__init__.py"})
 
 
 def test_an_import_is_seen_wherever_it_stands() -> None:
     root = ast.parse("import os, a.b\ndef f():\n    from c.d import e\nfrom . import g\n")
-    assert _imported(root) == {"a", "c"}
+    assert _imported(root) == {"a.b", "c.d", "c.d.e"}
+
+
+def test_of_a_package_that_many_share_the_one_with_the_module_is_meant() -> None:
+    assert _has("opentelemetry-sdk", "opentelemetry.sdk.trace")
+    assert not _has("opentelemetry-api", "opentelemetry.sdk.trace")
 
 
 @pytest.mark.parametrize("member", MEMBERS)

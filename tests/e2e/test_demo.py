@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from bailiwick_local import demo
+from bailiwick_local import demo, stacks
 from bailiwick_testkit.stack import Running
 
 
@@ -15,7 +13,7 @@ def test_the_story_comes_out_as_told_again_and_again(
 ) -> None:
     quiet = stack.told([])
     demo.load(quiet)
-    sign_ins = json.loads(quiet.sign_ins_file.read_text())
+    sign_ins = stacks.sign_ins(quiet.places)
     with stack.signed_in(sign_ins[0]["email"], sign_ins[0]["password"]) as manager:
         assert manager.count("/v1/customers") >= 120
         assert manager.count("/v1/orders", source="import") > 800

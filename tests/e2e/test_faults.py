@@ -31,6 +31,9 @@ pytestmark = pytest.mark.faults
 
 PLACED, CUSTOMER = "orders.order.placed.v1", "customers.customer.changed.v1"
 QUEUE = "orders.customers"
+STARVED = "policy-unavailable"
+"""What whoever gets no processor for a quarter of a second answers, and means it (L9, F12). It is no word
+about the broker, whose absence refuses nobody (F1); on two cores that others use too it happens."""
 OF_ONESELF = {"read_me", "list_memberships", "accept_membership"}
 """These are everybody's who has signed in: no policy is asked."""
 
@@ -55,7 +58,6 @@ class Town:
         promised = set(ledger.promised.values())
         assert not ledger.unexpected, ledger.unexpected
         assert len(promised) == len(ledger.promised), "two keys, one order"
-        self.orders |= promised
         self.lists_are_right()
         if told:
             self.ear.wait_for(PLACED, promised)
@@ -96,7 +98,10 @@ def town(own: Running) -> Iterator[Town]:
 
 @contextmanager
 def placing(town: Town) -> Iterator[Ledger]:
-    """Let Mia, Ana and Bruno place orders, each on a connection of their own."""
+    """Let Mia, Ana and Bruno place orders, each on a connection of their own.
+
+    What they were promised is the town's, also where a test expects too much: no other fails for that.
+    """
     company, customers = town.company, {"Mia": town.c1, "Ana": town.c1, "Bruno": town.c2}
     with ExitStack() as connections:
         clients = []
@@ -104,7 +109,12 @@ def placing(town: Town) -> Iterator[Ledger]:
             http = connections.enter_context(connected(town))
             body = an_order(customer, place=True)
             clients.append(Busy(http, company[name].token, "/v1/orders", "order_id", body))
-        yield connections.enter_context(under_load(*clients))
+        ledger = connections.enter_context(under_load(*clients))
+        try:
+            yield ledger
+        finally:
+            connections.close()  # what is under way is seen through
+            town.orders.update(ledger.promised.values())
 
 
 @contextmanager
@@ -151,7 +161,7 @@ def test_orders_are_taken_while_the_broker_is_away_and_told_when_it_is_back(town
         finally:
             broker.start()
         ledger.wait_for(10)
-    assert set(ledger.statuses) == {201}
+    ledger.holds_only(201, besides=STARVED)
     town.accounts_for(ledger)
 
 
@@ -172,7 +182,8 @@ def test_a_broker_that_goes_down_again_and_again_loses_and_doubles_nothing(town:
             finally:
                 mend()
         ledger.wait_for(10)
-    assert set(ledger.statuses) == set(shops.statuses) == {201}
+    ledger.holds_only(201, besides=STARVED)
+    shops.holds_only(201, besides=STARVED)
     town.accounts_for(ledger)
     assert not shops.unexpected
     shop_ids = set(shops.promised.values())
@@ -194,7 +205,7 @@ def test_a_database_that_goes_down_loses_no_promise_and_says_try_again(town: Tow
             begun = time.monotonic()
             ledger.wait_for(1, 201)
             assert time.monotonic() - begun < 10
-    assert set(ledger.statuses) <= {201, 409, 503}
+    ledger.holds_only(201, 409, 503)
     town.accounts_for(ledger)
 
 

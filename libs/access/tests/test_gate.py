@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_access.caller import Caller
@@ -16,6 +18,7 @@ from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing
 from bailiwick_kit.policy import Decision, Filter, Policy
 from bailiwick_kit.scope import All, Compare, Everybody, Nobody, Scope, Where
+from bailiwick_testkit.figures import rise_of
 
 
 @dataclass
@@ -66,6 +69,73 @@ async def test_an_incapable_caller_is_forbidden_whatever_the_row(caller: Caller)
         with pytest.raises(Forbidden) as refusal:
             await Gate(Told(INCAPABLE)).decide(caller, "orders", "view", order=row)
         assert refusal.value.reasons == ("capability-missing",)
+
+
+@pytest.mark.parametrize(
+    ("decision", "row"), [(INCAPABLE, ROW), (INVISIBLE, ROW), (INVISIBLE, None), (REFUSED, ROW)]
+)
+async def test_a_refusal_is_logged_with_its_reasons_and_the_decisions_id(
+    caller: Caller, decision: Decision, row: Mapping[str, object] | None
+) -> None:
+    for decision_id, told in (("d1", {"decision_id": "d1"}), ("", {})):
+        gate = Gate(Told(replace(decision, id=decision_id)))
+        with capture_logs() as lines, pytest.raises((Forbidden, Missing)):
+            await gate.decide(caller, "orders", "edit", order=row)
+        assert lines == [
+            {
+                "event": "policy.refused",
+                "log_level": "info",
+                "resource": "orders",
+                "action": "edit",
+                "reasons": list(decision.reasons),
+                **told,
+            }
+        ]
+
+
+async def test_what_is_allowed_or_only_asked_is_no_refusal(caller: Caller) -> None:
+    with capture_logs() as lines:
+        await Gate(Told(ALLOWED)).decide(caller, "orders", "view", order=ROW)
+        await Gate(Told(INVISIBLE)).decide(caller, "orders", "create")
+        assert not await Gate(Told(REFUSED)).may(caller, "orders", "view", order=ROW)
+        with pytest.raises(Forbidden):
+            await Gate(Told(INCAPABLE)).scope(caller, "orders")
+    assert [line["reasons"] for line in lines] == [["capability-missing"]]
+
+
+async def test_decisions_are_counted_by_package_and_outcome(caller: Caller) -> None:
+    allowed, denied = (
+        rise_of("bailiwick_policy_decisions_total", package="bailiwick/deliveries", outcome=outcome)
+        for outcome in ("allowed", "denied")
+    )
+
+    def counted() -> tuple[float, float]:
+        return allowed(), denied()
+
+    async def asked(decision: Decision, scope: Scope | None = None) -> None:
+        gate = Gate(Told(decision, scope or Nobody()))
+        with capture_logs(), suppress(Forbidden, Missing):
+            if scope is None:
+                await gate.decide(caller, "deliveries", "view", delivery=ROW)
+            else:
+                await gate.scope(caller, "deliveries")
+
+    await asked(ALLOWED)
+    assert counted() == (1, 0)
+    await asked(INVISIBLE)
+    await asked(INCAPABLE)
+    assert counted() == (1, 2)
+    await asked(ALLOWED, Everybody())
+    await asked(ALLOWED, Nobody())  # nothing to see, and nothing refused
+    assert counted() == (3, 2)
+    await asked(INCAPABLE, Nobody())
+    assert counted() == (3, 3)
+    assert await Gate(Told(ALLOWED)).may(caller, "deliveries", "view", delivery=ROW)
+    assert not await Gate(Told(REFUSED)).may(caller, "deliveries", "view", delivery=ROW)
+    assert counted() == (4, 4)
+    assert await Gate(Told(INVISIBLE)).is_capable(caller, {}, "deliveries", "view")
+    assert not await Gate(Told(INCAPABLE)).is_capable(caller, {}, "deliveries", "view")
+    assert counted() == (5, 5)
 
 
 async def test_an_invisible_row_is_missing_and_says_no_reason(caller: Caller) -> None:

@@ -258,13 +258,36 @@ async def test_a_consumer_cancelled_in_the_middle_loses_nothing(things: Things) 
         entered.set()
         await asyncio.Event().wait()
 
-    async with running(things.consumer(hang).run):
+    async with running(things.consumer(hang, grace=0.1).run):
         await entered.wait()
     assert await copies(things) == {}
     async with running(things.consumer().run):
         await arrived(things, {event.thing_id: 1 for event in events})
     assert await effects(things) == [1] * len(events)
     assert await things.one("SELECT max(attempts) FROM inbox") <= 1
+
+
+async def test_a_consumer_told_to_stop_sees_the_event_in_hand_through(things: Things) -> None:
+    event, next_one = changed(ORG), changed(ORG)
+    await publish(things, message_of(event), message_of(next_one))
+    entered, told = asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: AsyncConnection, event: Event) -> None:
+        entered.set()
+        await told.wait()
+        await copy(connection, event)
+
+    async with running(things.consumer(slow).run) as [task]:
+        await entered.wait()
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.2, told.set)
+        await asyncio.wait([task])
+    assert await copies(things) == {event.thing_id: 1}
+    async with running(things.consumer().run):
+        await arrived(things, {event.thing_id: 1, next_one.thing_id: 1})
+    # The other has come again, because it was fetched already; what was seen through has not.
+    assert await effects(things) == [1, 1]
+    assert await things.one("SELECT count(*) FROM inbox WHERE attempts > 0") <= 1
 
 
 async def test_what_takes_its_consumer_down_each_time_is_set_aside_and_the_innocent_are_not(

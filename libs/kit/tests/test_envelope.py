@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from bailiwick_kit.http import create_app
+from bailiwick_kit.trace import note_decision
 
 router = APIRouter(prefix="/v1/things")
 
@@ -39,6 +40,11 @@ async def long(thing_id: str) -> StreamingResponse:
             yield b"part"
 
     return StreamingResponse(parts())
+
+
+@router.get("/{thing_id}/decided")
+async def decided(thing_id: str) -> None:
+    await asyncio.gather(*(asyncio.to_thread(note_decision, one) for one in ("d1", "", "d2")))
 
 
 @router.get("/{thing_id}/broken")
@@ -129,6 +135,16 @@ def test_the_access_line_names_the_route_and_neither_id_nor_query(client: TestCl
     assert line["ms"] >= 0
     assert "maria" not in str(line)
     assert "secret" not in str(line)
+
+
+def test_the_access_line_names_the_decisions_of_its_request_alone(client: TestClient) -> None:
+    with capture_logs() as lines:
+        client.get("/v1/things/1/decided")
+        client.get("/v1/things/1")
+    decided, _, other = lines
+    assert sorted(decided["decision_ids"]) == ["d1", "d2"]
+    assert "decision_ids" not in other
+    note_decision("outside of requests")
 
 
 def test_an_unforeseen_error_is_logged_once_with_its_stack(client: TestClient) -> None:

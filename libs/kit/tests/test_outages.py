@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bailiwick_kit.outages import OUTAGES, is_outage
@@ -46,6 +47,13 @@ async def test_a_server_that_is_not_there_or_refuses_is_an_outage(url: str) -> N
         gone = create_async_engine(address)
         assert is_outage(await raised(gone, "select 1")), address
         await gone.dispose()
+
+
+async def test_a_password_that_has_been_changed_is_an_outage(url: str) -> None:
+    role = make_url(url).set(password="of yesterday")
+    refused = create_async_engine(role)
+    assert is_outage(await raised(refused, "select 1"))
+    await refused.dispose()
 
 
 async def test_a_pool_that_is_exhausted_is_an_outage(engine: AsyncEngine) -> None:

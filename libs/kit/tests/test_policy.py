@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any as Json
 
 import pytest
 from structlog.testing import capture_logs
 
+from bailiwick_kit import trace
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.policy import Decision, Filter, Policy
+from bailiwick_kit.policy import DEADLINE, Decision, Filter, Policy
 from bailiwick_kit.scope import All, Any, Compare, Everybody, Nobody, Not, Where
 from bailiwick_testkit.fake_opa import (
     JSON,
@@ -272,6 +274,24 @@ async def test_waiting_for_a_connection_is_within_the_deadline(fake: FakeOpa) ->
         assert asyncio.get_running_loop().time() - started < 20 * 0.25
 
 
+async def test_an_answer_that_came_while_we_were_held_up_ourselves_is_read(
+    fake: FakeOpa, policy: Policy
+) -> None:
+    async def and_hold_everybody_up(writer: asyncio.StreamWriter) -> None:
+        writer.write(said(decision()))
+        time.sleep(2 * DEADLINE)  # noqa: ASYNC251 - as a process without a processor
+
+    fake.answers["/v1/data/bailiwick/orders/decision"] = and_hold_everybody_up
+    assert (await policy.decide("bailiwick/orders", DOCUMENT)).allow
+
+    async def and_say_nothing(_writer: asyncio.StreamWriter) -> None:
+        time.sleep(2 * DEADLINE)  # noqa: ASYNC251 - likewise
+
+    fake.answers["/v1/data/bailiwick/orders/decision"] = and_say_nothing
+    with pytest.raises(PolicyUnavailable):
+        await policy.decide("bailiwick/orders", DOCUMENT)
+
+
 async def test_nothing_is_asked_twice(fake: FakeOpa, policy: Policy) -> None:
     fake.answers["/v1/data/bailiwick/orders/decision"] = raw(b"", status="500 Oops")
     with pytest.raises(PolicyUnavailable):
@@ -296,6 +316,39 @@ async def test_a_decision_is_read(fake: FakeOpa, policy: Policy) -> None:
         masks={"order": {"customer": {"replace": {"value": "name"}}}},
     )
     assert fake.asked[0][2] == {"input": DOCUMENT}
+
+
+async def test_a_decisions_id_is_kept_and_noted_for_the_request(
+    fake: FakeOpa, policy: Policy
+) -> None:
+    path = "/v1/data/bailiwick/orders/decision"
+    with trace.collecting_decisions() as noted:
+        for number in range(30):
+            fake.answers[path] = said(decision() | {"decision_id": f"d-{number}"})
+            assert (await policy.decide("bailiwick/orders", DOCUMENT)).id == f"d-{number}"
+        fake.answers[path] = said(decision())
+        assert (await policy.decide("bailiwick/orders", DOCUMENT)).id == ""
+    assert list(noted) == [f"d-{number}" for number in range(10, 30)]
+
+
+@pytest.mark.parametrize("wrong", [7, None, ["d"], "x" * 65, "ana@people.example", "a b", "a\n"])
+async def test_what_is_no_decision_id_is_no_answer(
+    fake: FakeOpa, policy: Policy, wrong: Json
+) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(decision() | {"decision_id": wrong})
+    with pytest.raises(PolicyUnavailable):
+        await policy.decide("bailiwick/orders", DOCUMENT)
+
+
+async def test_the_engine_is_told_which_request_asks(fake: FakeOpa, policy: Policy) -> None:
+    fake.answers["/v1/data/bailiwick/orders/decision"] = said(decision())
+    fake.answers["/v1/compile/bailiwick/orders/include"] = compiled({})
+    await policy.decide("bailiwick/orders", DOCUMENT)
+    with trace.of_request({}, f"00-{'4' * 32}-{'5' * 16}-00"):
+        await policy.decide("bailiwick/orders", DOCUMENT)
+        await policy.filter("bailiwick/orders", "input.order", DOCUMENT)
+    told = [headers.get("traceparent", "") for _, headers, _ in fake.asked]
+    assert [one.split("-")[1:2] for one in told] == [[], ["4" * 32], ["4" * 32]]
 
 
 async def test_without_a_row_a_capable_caller_needs_no_reason(

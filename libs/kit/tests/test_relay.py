@@ -248,6 +248,29 @@ async def test_a_message_that_is_never_confirmed_is_put_off_and_holds_up_none_af
     assert queue.empty()
 
 
+async def test_rows_that_meet_a_closed_channel_are_no_worse_for_it(
+    things: Things, queue: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await things.change(*(changed(ORG) for _ in range(3)))
+    publish, met = Relay._publish, 0
+
+    async def publish_too_late(self: Relay, row: Any, exchange: Any, direct: Any) -> None:
+        nonlocal met
+        if not met:
+            met += 1
+            await direct.channel.close()
+        await publish(self, row, exchange, direct)
+
+    monkeypatch.setattr(Relay, "_publish", publish_too_late)
+    with capture_logs() as logs:
+        async with running(things.relay().run):
+            got = [(await next_of(queue)).message_id for _ in ids]
+            await all_sent(things)
+    assert got == [str(one) for one in ids]
+    assert await things.ask("SELECT 1 FROM outbox WHERE attempts > 0 OR retry_at IS NOT NULL") == []
+    assert {line["log_level"] for line in logs} <= {"info", "warning"}
+
+
 async def test_a_commit_wakes_the_relay_long_before_its_next_look(
     things: Things, queue: Arrivals
 ) -> None:

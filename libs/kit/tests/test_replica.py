@@ -229,6 +229,65 @@ async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(
         await until(lambda: has(3), "pulled over a new connection")
 
 
+async def test_a_cut_connection_is_missed_at_once_and_not_at_the_next_look(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    replica.look_every = 60.0
+
+    async def has(seq: int) -> bool:
+        return await replica.position(ORG) == seq
+
+    door.change()
+    async with running(replica.keep_up):
+        await until(lambda: has(1), "pulled when it starts")
+        await silent.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid != pg_backend_pid()"
+        )
+        door.change()
+        await ask_to_pull(silent.api, "things", ORG)  # whether or not it is heard
+        await until(lambda: has(2), "pulled over a new connection")
+
+
+async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
+    silent: Things, replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at many organizations takes long, and then the next one is due before a pull has ended."""
+    broken_off: list[int] = []
+    changes, looks = door.changes, 0
+
+    async def slow(org_id: UUID, after: int, limit: int = 1000) -> Changes:
+        try:
+            await asyncio.sleep(3 * replica.look_every)
+        except asyncio.CancelledError:
+            broken_off.append(after)
+            raise
+        return await changes(org_id, after, limit)
+
+    async def endless() -> list[tuple[UUID, int]]:
+        nonlocal looks
+        looks += 1
+        if looks > 1:
+            await asyncio.Event().wait()
+        return []
+
+    async def has_looked(times: int) -> bool:
+        return looks == times
+
+    async def has(seq: int) -> bool:
+        return await replica.position(ORG) == seq
+
+    monkeypatch.setattr(door, "changes", slow)
+    monkeypatch.setattr(door, "heads", endless)
+    async with running(replica.keep_up):
+        for seq in (1, 2):
+            await until(lambda seq=seq: has_looked(seq), "has looked")  # type: ignore[misc]
+            door.change()
+            await ask_to_pull(silent.api, "things", ORG)
+            await until(lambda seq=seq: has(seq), "pulled when asked", within=3)  # type: ignore[misc]
+        assert broken_off == []
+
+
 async def test_it_pulls_when_asked_and_nonsense_changes_nothing(
     silent: Things, replica: Replica, door: Authority
 ) -> None:

@@ -194,5 +194,11 @@ async def test_migrations_started_by_several_at_once_run_once(
         async with asyncio.timeout(30):
             assert [await one.process.wait() for one in many] == [0, 0, 0]
         assert [row[0] for row in await empty.ask("SELECT * FROM alembic_version")] == ["0001"]
+        # Whoever goes back to an older version runs its migrations against what the newer one has made.
+        await empty.ask("UPDATE alembic_version SET version_num = '0099' RETURNING 1")
+        async with program(empty, "migrate") as older, asyncio.timeout(30):
+            assert await older.process.wait() == 0
+        assert [row[0] for row in await empty.ask("SELECT * FROM alembic_version")] == ["0099"]
+        await empty.ask("UPDATE alembic_version SET version_num = '0001' RETURNING 1")
     await asyncio.to_thread(migrations.check, MIGRATIONS, urls.owner)
     await postgres.drop(urls)

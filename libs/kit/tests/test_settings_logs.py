@@ -70,6 +70,34 @@ def test_what_is_missing_or_wrong_is_named_without_its_value(
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://u:hunter/2@h/",
+        "amqp://u:hunter#2@h/",
+        "amqp://u:/hunter2@h/",
+        "amqp://u:?hunter2@h/",
+        "amqp://[u:hunter2@h/",
+    ],
+)
+def test_an_address_whose_password_ends_too_soon_is_refused_without_it(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    for name in ("BROKER_URL", "DATABASE_API_URL"):
+        environment.setenv(f"BAILIWICK_{name}", url)
+    with pytest.raises(SettingsError) as refused:
+        ServiceSettings.load("api", "worker")
+    lines = str(refused.value).splitlines()[1:]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "BAILIWICK_DATABASE_API_URL",
+        "BAILIWICK_BROKER_URL",
+    ]
+    assert "hunter" not in str(refused.value)
+    environment.setenv("BAILIWICK_BROKER_URL", "amqp://u:hunter%2F2@h:5672/v%2Fh")
+    environment.setenv("BAILIWICK_DATABASE_API_URL", "postgresql+asyncpg://u:p@/d?host=h1&host=h2")
+    assert ServiceSettings.load("api", "worker")
+
+
 def test_a_process_is_asked_only_for_what_it_needs(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("BAILIWICK_DATABASE_OWNER_URL")
     environment.delenv("BAILIWICK_BROKER_URL")
@@ -264,8 +292,10 @@ def test_what_pydantic_shows_of_a_value_is_not_logged(log: Callable[[], str]) ->
         Sent.model_validate(sent)
     for error in (refused.value, ResponseValidationError(refused.value.errors())):
         structlog.get_logger().error("request.failed", exc_info=error)
+    logging.getLogger("uvicorn.error").error(str(refused.value))
     for line in log().splitlines():
-        text = json.loads(line)["exception"]
+        told = json.loads(line)
+        text = told.get("exception") or told["event"]
         assert "Ana" not in text
         assert text.count(BLANK) == 2
         assert "valid integer" in text

@@ -101,4 +101,3 @@ async def customers_replica(
             appliers=appliers,
             door=door,
         )
-

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
-from bailiwick_kit.errors import Forbidden, Missing
+from bailiwick_kit import metrics
+from bailiwick_kit.errors import Forbidden, Missing, Refusal
 from bailiwick_kit.policy import Decision, Masks, Policy
 from bailiwick_kit.scope import Nobody, Scope, Where, fields
+
+_log = structlog.get_logger(__name__)
 
 _UNKNOWNS = {
     "customers": "input.customer",
@@ -80,7 +85,9 @@ class Gate:
         if isinstance(answer.scope, Nobody):
             decision = await self._policy.decide(_package(resource), document)
             if not decision.capable:
+                _log_refusal(decision, resource, action)
                 raise _forbidden(decision)
+        _count(resource, is_allowed=True)
         return Visible(answer.scope, answer.masks)
 
     async def decide(
@@ -99,13 +106,10 @@ class Gate:
         decision = await self._policy.decide(
             _package(resource), {**_document(caller, action), **known}
         )
-        if not decision.capable:
-            raise _forbidden(decision)
-        if rows:
-            if not known or not decision.visible:
-                raise Missing
-            if not decision.allow:
-                raise _forbidden(decision)
+        if (refusal := _refusal(decision, rows, known)) is not None:
+            _log_refusal(decision, resource, action)
+            raise refusal
+        _count(resource, is_allowed=True)
         return decision
 
     async def may(
@@ -113,14 +117,16 @@ class Gate:
     ) -> bool:
         """Tell whether the caller may, without refusing."""
         document = {**_document(caller, action), **rows}
-        return (await self._policy.decide(_package(resource), document)).allow
+        decision = await self._policy.decide(_package(resource), document)
+        return _count(resource, is_allowed=decision.allow)
 
     async def is_capable(
         self, caller: Caller, subject: Mapping[str, object], resource: str, action: str
     ) -> bool:
         """Tell whether another member of the caller's organization has a capability."""
         document = {**_document(caller, action), "subject": subject}
-        return (await self._policy.decide(_package(resource), document)).capable
+        decision = await self._policy.decide(_package(resource), document)
+        return _count(resource, is_allowed=decision.capable)
 
     async def is_restricted(self, caller: Caller, resource: str) -> bool:
         """Tell whether what the caller sees depends on how they stand to a row: a portfolio."""
@@ -142,6 +148,30 @@ def _document(caller: Caller, action: str) -> dict[str, object]:
         "settings": caller.settings.model_dump(mode="json"),
         "action": action,
     }
+
+
+def _count(resource: str, *, is_allowed: bool) -> bool:
+    metrics.DECISIONS.labels(_package(resource), "allowed" if is_allowed else "denied").inc()
+    return is_allowed
+
+
+def _log_refusal(decision: Decision, resource: str, action: str) -> None:
+    """Say why, for who operates the service: a caller who may not view is told less than this."""
+    _count(resource, is_allowed=False)
+    told = {"decision_id": decision.id} if decision.id else {}
+    _log.info(
+        "policy.refused", resource=resource, action=action, reasons=list(decision.reasons), **told
+    )
+
+
+def _refusal(
+    decision: Decision, rows: Mapping[str, object], known: Mapping[str, object]
+) -> Refusal | None:
+    if not decision.capable:
+        return _forbidden(decision)
+    if rows and not (known and decision.visible):
+        return Missing()
+    return _forbidden(decision) if rows and not decision.allow else None
 
 
 def _forbidden(decision: Decision) -> Forbidden:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, TimeoutType
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from typing_extensions import override
 
 HEARTBEAT = 10
@@ -21,6 +22,9 @@ DEADLINE = 5.0
 """Seconds within which the broker answers any one thing, or the connection is given up (L7)."""
 RECONNECT_AFTER = 0.5
 """Seconds of rest before another connection is tried."""
+LOST = (OSError, TimeoutError, AMQPError, ChannelInvalidStateError)
+"""What the loss of the broker looks like. The last is none of the driver's other errors: it is what the
+next step on a channel is told, when that channel has gone with its connection."""
 
 
 class _Connection(aio_pika.Connection):

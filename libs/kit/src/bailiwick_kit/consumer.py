@@ -3,12 +3,14 @@
 By hand, because the ready-made ways lose messages (L2, L8): acknowledged only after the handler's
 commit; a failing event goes to the retry queue and, after `ATTEMPTS`, to the dead-letter queue with
 its reason. Counting a failure takes the database: while that is away, the message is simply held.
-Cancelling answers nothing, so that the broker delivers again.
+Told to stop, it sees through what is in hand (F26); what does not end in time is not answered, so that
+the broker delivers it again (L2).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -17,15 +19,22 @@ import aio_pika
 import sqlalchemy as sa
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit import crash_points, inbox
-from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
+from bailiwick_kit import crash_points, inbox, metrics, trace
+from bailiwick_kit.broker import DEADLINE, LOST, RECONNECT_AFTER, open_channel
 from bailiwick_kit.database import Database
 from bailiwick_kit.logs import without_values
-from bailiwick_kit.messages import Envelope, UnreadableMessageError, copy_of, from_message
+from bailiwick_kit.messages import (
+    Envelope,
+    UnreadableMessageError,
+    copy_of,
+    from_message,
+    told_of,
+)
 from bailiwick_kit.outages import is_outage
 from bailiwick_kit.topology import dead_queue, retry_queue
 
@@ -51,7 +60,7 @@ class Consumer:
     `handlers` and `keyed` map an event class to its handler; `before` is called with each event
     outside any transaction, before its handler (a replica repairs a gap there). Together they have
     `deadline` seconds; after that the attempt has failed. After `patience` seconds without a message
-    it subscribes anew.
+    it subscribes anew. Cancelled, it gives the event in hand `grace` seconds.
     """
 
     queue: str
@@ -62,6 +71,7 @@ class Consumer:
     before: Callable[[Event], Awaitable[None]] | None = None
     deadline: float = 30.0
     patience: float = 60.0
+    grace: float = 5.0
     keyed: Mapping[type[Event], KeyedHandler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,10 +82,13 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until cancelled, reconnecting whenever the broker is lost."""
+        for outcome in ("applied", "repeated", "retried", "dead_lettered"):
+            metrics.EVENTS.labels(self.queue, outcome)  # from 0 on, so that the first one is a rise
         while True:
+            metrics.IN_HAND.set(0, self.queue)
             try:
                 await self._session()
-            except (OSError, TimeoutError, aio_pika.exceptions.AMQPError) as error:
+            except LOST as error:
                 log.warning("consumer.interrupted", queue=self.queue, error=type(error).__name__)
             except Exception:  # a consumer that stops is an outage: report and go on
                 log.exception("consumer.failed", queue=self.queue)
@@ -108,7 +121,21 @@ class Consumer:
                     return
                 if message is None:
                     raise aio_pika.exceptions.ChannelInvalidStateError("channel or consumer ended")
-                await self._take(channel, message)
+                metrics.IN_HAND.since(time.monotonic(), self.queue)
+                await self._see_through(channel, message)
+                metrics.IN_HAND.set(0, self.queue)
+
+    async def _see_through(
+        self, channel: AbstractChannel, message: AbstractIncomingMessage
+    ) -> None:
+        taking = asyncio.ensure_future(self._take(channel, message))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait({taking}, timeout=self.grace)
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            raise
 
     async def _take(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
         """See one message through: applied, put off or set aside; then, and only then, acknowledge."""
@@ -117,7 +144,11 @@ class Consumer:
         except UnreadableMessageError as error:
             await self._set_aside(channel, message, None, f"unreadable: {error}")
         else:
-            await self._settle(channel, message, envelope)
+            of = told_of("process", self.queue, envelope.event_id, envelope.type)
+            with trace.span(
+                f"process {self.queue}", SpanKind.CONSUMER, of, parent=envelope.trace_parent
+            ):
+                await self._settle(channel, message, envelope)
         async with asyncio.timeout(DEADLINE):
             await message.ack()
         crash_points.reach("consumer.after-ack")
@@ -137,12 +168,14 @@ class Consumer:
             await self._set_aside(channel, message, envelope, str(error))
         except Exception as error:  # whatever a handler raises, the queue goes on
             reason = _reason(error)
+            trace.failed(error)
             if is_outage(error):
                 log.warning("consumer.outage", queue=self.queue, error=type(error).__name__)
             else:
                 log.exception("consumer.handler_failed", queue=self.queue, type=envelope.type)
             if await self._failed(envelope, reason) < ATTEMPTS:
                 await self._publish(channel, message, retry_queue(self.queue), reason)
+                self._note("retried")
             else:
                 await self._set_aside(channel, message, envelope, reason)
 
@@ -161,10 +194,24 @@ class Consumer:
             await self.before(event)
         crash_points.reach("consumer.before-transaction")
         async with self.database.writing(event.org_id) as connection:
-            if await inbox.is_first(connection, self.inbox, envelope.event_id, envelope.type):
+            is_first = await inbox.is_first(
+                connection, self.inbox, envelope.event_id, envelope.type
+            )
+            if is_first:
                 await handler(connection, event, envelope.event_id)
             crash_points.reach("consumer.before-commit")
+        self._count(envelope, "applied" if is_first else "repeated")
         crash_points.reach("consumer.after-commit")
+
+    def _note(self, outcome: str) -> None:
+        metrics.EVENTS.labels(self.queue, outcome).inc()
+        trace.note("outcome", outcome)
+
+    def _count(self, envelope: Envelope, outcome: str) -> None:
+        self._note(outcome)
+        if outcome == "applied" and envelope.time is not None:
+            lag = metrics.seconds_since(envelope.time)
+            metrics.CONSUMER_LAG.labels(self.queue).observe(lag)
 
     async def _failed(self, envelope: Envelope, reason: str) -> int:
         """Count a failure of our own (L5), as soon as the database is there to count it."""
@@ -189,6 +236,7 @@ class Consumer:
     ) -> None:
         """Put a message where an operator finds it; replayed, it has all its attempts again."""
         await self._publish(channel, message, dead_queue(self.queue), reason)
+        self._note("dead_lettered")
         log.error("consumer.dead_lettered", queue=self.queue, type=message.type, reason=reason)
         if envelope is not None:
             async with self.database.writing(None) as connection:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from bailiwick_kit import metrics
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.outages import is_outage
 
@@ -74,6 +75,11 @@ class Database:
         )
         self._after_commit: list[Callable[[], None]] = []
         self._returning: set[asyncio.Task[None]] = set()
+        self._name = name
+        self._awaiting = 0
+        metrics.DATABASE_MOST.set(pool, name)
+        metrics.DATABASE_IN_USE.set(self._in_use, name)
+        metrics.DATABASE_AWAITED.set(lambda: self._awaiting, name)
         sa.event.listen(self.engine.sync_engine, "handle_error", _note_failure)
         sa.event.listen(self.engine.sync_engine, "rollback_savepoint", _forget_failure)
 
@@ -165,6 +171,12 @@ class Database:
         if self._returning:
             await asyncio.wait(self._returning)
         await self.engine.dispose()
+        for reading in (metrics.DATABASE_MOST, metrics.DATABASE_IN_USE, metrics.DATABASE_AWAITED):
+            reading.forget(self._name)
+
+    def _in_use(self) -> int:
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
 
     async def _borrow(
         self, engine: AsyncEngine, org_id: UUID | None, *, local: bool
@@ -174,7 +186,11 @@ class Database:
         One that died in the pool (the server was restarted) is replaced once, before anybody notices.
         """
         for is_last in (False, True):
-            connection = await engine.connect()
+            self._awaiting += 1
+            try:
+                connection = await engine.connect()
+            finally:
+                self._awaiting -= 1
             sound = False
             try:
                 connection.info.pop(_FAILED, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bailiwick_kit import trace
+from bailiwick_kit import metrics, trace
 from bailiwick_kit.problems import answer_to
 
 MIB = 1024 * 1024
@@ -27,6 +28,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 """Sent with every answer that does not say otherwise itself (S14); the JWKS may be cached."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are counted by name; anybody may make up others."""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,13 +50,17 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace_id = trace.start(scope, Headers(scope=scope).get("traceparent"))
-        exchange = _Exchange(scope, receive, send, trace_id, self._max_body_size)
-        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+        with (
+            trace.of_request(scope, Headers(scope=scope).get("traceparent")) as trace_id,
+            trace.collecting_decisions() as decisions,
+        ):
+            exchange = _Exchange(scope, receive, send, trace_id, self._max_body_size)
+            metrics.REQUESTS_IN_FLIGHT.inc()
             try:
                 await self._answer(exchange)
             finally:
-                exchange.log()
+                metrics.REQUESTS_IN_FLIGHT.dec()
+                exchange.log(decisions)
 
     async def _answer(self, exchange: _Exchange) -> None:
         try:
@@ -116,13 +123,19 @@ class _Exchange:
                 self.deadline.reschedule(None)  # a long answer is the client's pace, not ours
         await self._send(message)
 
-    def log(self) -> None:
-        """Write the access line: no address, no query, no id, so no personal data."""
-        route: Any = self.scope.get("route")
+    def log(self, decisions: Collection[str]) -> None:
+        """Write the access line: no address, no query, no id of a record, so no personal data."""
+        found: Any = self.scope.get("route")
+        route = getattr(found, "path_format", None) or "unmatched"
+        method, status = self.scope["method"], self.status or 499
+        seconds = time.perf_counter() - self._started
+        known = method if method in _METHODS else "other"
+        metrics.REQUESTS.labels(known, route, str(status)).observe(seconds)
         _log.info(
             "request",
-            method=self.scope["method"],
-            route=getattr(route, "path_format", None) or "unmatched",
-            status=self.status or 499,
-            ms=round((time.perf_counter() - self._started) * 1000, 1),
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            **({"decision_ids": list(decisions)} if decisions else {}),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
@@ -18,17 +17,11 @@ from typing_extensions import override
 from bailiwick_kit import openapi
 from bailiwick_kit.envelope import MIB, Envelope
 from bailiwick_kit.problems import answer_to, install, problems
-from bailiwick_kit.trace import trace_id_of
+from bailiwick_kit.trace import provider, trace_id_of
 
 Lifespan: TypeAlias = (
     Callable[[FastAPI], AbstractAsyncContextManager[None]]
     | Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
-)
-
-_EXPORTERS = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
 )
 
 
@@ -58,7 +51,7 @@ def create_app(
     `deadline` is how many seconds a request may take until its answer begins, its body included; then
     503. Routers carry their own prefixes, so that the access log shows whole route templates.
     """
-    exporting = any(os.environ.get(name) for name in _EXPORTERS)
+    tracing = provider()
     app = Application(
         title=title,
         version=version,
@@ -68,12 +61,13 @@ def create_app(
         redirect_slashes=False,  # a redirect would name this service's own address
         strict_content_type=True,
         responses=problems(500, 503),
-        # FastAPI's log signal carries exception messages and with them personal data.
         telemetry={
-            "tracing": exporting,
-            "metrics": exporting,
-            "logs": False,
-            "auto_configure": exporting,
+            "tracer_provider": tracing,
+            "tracing": tracing is not None,
+            "operation_spans": False,  # within FastAPI: what takes time has spans of its own
+            "metrics": False,  # kit.metrics
+            "logs": False,  # they carry exceptions' messages, and with them personal data
+            "auto_configure": False,
         },
     )
     install(app)

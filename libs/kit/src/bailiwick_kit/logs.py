@@ -75,9 +75,13 @@ def without_addresses(text: str) -> str:
 def blank_rows(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Blank what the database says of rows and values in the text of an exception."""
-    if isinstance(text := event.get("exception"), str):
-        event["exception"] = without_values(text)
+    """Blank what is said of rows and values in the text of an exception.
+
+    uvicorn tells of what ends a service's start in the event itself, stack and all.
+    """
+    for key in ("exception", "event"):
+        if isinstance(text := event.get(key), str) and "\n" in text:
+            event[key] = without_values(text)
     return event
 
 

@@ -15,8 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 from aiosmtplib.response import SMTPResponse
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from bailiwick_kit import trace
 from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.mail_message import Envelope, envelope, is_safe
 from bailiwick_kit.mail_message import Mail as Mail
@@ -85,6 +87,10 @@ class Mailer:
             PutOff: it was not, or nobody knows.
         """
         formed = envelope(mail, self._clock.now())
+        with trace.span("hand over mail", SpanKind.CLIENT):
+            await self._hand_over(formed)
+
+    async def _hand_over(self, formed: Envelope) -> None:
         session = self._session(formed.sender.rpartition("@")[2])
         try:
             async with asyncio.timeout(self._deadline):
@@ -93,6 +99,7 @@ class Mailer:
             # Without its words: they may name people.
             raise _verdict(error, session) from None
         else:
+            trace.note("outcome", "sent")
             await session.part(min(_GOODBYE, self._deadline))
         finally:
             session.cut()

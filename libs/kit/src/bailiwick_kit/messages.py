@@ -33,6 +33,8 @@ class Envelope:
     body: bytes
     trace_parent: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    time: datetime | None = None
+    """When it was recorded at its source, by the clock there."""
 
 
 def to_message(
@@ -69,6 +71,18 @@ def to_message(
     )
 
 
+def told_of(operation: str, destination: str, event_id: UUID, event_type: str) -> dict[str, str]:
+    """Return the attributes of a span that publishes or processes an event; nothing of what it says."""
+    return {
+        "messaging.system": "rabbitmq",
+        "messaging.operation.type": "send" if operation == "publish" else operation,
+        "messaging.operation.name": operation,
+        "messaging.destination.name": destination,
+        "messaging.message.id": str(event_id),
+        "bailiwick.event.type": event_type,
+    }
+
+
 def copy_of(message: AbstractIncomingMessage, **notes: str) -> aio_pika.Message:
     """Return the same event to publish once more, with our notes and without the broker's."""
     kept = {
@@ -100,6 +114,7 @@ def from_message(message: AbstractIncomingMessage) -> Envelope:
             body=message.body,
             trace_parent=attributes.get("traceparent"),
             headers=headers,
+            time=attributes.get("time"),
         )
     except Exception as error:  # every library error here means the same thing
         raise UnreadableMessageError(f"{type(error).__name__}: {error}") from error

@@ -1,7 +1,8 @@
 """Migrations: run by the owner role, one at a time, with rights and row-level security said beside a table.
 
 `upgrade` may be started by several at once; an advisory lock lets one work and the others find nothing
-left to do.
+left to do. A database that a newer version has been at is left as it is: whoever goes back to this one
+finds all that it needs, since a migration takes away nothing that the version before it uses.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
+
+_log = structlog.get_logger(__name__)
 
 
 def upgrade(directory: Path, url: str, *, api_role: str, worker_role: str) -> None:
@@ -53,7 +57,15 @@ def _migrate(connection: Connection, metadata: sa.MetaData, service: str) -> Non
         connection.execute(
             sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"bailiwick.{service}")))
         )
+        if newer := _unknown(context.get_context().get_current_heads()):
+            _log.warning("migrations.newer-database", service=service, revision=newer)
+            return
         context.run_migrations()
+
+
+def _unknown(revisions: Sequence[str]) -> str | None:
+    known = {script.revision for script in context.script.walk_revisions()}
+    return next((revision for revision in revisions if revision not in known), None)
 
 
 def grant(table: str, *, api: Sequence[str] = (), worker: Sequence[str] = ()) -> None:

@@ -5,17 +5,19 @@ API and worker have one each. No gateway leads to it, so nobody outside can coun
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from bailiwick_kit import metrics
 from bailiwick_kit.health import Health
 
 
 @asynccontextmanager
 async def operations(host: str, port: int, health: Health) -> AsyncIterator[None]:
-    """Answer `/live`, `/ready` and `/started` until the end.
+    """Answer `/live`, `/ready`, `/started` and `/metrics` until the end.
 
     Raises:
         OSError: the port cannot be listened on.
@@ -42,10 +44,13 @@ def _application(health: Health) -> web.Application:
     async def started(_: web.Request) -> web.Response:
         return _answer(is_fine=await health.started())
 
+    async def measured(_: web.Request) -> web.Response:
+        shown = await asyncio.to_thread(metrics.exposition)
+        return web.Response(body=shown, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    answers = {"/live": live, "/ready": ready, "/started": started, "/metrics": measured}
     application = web.Application()
-    application.add_routes(
-        [web.get("/live", live), web.get("/ready", ready), web.get("/started", started)]
-    )
+    application.add_routes([web.get(path, answer) for path, answer in answers.items()])
     return application
 
 

@@ -17,9 +17,10 @@ _ALWAYS: tuple[type[Exception], ...] = (
 OUTAGES = (*_ALWAYS, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What may be an outage; `is_outage` looks closer at the database's own errors."""
 
-# SQLSTATE classes: 08 connection, 40 rollback (deadlock, serialization), 53 resources (disk full,
-# too many connections), 57 operator intervention (shutdown, statement timeout), 58 system error.
-_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+# SQLSTATE classes: 08 connection, 28 a password that is being changed, 40 rollback (deadlock,
+# serialization), 53 resources (disk full, too many connections), 57 operator intervention (shutdown,
+# statement timeout), 58 system error.
+_CLASSES = frozenset({"08", "28", "40", "53", "57", "58"})
 _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"  # a primary that has become a standby
 

@@ -7,9 +7,9 @@ denial and never a permission. It keeps no answer: what is cached would outlive 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -20,8 +20,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 from opa_client.opa_async import AsyncOpaClient
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from bailiwick_kit import metrics, trace
+from bailiwick_kit.deadline import answered_within
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy_answers import (
     Decision,
@@ -99,8 +102,8 @@ class Policy:
         """
         body = _encode({"input": document})
         path = f"data/{_checked(package)}/decision"
-        async with self._answering():
-            return read_decision(await self._client.ask(path, body, _JSON), self._expected)
+        async with self._answering("decision", package):
+            return _noted(read_decision(await self._client.ask(path, body, _JSON), self._expected))
 
     async def filter(self, package: str, unknown: str, document: Mapping[str, object]) -> Filter:
         """Return the rows for which `package` would allow the action in `document`.
@@ -121,12 +124,13 @@ class Policy:
         options = {"maskRule": f"data.{package.replace('/', '.')}.masks"}
         body = _encode({"input": document, "unknowns": [unknown], "options": options})
         doubt = _encode({"input": document})
-        async with self._answering():
+        async with self._answering("filter", package):
             answer = await self._client.ask(f"compile/{package}/include", body, _UCAST)
             found = read_filter(answer, named[1], self._expected)
             if isinstance(found.scope, Nobody):
                 answer = await self._client.ask(f"data/{package}/decision", doubt, _JSON)
-                return Filter(Nobody(), read_decision(answer, self._expected).masks)
+                found = Filter(Nobody(), _noted(read_decision(answer, self._expected)).masks)
+            trace.note("policy.rows", type(found.scope).__name__.lower())
             return found
 
     async def revision(self) -> str:
@@ -135,16 +139,25 @@ class Policy:
         Raises:
             PolicyUnavailable: no engine, no policy in it, or not the expected one.
         """
-        async with self._answering():
-            answer = await self._client.ask(f"data/{SENTINEL}", _encode({"input": {}}), _JSON)
-            return read_revision(answer, self._expected)
+        try:
+            async with self._answering("revision"):
+                answer = await self._client.ask(f"data/{SENTINEL}", _encode({"input": {}}), _JSON)
+                revision = read_revision(answer, self._expected)
+        except PolicyUnavailable:
+            metrics.POLICY_REVISION.clear()
+            raise
+        metrics.POLICY_REVISION.only(1, revision)
+        return revision
 
     @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
+    async def _answering(self, kind: str, package: str | None = None) -> AsyncIterator[None]:
         """Turn every failure inside into PolicyUnavailable; each kind is logged once an outage."""
+        began = time.perf_counter()
+        of = {"bailiwick.policy.package": package or SENTINEL}
         try:
-            async with asyncio.timeout(self._deadline):
-                yield
+            with trace.span(f"policy {kind}", SpanKind.CLIENT, of):
+                async with answered_within(self._deadline):
+                    yield
         except WrongAnswer as wrong:
             failure = wrong.kind
         except TimeoutError:  # the builtin one: a frozen engine raises no error of aiohttp's
@@ -158,6 +171,10 @@ class Policy:
                 _log.info("policy.answers-again", failures=sorted(self._failing))
                 self._failing.clear()
             return
+        finally:
+            metrics.POLICY.labels(kind).observe(time.perf_counter() - began)
+        if package is not None:
+            metrics.DECISIONS.labels(package, "unavailable").inc()
         if failure not in self._failing:
             self._failing.add(failure)
             _log.error("policy.unavailable", failure=failure)
@@ -200,7 +217,7 @@ class _Client(AsyncOpaClient):  # type: ignore[misc] # the library ships no type
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self.timeout),
+            timeout=aiohttp.ClientTimeout(total=None),  # `Policy` has one deadline for everything
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity", "Content-Type": _JSON},
             auto_decompress=False,
@@ -214,7 +231,7 @@ class _Client(AsyncOpaClient):  # type: ignore[misc] # the library ships no type
             "POST",
             f"{self.root_url}/{path}",
             data=body,
-            headers={"Accept": accept},
+            headers=_headers(accept),
             allow_redirects=False,
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
@@ -222,6 +239,18 @@ class _Client(AsyncOpaClient):  # type: ignore[misc] # the library ships no type
             if response.content_type != accept:
                 raise WrongAnswer("content-type")
             return read_json(await _read(response))
+
+
+def _headers(accept: str) -> dict[str, str]:
+    """Name the request in hand, for a decision log: of a filter OPA tells no id."""
+    parent = trace.trace_parent()
+    return {"Accept": accept, "traceparent": parent} if parent else {"Accept": accept}
+
+
+def _noted(decision: Decision) -> Decision:
+    trace.note_decision(decision.id)
+    trace.note("policy.outcome", "allowed" if decision.allow else "denied")
+    return decision
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

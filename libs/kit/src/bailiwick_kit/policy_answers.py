@@ -44,6 +44,7 @@ _OPERATORS: Final[Mapping[str, Operator]] = {
     "startswith": "startswith",
 }
 _FACT: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_ID: Final = re.compile(r"[\w-]{0,64}", re.ASCII)
 _DEEPEST = 32
 _MOST_PARTS = 1000
 
@@ -69,6 +70,8 @@ class Decision:
     allow: bool
     reasons: tuple[str, ...] = ()
     masks: Masks = field(default_factory=dict)
+    id: str = field(default="", compare=False)
+    """What the engine's decision log calls it; empty where it keeps none."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def read_decision(answer: Json, expected_revision: str | None) -> Decision:
         allow=_boolean(result["allow"]),
         reasons=_reasons(result["reasons"]),
         masks=_masks(result["masks"]),
+        id=_decision_id(answer),
     )
     if decision.allow:
         consistent = decision.capable and decision.visible and not decision.reasons
@@ -216,6 +220,14 @@ def _result(answer: Json) -> Json:
     if not isinstance(answer, dict) or not {"result"} <= answer.keys() <= {"result", "decision_id"}:
         raise WrongAnswer("shape")
     return answer["result"]
+
+
+def _decision_id(answer: Mapping[str, Json]) -> str:
+    """Return the decision's id; nothing but an id may come into our logs by this way."""
+    found = answer.get("decision_id", "")
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise WrongAnswer("shape")
+    return found
 
 
 def _boolean(value: Json) -> bool:

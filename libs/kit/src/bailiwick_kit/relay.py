@@ -16,15 +16,15 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import aio_pika
 import asyncpg
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractExchange
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import ChannelInvalidStateError, DeliveryError
+from opentelemetry.trace import SpanKind
 
-from bailiwick_kit import crash_points
-from bailiwick_kit.broker import DEADLINE, RECONNECT_AFTER, open_channel
-from bailiwick_kit.messages import to_message
+from bailiwick_kit import crash_points, metrics, trace
+from bailiwick_kit.broker import DEADLINE, LOST, RECONNECT_AFTER, open_channel
+from bailiwick_kit.messages import to_message, told_of
 from bailiwick_kit.wake import CHANNEL, plain_dsn
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ WINDOW = 500
 """How many messages await their confirms at a time: two batches."""
 POLL = 0.5
 """Seconds between looks when nothing wakes the relay."""
+UNCONFIRMED = "unconfirmed"
+"""The error of a row that the broker did not confirm in time: that is no fault of the row's."""
 _STAND_BY = 1.0
 """Seconds between tries of one that stands by."""
 _SETTINGS = {
@@ -60,8 +62,6 @@ _POSTPONE = """
 """
 _MOST_UNDELIVERABLE, _MOST_UNCONFIRMED = 60, 5
 """Seconds that a row is put off at most. Unconfirmed: one queue without a leader holds up no other (L1)."""
-_LOST = (AMQPError, OSError, TimeoutError)
-"""What the loss of the broker looks like; a DeliveryError is one of these, and is none."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Relay:
         while True:
             try:
                 await self._session()
-            except (OSError, TimeoutError, AMQPError) as error:
+            except LOST as error:
                 log.warning("relay.interrupted", error=type(error).__name__)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("relay.interrupted", error=type(error).__name__)
@@ -117,6 +117,7 @@ class Relay:
 
     async def _session(self) -> None:
         """Hold the lock and the broker for as long as both last."""
+        metrics.RELAY_ACTIVE.set(0)
         database = await asyncpg.connect(
             plain_dsn(self.database_url),
             timeout=5,
@@ -129,8 +130,10 @@ class Relay:
             woken = asyncio.Event()
             await database.add_listener(CHANNEL, lambda *_: woken.set())
             async with open_channel(self.broker_url, f"{self.source} relay") as channel:
+                metrics.RELAY_ACTIVE.set(1)
                 await self._drain(database, channel, woken)
         finally:
+            metrics.RELAY_ACTIVE.set(0)
             with contextlib.suppress(Exception):
                 await database.close(timeout=2)
 
@@ -160,10 +163,10 @@ class Relay:
                     async with asyncio.timeout(POLL):
                         await woken.wait()
                 if channel.is_closed:
-                    raise aio_pika.exceptions.ChannelInvalidStateError("channel closed")
-        except _LOST:
+                    raise ChannelInvalidStateError("channel closed")
+        except LOST:
             for batch in under_way:
-                with contextlib.suppress(*_LOST):
+                with contextlib.suppress(*LOST):
                     await self._settle(database, batch)
             raise
         finally:
@@ -185,7 +188,7 @@ class Relay:
         """Mark what was confirmed, even where the rest was not.
 
         Raises:
-            TimeoutError, AMQPError, OSError: the broker is lost, or does not confirm.
+            `broker.LOST`: the broker is lost, or does not confirm.
         """
         outcomes = await batch.outcomes()
         crash_points.reach("relay.after-publish")
@@ -196,12 +199,14 @@ class Relay:
         lost: BaseException | None = None
         late: list[tuple[int, str, int]] = []
         for row, outcome in zip(rows, outcomes, strict=True):
-            if isinstance(outcome, asyncio.CancelledError):
+            if outcome is None:
+                metrics.RELAY.observe(metrics.seconds_since(row["recorded_at"]))
+            elif isinstance(outcome, asyncio.CancelledError):
                 lost = TimeoutError()
-                late.append((row["position"], "unconfirmed", _MOST_UNCONFIRMED))
+                late.append((row["position"], UNCONFIRMED, _MOST_UNCONFIRMED))
             elif _is_broker_lost(outcome):
                 lost = outcome
-            elif outcome is not None:
+            else:
                 reason = type(outcome).__name__
                 late.append((row["position"], reason, _MOST_UNDELIVERABLE))
                 log.error(
@@ -218,22 +223,26 @@ class Relay:
     async def _publish(
         self, row: asyncpg.Record, exchange: AbstractExchange, direct: AbstractExchange
     ) -> None:
-        message = to_message(
-            event_id=row["event_id"],
-            event_type=row["type"],
-            source=f"/{self.source}",
-            subject=row["subject"],
-            time=row["recorded_at"],
-            body=row["body"],
-            trace_parent=row["trace_parent"],
-        )
-        if row["recipient"] is not None:
-            await direct.publish(message, row["recipient"], mandatory=True)
-        else:
+        to = told_of("publish", row["recipient"] or self.exchange, row["event_id"], row["type"])
+        with trace.span(
+            f"publish {row['type']}", SpanKind.PRODUCER, to, parent=row["trace_parent"]
+        ):
+            message = to_message(
+                event_id=row["event_id"],
+                event_type=row["type"],
+                source=f"/{self.source}",
+                subject=row["subject"],
+                time=row["recorded_at"],
+                body=row["body"],
+                trace_parent=trace.trace_parent(),
+            )
+            if row["recipient"] is not None:
+                await direct.publish(message, row["recipient"], mandatory=True)
+                return
             mandatory = row["type"] in self.bound
             await exchange.publish(message, f"{row['type']}.{row['org_id']}", mandatory=mandatory)
 
 
 def _is_broker_lost(outcome: BaseException | None) -> bool:
-    """Tell a lost broker from a row that cannot be delivered."""
-    return isinstance(outcome, _LOST) and not isinstance(outcome, DeliveryError)
+    """Tell a lost broker from a row that cannot be delivered: a DeliveryError is in LOST, and is none."""
+    return isinstance(outcome, LOST) and not isinstance(outcome, DeliveryError)

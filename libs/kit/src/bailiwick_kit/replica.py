@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event, Sequenced
+from bailiwick_kit import metrics
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import MOST_CHANGES, Changes, Door
 from bailiwick_kit.errors import Unavailable
@@ -170,6 +172,7 @@ class Replica:
 
     async def keep_up(self) -> None:
         """Pull when asked by `ask_to_pull`, and look at the door regularly, until cancelled."""
+        metrics.REPLICA_AGE.since(time.monotonic(), self.source)
         while True:
             try:
                 await self._listen()
@@ -183,44 +186,69 @@ class Replica:
         Raises:
             Unavailable: the authority does not answer.
         """
+        began, is_whole = time.monotonic(), True
         for org_id, head in await self.door.heads():
             if await self.position(org_id) < head:
-                await self._try_to_pull(org_id)
+                is_whole = await self._try_to_pull(org_id) and is_whole
+        if is_whole:
+            metrics.REPLICA_AGE.since(began, self.source)
 
     async def _listen(self) -> None:
-        asked: asyncio.Queue[str] = asyncio.Queue()
+        """Hold one connection for as long as it lasts, and pull what is asked for over it."""
+        asked: asyncio.Queue[str | None] = asyncio.Queue()
         dsn = plain_dsn(self.database.engine.url.render_as_string(hide_password=False))
         connection = await asyncpg.connect(dsn, timeout=5)
+        # Whoever asks over a connection that is gone is not heard: at once another, and a look.
+        connection.add_termination_listener(lambda _: asked.put_nowait(None))
+        looking = None
         try:
             await connection.add_listener(PULL_CHANNEL, lambda *args: asked.put_nowait(args[3]))
-            while not connection.is_closed():
-                with contextlib.suppress(Unavailable):  # `kit.outgoing` has logged it
-                    await self.look()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.look_every):
-                        await self._answer(asked)
+            looking = asyncio.create_task(self._look_regularly())
+            await self._answer(asked)
         finally:
+            if looking is not None:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
 
-    async def _answer(self, asked: asyncio.Queue[str]) -> None:
-        """Pull what is asked for, each organization once however many ask."""
+    async def _look_regularly(self) -> None:
+        """Look now and then. Beside answering: who asks is waiting, for seconds at most (D6)."""
+        while True:
+            try:
+                await self.look()
+            except Unavailable:
+                pass  # `kit.outgoing` has logged it
+            except Exception as error:  # noqa: BLE001 - as in `keep_up`
+                self._report(error)
+            await asyncio.sleep(self.look_every)
+
+    async def _answer(self, asked: asyncio.Queue[str | None]) -> None:
+        """Pull what is asked for, each organization once however many ask.
+
+        Raises:
+            ConnectionResetError: nothing more can be heard.
+        """
         while True:
             questions = {await asked.get()}
             while not asked.empty():
                 questions.add(asked.get_nowait())
-            for source, _, org_id in (question.partition(":") for question in questions):
+            if None in questions:
+                raise ConnectionResetError
+            for source, _, org_id in (str(question).partition(":") for question in questions):
                 if source == self.source:
                     with contextlib.suppress(Unavailable):
                         await self._try_to_pull(org_id)
 
-    async def _try_to_pull(self, org_id: UUID | str) -> None:
+    async def _try_to_pull(self, org_id: UUID | str) -> bool:
         try:
             await self.pull(UUID(str(org_id)))
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one organization's trouble is not the others'
             self._report(error)
+            return False
+        return True
 
     def _report(self, error: Exception) -> None:
         if is_outage(error) or isinstance(error, asyncpg.InterfaceError | Unavailable):

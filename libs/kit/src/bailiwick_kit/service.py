@@ -24,11 +24,12 @@ from typing_extensions import override
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
-from bailiwick_kit import logs, topology
+from bailiwick_kit import logs, metrics, topology, trace
 from bailiwick_kit.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.health import Health, NotYetError, health_of
 from bailiwick_kit.operations import operations
 from bailiwick_kit.probe import probe
+from bailiwick_kit.sampling import QueueSampling
 from bailiwick_kit.settings import Process, ServiceSettings, SettingsError
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
@@ -44,10 +45,11 @@ _BLANK = {
 }
 """Settings of an application that is described and never started."""
 
-GRACE = 14
+GRACE = 12
 """Seconds that requests in hand are given when the service is told to stop.
 
-With a drain delay of five and what a worker needs to end, the whole takes less than 25 seconds (F26).
+With a drain delay of five, five more for mails under way and two for spans, the whole takes less than
+25 seconds (F26).
 """
 
 
@@ -64,6 +66,11 @@ class Service(Generic[SettingsT]):
     application: Callable[[SettingsT], FastAPI]
     work: Callable[[SettingsT], AbstractAsyncContextManager[Sequence[Work]]]
 
+    @property
+    def queues(self) -> list[str]:
+        """The queues in which it finds what others tell."""
+        return [queue_name(self.name, publisher) for publisher in SUBSCRIBED.get(self.name, {})]
+
     def command_line(self) -> typer.Typer:
         """Return the program."""
         program = typer.Typer(
@@ -73,17 +80,17 @@ class Service(Generic[SettingsT]):
         @program.command()
         def api() -> None:
             """Serve HTTP."""
-            _run(self._run(self.load("api"), serving=True, working=False))
+            _run(self.name, self._run(self.load("api"), serving=True, working=False))
 
         @program.command()
         def worker() -> None:
             """Relay and consume events."""
-            _run(self._run(self.load("worker"), serving=False, working=True))
+            _run(self.name, self._run(self.load("worker"), serving=False, working=True))
 
         @program.command()
         def serve() -> None:
             """Do both in one process: for one machine."""
-            _run(self._run(self.load("api", "worker"), serving=True, working=True))
+            _run(self.name, self._run(self.load("api", "worker"), serving=True, working=True))
 
         @program.command()
         def migrate() -> None:
@@ -104,12 +111,10 @@ class Service(Generic[SettingsT]):
             document = self.described().openapi()
             typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
-        queues = [queue_name(self.name, publisher) for publisher in SUBSCRIBED.get(self.name, {})]
-
         def broker_url() -> str:
             return self.load("worker").broker_url.get_secret_value()
 
-        program.add_typer(dead_letter_commands(queues, broker_url), name="dead-letters")
+        program.add_typer(dead_letter_commands(self.queues, broker_url), name="dead-letters")
         return program
 
     def migrate(self, settings: SettingsT) -> None:
@@ -145,6 +150,8 @@ class Service(Generic[SettingsT]):
         In this order, because a request in hand may still wait for what an event brings (D6).
         """
         told = _told_to_stop()
+        process = ("serve" if working else "api") if serving else "worker"
+        metrics.BUILD_INFO.only(1, self.name, process, settings.version)
         database_url = settings.database_api_url if serving else settings.database_worker_url
         async with (
             health_of(settings, database_url.get_secret_value()) as health,
@@ -201,8 +208,9 @@ class Service(Generic[SettingsT]):
                 raise NotYetError
 
         health.also("worker", has_begun)
+        sampled = QueueSampling(settings.broker_url.get_secret_value(), self.queues)
         async with self.work(settings) as jobs, asyncio.TaskGroup() as group:
-            for job in jobs:
+            for job in [*jobs, sampled.run] if self.queues else jobs:
                 group.create_task(_running(job))
             begun.set()
 
@@ -251,9 +259,12 @@ def _told_to_stop() -> asyncio.Event:
     return told
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(service: str, work: Coroutine[Any, Any, None]) -> None:
     """Run to the end on uvloop, as uvicorn does by itself: the same work on less processor time."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        trace.exported(service),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(work)
 
 

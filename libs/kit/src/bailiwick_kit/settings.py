@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -112,6 +113,8 @@ class ServiceSettings(BaseSettings):
     """`host:port` of `/live`, `/ready`, `/started` and `/metrics`, for API and worker alike."""
     drain_delay: float = Field(default=0, ge=0, le=5)
     """Seconds that a service told to stop goes on serving, not ready any more, while routers forget it."""
+    version: str = "unknown"
+    """What is running, as the image's tag says; it shows in the metrics, and nothing goes by it."""
     identity_url: Annotated[str, For("api", "worker")] = ""
     """Where identity is, `http://host:port`, for its public keys and its door; not the gateway."""
     customers_url: Annotated[str, For("api", "worker")] = ""
@@ -130,6 +133,20 @@ class ServiceSettings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < 16:  # noqa: PLR2004
             msg = "use at least 16 characters"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("database_owner_url", "database_api_url", "database_worker_url", "broker_url")
+    @classmethod
+    def _unambiguous(cls, value: SecretStr) -> SecretStr:
+        # A password with a bare / would be cut there, and its beginning told as a port that is none.
+        try:
+            parts = urlsplit(value.get_secret_value())
+            is_clear = parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
+        except ValueError:
+            is_clear = False
+        if not is_clear:
+            msg = "percent-encode user and password: a / is %2F"
             raise ValueError(msg)
         return value
 

@@ -117,7 +117,8 @@ class Company:
 
 def done(answer: httpx2.Response) -> dict[str, Any]:
     """Give the body of an answer that says that it was done."""
-    assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.text}"  # noqa: S101
+    told = f"{answer.request.method} {answer.request.url}, {answer.elapsed}: {answer.text}"
+    assert answer.is_success, told  # noqa: S101
     body: dict[str, Any] = answer.json()
     return body
 

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx2
+from typing_extensions import override
 
 PATIENCE = 60.0
 """Seconds after which something that is down should be back."""
@@ -26,6 +28,24 @@ _UNAVAILABLE = 503
 _CREATED = 201
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An answer that was no promise, with all that it takes to find its lines in a service's log."""
+
+    status: int
+    """0 where there was no answer."""
+    said: str
+    """The body, which names code and trace id; or why there was none."""
+    begun: datetime
+    seconds: float
+    code: str = ""
+    """The problem's, if it was one."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.begun:%H:%M:%S.%f} {self.status} after {self.seconds:.3f} s: {self.said}"
+
+
 @dataclass
 class Ledger:
     """What was sent and what came of it. `unexpected` is what no client should ever be told."""
@@ -34,6 +54,7 @@ class Ledger:
     """Idempotency-Key → the record's id."""
     statuses: list[int] = field(default_factory=list)
     """Of every answer; 0 where there was none."""
+    refused: list[Refused] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     longest: float = 0.0
     """Seconds that the slowest answer took that said that it was done."""
@@ -45,6 +66,15 @@ class Ledger:
         while self._count(status) < wanted:
             assert time.monotonic() < deadline, f"{self._count(status)} of {wanted}"  # noqa: S101
             time.sleep(0.02)
+
+    def holds_only(self, *statuses: int, besides: str = "") -> None:
+        """Hold that nobody was told anything else, but a problem of that code; what was, is told whole."""
+        others = [
+            str(one)
+            for one in self.refused
+            if one.status not in statuses and not (besides and one.code == besides)
+        ]
+        assert not others, "\n".join(others)  # noqa: S101
 
     def _count(self, status: int | None) -> int:
         return len(self.statuses) if status is None else self.statuses.count(status)
@@ -72,32 +102,40 @@ class Busy:
         key, deadline = str(uuid4()), time.monotonic() + PATIENCE
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
         while True:
-            started = time.monotonic()
+            begun, started = datetime.now(UTC), time.monotonic()
             try:
                 answer = self.http.post(self.path, json=dict(self.body), headers=headers)
-            except httpx2.TransportError:
-                status = 0
+            except httpx2.TransportError as error:
+                status, said = 0, repr(error)
             else:
-                status = answer.status_code
-                if status == _CREATED:
-                    ledger.longest = max(ledger.longest, time.monotonic() - started)
-                    ledger.promised[key] = answer.json()[self.id_field]
-                    ledger.statuses.append(status)
-                    return
-                self._judge(answer, ledger)
+                status, said = answer.status_code, answer.text
+            seconds = time.monotonic() - started
+            if status == _CREATED:
+                ledger.longest = max(ledger.longest, seconds)
+                ledger.promised[key] = answer.json()[self.id_field]
+                ledger.statuses.append(status)
+                return
+            refused = Refused(status, said, begun, seconds, _code(answer) if status else "")
+            ledger.refused.append(refused)
+            if status and not _may_be(answer):
+                ledger.unexpected.append(str(refused))
             ledger.statuses.append(status)
             if time.monotonic() > deadline:
                 ledger.unexpected.append(f"{key} was never done")
                 return
             time.sleep(0.1)
 
-    @staticmethod
-    def _judge(answer: httpx2.Response, ledger: Ledger) -> None:
-        code = answer.json().get("code") if "json" in answer.headers["content-type"] else ""
-        under_way = answer.status_code == _UNDER_WAY and code == "idempotency-key-in-flight"
-        away = answer.status_code == _UNAVAILABLE and "retry-after" in answer.headers
-        if not (under_way or away):
-            ledger.unexpected.append(answer.text)
+
+def _code(answer: httpx2.Response) -> str:
+    return str(answer.json().get("code")) if "json" in answer.headers["content-type"] else ""
+
+
+def _may_be(answer: httpx2.Response) -> bool:
+    """Tell whether a client may be told this while things break: that it is to send it again."""
+    code = _code(answer)
+    under_way = answer.status_code == _UNDER_WAY and code == "idempotency-key-in-flight"
+    away = answer.status_code == _UNAVAILABLE and "retry-after" in answer.headers
+    return under_way or away
 
 
 @contextmanager

@@ -33,10 +33,24 @@ class Ear:
     def __post_init__(self) -> None:
         _finished(self._declare())
 
-    def listen(self) -> list[Envelope]:
-        """Take what has arrived, and give all that was ever heard."""
-        _finished(self._take())
-        return self.heard
+    def listen(self, within: float = 60.0) -> list[Envelope]:
+        """Take what has arrived, and give all that was ever heard.
+
+        A broker that has just come back takes connections some seconds before its queues answer.
+
+        Raises:
+            OSError, TimeoutError, aio_pika.exceptions.AMQPError: it did not answer, in all that time.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                _finished(self._take())
+            except (OSError, TimeoutError, aio_pika.exceptions.AMQPError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return self.heard
 
     def subjects(self, event_type: str) -> dict[str, set[str]]:
         """Give what was heard of a type: subject → the ids of its events."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from bailiwick_testkit.stack import Running
 
 _INPUT = "bailiwick_servers"
+_WITH_A_DAEMON = Path("tests", "containers")
+"""Tests that are run where they are named, and nowhere else: they need a Docker daemon and images."""
 _folder = pytest.StashKey[str]()
 
 
@@ -40,6 +43,46 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from bailiwick_testkit.spreading import Spreading  # noqa: PLC0415 - only where xdist is
 
     return Spreading(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell with a failure what the services wrote about the requests that it names."""
+    report = yield
+    if report.failed:
+        from bailiwick_testkit.log_lines import lines_about  # noqa: PLC0415 - only if needed
+        from bailiwick_testkit.servers import folder_of_runs  # noqa: PLC0415
+
+        mine = folder_of_runs() / item.config.stash[_folder]
+        if lines := lines_about(report.longreprtext, mine):
+            report.sections.append(("What the services wrote of it", lines))
+    return report
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what needs a Docker daemon, unless it is named."""
+    folder = config.rootpath / _WITH_A_DAEMON
+    return True if collection_path == folder and not _named(config, folder) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what was left out."""
+    config = terminalreporter.config
+    folder = config.rootpath / _WITH_A_DAEMON
+    if any(folder.is_relative_to(path) for path in _paths(config)) and not _named(config, folder):
+        command = f"./bailiwick test {_WITH_A_DAEMON}"
+        terminalreporter.write_line(f"left out, for it needs a Docker daemon: {command}")
+
+
+def _paths(config: pytest.Config) -> list[Path]:
+    start = config.invocation_params.dir
+    return [(start / argument.partition("::")[0]).resolve() for argument in config.args]
+
+
+def _named(config: pytest.Config, folder: Path) -> bool:
+    return any(path.is_relative_to(folder) for path in _paths(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -16,14 +16,17 @@ from bailiwick_testkit.mail_server import Accepted, Faults, MailServer, mail_ser
 class PostOffice:
     """The server, which keeps what it took while it is down. Its methods block until it is done."""
 
-    def __init__(self, port: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, port: int, loop: asyncio.AbstractEventLoop, users: dict[str, str] | None
+    ) -> None:
         self.server = MailServer(port=port)
         self._loop = loop
+        self._users = users
         self._running = AsyncExitStack()
 
     def start(self) -> None:
         """Listen."""
-        running = mail_server(port=self.server.port, server=self.server)
+        running = mail_server(port=self.server.port, server=self.server, users=self._users)
         self._finished(self._running.enter_async_context(running))
 
     def stop(self) -> None:
@@ -59,8 +62,8 @@ class PostOffice:
 
 
 @contextmanager
-def post_office(port: int) -> Iterator[PostOffice]:
-    """Run a mail server on loopback, until the block ends."""
+def post_office(port: int, users: dict[str, str] | None = None) -> Iterator[PostOffice]:
+    """Run a mail server on loopback, until the block ends. `users`: who may sign in, and has to."""
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
@@ -71,7 +74,7 @@ def post_office(port: int) -> Iterator[PostOffice]:
     thread = Thread(target=lambda: asyncio.run(serve()), name="post office", daemon=True)
     thread.start()
     loop, ended = begun.result()
-    office = PostOffice(port, loop)
+    office = PostOffice(port, loop, users)
     office.start()
     try:
         yield office

@@ -161,8 +161,7 @@ class Rabbitmq(Handle):
                     command, env=environment, cwd=folder, check=True, capture_output=True, **switch
                 )
             case Container() as container:
-                command = ["docker", "exec", container.title, "rabbitmqctl", *arguments]
-                subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - likewise
+                container.execute("rabbitmqctl", *arguments)
             case _:
                 raise StackError("a broker that is somebody else's cannot be controlled")
 
@@ -267,11 +266,12 @@ class Servers:
     def end(self) -> None:
         """End everything that was started below the folder, by force, and remove the folder."""
         mine = self.places.data
-        for folder in [mine, *(path.parent for path in mine.glob("*/run"))]:
+        below = {path.parent for sign in ("run", "kept.json") for path in mine.glob(f"*/{sign}")}
+        for folder in [mine, *below]:
             places = Places(folder)
             for file in pid_files(places):
                 stop_by(file, force=True)
-            stop_containers(places)
+            stop_containers(places, with_data=True)
         shutil.rmtree(mine, ignore_errors=True)
 
 

@@ -14,9 +14,12 @@ def scope(nodeid: str) -> str:
     """Give what a test belongs to; tests of one scope run one after the other.
 
     End-to-end tests stay together by file: they share an organization. Files that do harm to servers
-    of their own, called `…faults.py`, stay together all of them: it takes the whole machine.
+    of their own, called `…faults.py`, stay together all of them: it takes the whole machine. So do those
+    that start containers.
     """
     file = nodeid.partition("::")[0]
+    if file.startswith("tests/containers/"):
+        return "containers"
     if file.endswith("faults.py"):
         return "faults"
     return file if file.startswith("tests/e2e/") else nodeid

@@ -31,6 +31,7 @@ from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
+from bailiwick_kit.sampling import OutboxSampling
 from bailiwick_kit.service import Service, Work
 
 
@@ -82,6 +83,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     ):
         yield [
             Relay(worker_url, broker_url, "customers", EXCHANGE, BOUND).run,
+            OutboxSampling(database, tables.outbox).run,
             from_identity(identity, broker_url, tables.inbox).run,
             identity.keep_up,
             Housekeeping(

@@ -36,6 +36,7 @@ from bailiwick_kit.jwks import StaticKeys
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.relay import Relay
+from bailiwick_kit.sampling import OutboxSampling
 from bailiwick_kit.service import Service, Work
 
 
@@ -109,6 +110,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     async with Database(worker_url, name="identity-worker", pool=3) as database:
         yield [
             Relay(worker_url, broker_url, "identity", EXCHANGE, BOUND).run,
+            OutboxSampling(database, tables.outbox).run,
             Housekeeping(database, tables.outbox, IdempotencyKeys(tables.idempotency_keys)).run,
             SessionExpiry(database).run,
         ]

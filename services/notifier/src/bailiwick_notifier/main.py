@@ -41,6 +41,7 @@ from bailiwick_notifier.store.queries import DeliveryQueries
 from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_notifier.store.retention import Retention
 from bailiwick_notifier.store.unit_of_work import OpenUnit
+from bailiwick_notifier.store.waiting import Waiting
 from bailiwick_notifier.subscribing import subscriber_commands
 
 
@@ -117,6 +118,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             Sending(office).run,
             Housekeeping(database, inbox=tables.inbox).run,
             Retention(database, clock).run,
+            Waiting(database, clock).run,
         ]
 
 
@@ -128,4 +130,5 @@ service = Service(
     work=work,
 )
 program = service.command_line()
-program.add_typer(subscriber_commands(lambda: service.load("worker")), name="subscribers")
+# Of no process: whoever lets others in is given the broker and nothing else.
+program.add_typer(subscriber_commands(service.load), name="subscribers")

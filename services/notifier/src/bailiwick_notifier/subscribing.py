@@ -143,15 +143,15 @@ def _tell_password(settings: Settings, queue: str, password: str) -> None:
 
 def _done(settings: Settings, work: Callable[[Readers], Awaitable[ResultT]]) -> ResultT:
     """Do something with the broker's readers, or say why not and exit."""
-    if settings.broker_management_url is None:
+    broker_url = settings.broker_url.get_secret_value()
+    if settings.broker_management_url is None or not broker_url:
         typer.echo(
-            "Set BAILIWICK_BROKER_MANAGEMENT_URL: http(s)://user:password@host:port of the broker's"
-            " management API, with a user who is tagged administrator.",
+            "Set BAILIWICK_BROKER_URL, and BAILIWICK_BROKER_MANAGEMENT_URL: http(s)://user:password@host:port"
+            " of the broker's management API, with a user who is tagged administrator.",
             err=True,
         )
         raise typer.Exit(2)
     url = settings.broker_management_url.get_secret_value()
-    broker_url = settings.broker_url.get_secret_value()
 
     async def worked() -> ResultT:
         async with Management(url, broker_url) as management:

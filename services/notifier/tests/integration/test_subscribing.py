@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -245,3 +248,20 @@ async def test_a_management_api_that_is_away_is_told_without_its_password() -> N
     assert result.exit_code == 1
     assert "management API" in result.stderr
     assert "the-word" not in result.output
+
+
+@pytest.mark.parametrize(("management", "exit_code"), [("http://us:it@127.0.0.1:9", 1), ("", 2)])
+def test_the_broker_is_all_that_the_program_has_to_be_given(
+    management: str, exit_code: int
+) -> None:
+    """Compose runs it in a container of its own, which knows no database."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "BAILIWICK_BROKER_URL": "amqp://us:it@127.0.0.1:9/",
+        "BAILIWICK_BROKER_MANAGEMENT_URL": management,
+    }
+    command = [sys.executable, "-m", "bailiwick_notifier", "subscribers", "list"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*command, "--org", str(uuid4())], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == exit_code, done.stderr

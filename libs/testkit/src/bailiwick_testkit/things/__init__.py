@@ -33,6 +33,7 @@ from bailiwick_kit.outbox import outbox_table, record
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.replica import replica_positions_table
 from bailiwick_kit.sequence import change_counters_table
+from bailiwick_kit.trace import trace_parent
 from bailiwick_local.databases import DatabaseUrls
 
 EXCHANGE = "things"
@@ -145,7 +146,9 @@ class Things:
         async with self.api.writing(events[0].org_id) as connection:
             for event in events:
                 await upsert(connection, originals, event)
-            ids = await record(connection, outbox, events, recipient=recipient)
+            ids = await record(
+                connection, outbox, events, trace_parent=trace_parent(), recipient=recipient
+            )
             crash_points.reach("action.before-commit")
         crash_points.reach("action.after-commit")
         return ids

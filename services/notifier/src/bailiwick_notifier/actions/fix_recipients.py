@@ -12,6 +12,7 @@ import structlog
 
 from bailiwick_access.gate import Gate
 from bailiwick_contracts.identity import Settings
+from bailiwick_kit import trace
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable, Unavailable
 from bailiwick_notifier.actions.ports import Authority, Notices, Person
@@ -48,6 +49,11 @@ async def fix_recipients(desk: Desk, notice: Notice) -> None:
         if not await _caught_up(desk, notice):
             await desk.notices.postpone(notice, _later(notice, now))
             return
+    with trace.span("fix recipients", parent=notice.trace_parent):
+        await _fix(desk, notice, now)
+
+
+async def _fix(desk: Desk, notice: Notice, now: datetime) -> None:
     try:
         settings, named = await _named(desk, notice, now)
         active = {one.caller.member_id for one in named if one.is_active}
@@ -57,12 +63,14 @@ async def fix_recipients(desk: Desk, notice: Notice) -> None:
     except Unavailable as error:
         level = log.warning if isinstance(error, PolicyUnavailable) else log.error
         level("notice.waits", event_id=str(notice.event_id), error=error.code)
+        trace.failed(error)
         await desk.notices.postpone(notice, _later(notice, now))
         return
     told = notice.recipients(
         active=active, notify_additional=settings.notify_additional, managers=managers
     )
     if await desk.notices.fix(notice, told, now):
+        trace.note("recipients", len(told))
         log.info("notice.fixed", event_id=str(notice.event_id), recipients=len(told))
 
 

@@ -108,6 +108,8 @@ class Item:
     delivery_id: UUID
     order: NewOrder
     facts: Mapping[str, object]
+    trace_parent: str | None = None
+    """Of what made it come in."""
 
 
 @dataclass(frozen=True)

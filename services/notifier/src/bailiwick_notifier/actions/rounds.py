@@ -8,11 +8,12 @@ from uuid import UUID
 
 import structlog
 
+from bailiwick_kit import metrics
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.outages import is_outage
 from bailiwick_notifier.actions.fix_recipients import LATER, Desk, fix_recipients
 from bailiwick_notifier.actions.ports import Authority
-from bailiwick_notifier.actions.send_dispatch import Office, send_dispatch
+from bailiwick_notifier.actions.send_dispatch import OUTCOMES, Office, send_dispatch
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.notice import Notice
 
@@ -98,6 +99,8 @@ class Sending:
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        for outcome in OUTCOMES:
+            metrics.MAIL.labels(outcome)  # from 0 on, so that the first one is a rise
         try:
             while True:
                 try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
 from bailiwick_access.gate import Gate
-from bailiwick_kit import crash_points
+from bailiwick_kit import crash_points, metrics, trace
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.mail import Mail, PutOff, Undeliverable
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 SOON = timedelta(seconds=30)
 AGAIN = timedelta(seconds=1)
 """Between two tries to write down what came of an attempt."""
+OUTCOMES = ("sent", "refused", "put_off", "may_have_arrived", "given_up")
+"""What becomes of a mail, as it is counted."""
 _CODE = re.compile(r"\b[45]\d\d\b", re.ASCII)
 
 
@@ -71,34 +74,59 @@ async def send_dispatch(office: Office, dispatch: Dispatch) -> None:
     if opened is None:
         await office.dispatches.put_off(dispatch, now + SOON, Problem.REPLICA_BEHIND)
         return
-    everything = [item.delivery_id for item in opened.items]
+    # A digest has as many causes as orders; any other mail goes on from its one.
+    causes = [item.trace_parent for item in opened.items if item.trace_parent]
+    parent = None if dispatch.is_digest else next(iter(causes), None)
+    with trace.span("send mail", parent=parent, causes=causes if dispatch.is_digest else ()):
+        trace.note("attempts", dispatch.attempts)
+        trace.note("orders", len(opened.items))
+        await _send_opened(office, dispatch, opened, now)
+
+
+async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: datetime) -> None:
     if (ending := _ending(opened)) is not None:
-        await office.dispatches.finish(dispatch, everything, *ending, now)
+        await _do_without(office, dispatch, opened, ending, now)
         return
     if _waits_for_digest(dispatch, opened):
         due = next_digest(opened.recipient.caller.time_zone, now)
         await office.dispatches.keep_for_digest(dispatch, *due)
+        trace.note("outcome", "kept")
         return
     try:
         seen = await _viewable(office.gate, opened)
-    except PolicyUnavailable:
+    except PolicyUnavailable as error:
+        trace.failed(error)
         await office.dispatches.put_off(dispatch, now + SOON, Problem.POLICY_UNAVAILABLE)
         return
     if not seen:
         ending = (State.SUPPRESSED, Problem.OUT_OF_SIGHT)
-        await office.dispatches.finish(dispatch, everything, *ending, now)
+        await _do_without(office, dispatch, opened, ending, now)
         return
     mail = _mail(office, dispatch, opened, seen)
     if mail is None:
-        await office.dispatches.finish(dispatch, everything, State.FAILED, Problem.NO_ADDRESS, now)
+        ending = (State.FAILED, Problem.NO_ADDRESS)
+        await _do_without(office, dispatch, opened, ending, now)
         return
     kept = [item.delivery_id for item in seen]
-    dropped = [*set(everything).difference(kept)]
+    dropped = [*{item.delivery_id for item in opened.items}.difference(kept)]
     crash_points.reach("dispatch.before-begin")
     now = office.clock.now()  # asking about a long digest took its time: a claim runs from here on
     begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + office.held)
     if begun is not None:
         await _attempt(office, begun, mail, kept)
+
+
+async def _do_without(
+    office: Office,
+    dispatch: Dispatch,
+    opened: Opened,
+    ending: tuple[State, Problem | None],
+    now: datetime,
+) -> None:
+    """Settle all of it, and send nothing."""
+    trace.note("outcome", ending[0].value)
+    everything = [item.delivery_id for item in opened.items]
+    await office.dispatches.finish(dispatch, everything, *ending, now)
 
 
 def _ending(opened: Opened) -> tuple[State, Problem | None] | None:
@@ -169,21 +197,31 @@ async def _attempt(
     """Talk to the mail server, and write down what came of it."""
     told = {"dispatch_id": str(dispatch.dispatch_id), "attempts": dispatch.attempts}
     crash_points.reach("dispatch.before-send")
+    began = time.perf_counter()
     try:
         await office.mailer.send(mail)
     except Undeliverable as error:
         problem = _problem(Problem.REFUSED, error)
+        _count("refused", began)
         log.error("mail.undeliverable", problem=problem, **told)  # noqa: TRY400 - its place is known
         await _finish(office, dispatch, deliveries, State.FAILED, problem)
     except PutOff as error:
         unknown = error.may_have_arrived
+        _count("may_have_arrived" if unknown else "put_off", began)
         problem = _problem(Problem.MAY_HAVE_ARRIVED if unknown else Problem.PUT_OFF, error)
         await _put_off(office, dispatch, deliveries, problem)
     else:
+        _count("sent", began)
         crash_points.reach("dispatch.after-send")
         await _finish(office, dispatch, deliveries, State.SENT, None)
         crash_points.reach("dispatch.after-finish")
         log.info("mail.sent", orders=len(deliveries), **told)
+
+
+def _count(outcome: str, began: float) -> None:
+    trace.note("outcome", outcome)
+    metrics.MAIL.labels(outcome).inc()
+    metrics.MAIL_SECONDS.observe(time.perf_counter() - began)
 
 
 async def _finish(
@@ -205,6 +243,7 @@ async def _put_off(
     told = {"dispatch_id": str(dispatch.dispatch_id), "attempts": dispatch.attempts}
     if until is None:
         log.error("mail.given_up", problem=problem, **told)
+        metrics.MAIL.labels("given_up").inc()
         await _finish(office, dispatch, deliveries, State.FAILED, problem)
     else:
         log.warning("mail.put_off", problem=problem, **told)

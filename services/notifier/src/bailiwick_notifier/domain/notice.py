@@ -19,6 +19,8 @@ class Notice:
     additional_ids: tuple[UUID, ...]
     assignment_seq: int
     taken_at: datetime
+    trace_parent: str | None = None
+    """Of what made it come in, which telling of it goes on from."""
 
     @property
     def representatives(self) -> frozenset[UUID]:

@@ -78,6 +78,7 @@ async def opened(connection: AsyncConnection, dispatch: Dispatch, now: datetime)
     items = (
         Item(
             delivery_id=row["delivery_id"],
+            trace_parent=row["trace_parent"],
             order=to_new_order(row),
             facts={
                 **facts(stretches[row["customer_id"]], now),

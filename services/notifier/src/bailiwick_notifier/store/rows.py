@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_access.caller import caller_of
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.clock import Clock
+from bailiwick_kit.trace import trace_parent
 from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import Delivery, State
 from bailiwick_notifier.domain.notice import Notice
@@ -35,6 +36,7 @@ def notice_row(event: OrderPlaced, event_id: Any, clock: Clock) -> dict[str, Any
         "content": event.model_dump(mode="json", include=_CONTENT),
         "taken_at": now,
         "next_look_at": now,
+        "trace_parent": trace_parent(),
     }
 
 
@@ -45,6 +47,7 @@ def to_notice(row: RowMapping) -> Notice:
         event_id=row["event_id"],
         additional_ids=tuple(row["additional_ids"]),
         taken_at=row["taken_at"],
+        trace_parent=row["trace_parent"],
         **{name: row[name] for name in _PEOPLE},
     )
 

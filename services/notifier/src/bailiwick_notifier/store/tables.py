@@ -51,6 +51,9 @@ notices = sa.Table(
     sa.Column("taken_at", _instant, nullable=False),
     sa.Column("next_look_at", _instant, nullable=False),
     sa.Column("fixed_at", _instant, comment="When it was fixed who is told; never again."),
+    sa.Column(
+        "trace_parent", sa.Text, comment="W3C traceparent of what mails about it go on from."
+    ),
     # An order comes in once, whatever an event about it is called (domain §2).
     sa.UniqueConstraint("org_id", "order_id", name="notices_order"),
     sa.Index("notices_due", "next_look_at", postgresql_where=sa.text("fixed_at IS NULL")),
