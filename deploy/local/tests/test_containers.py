@@ -1,28 +1,25 @@
-"""The choice of containers, before a Docker that is only pretended: what would be asked of it."""
+"""The choice of containers, before a Docker that is only pretended: what would be asked of it.
+
+What a real one does with it is seen by running any test with BAILIWICK_SERVERS=docker.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import testcontainers.core.container
+from testcontainers.core.config import testcontainers_config
 
 from bailiwick_local.places import Places
-from bailiwick_local.servers import containers, providers
+from bailiwick_local.processes import Process, StackError
+from bailiwick_local.servers import Server, containers, providers
+from bailiwick_local.servers.containers import Container
 from bailiwick_testkit.servers import Servers
-
-
-class PretendedDocker:
-    """Notes what it is asked; has a daemon and images as told."""
-
-    def __init__(self, *, has_images: bool) -> None:
-        self.asked: list[tuple[str, ...]] = []
-        self.has_images = has_images
-
-    def __call__(self, *arguments: str, **_: float) -> subprocess.CompletedProcess[str]:
-        self.asked.append(arguments)
-        refused = arguments[0] in {"pull", "image"} and not self.has_images
-        return subprocess.CompletedProcess(arguments, int(refused), "", "")
 
 
 @pytest.fixture
@@ -31,38 +28,130 @@ def places(servers: Servers) -> Iterator[Places]:
         yield mine.places
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, *, has_images: bool) -> PretendedDocker:
-    docker = PretendedDocker(has_images=has_images)
-    monkeypatch.setattr(containers, "_docker", docker)
-    monkeypatch.setattr(containers, "answers", lambda: True)
+def pretend(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    daemon: bool = True,
+    images: bool = True,
+    asked_for: str = "",
+) -> None:
+    """Have a daemon and images as told."""
+    monkeypatch.setattr(containers, "answers", lambda: daemon)
+    monkeypatch.setattr(containers, "has_image", lambda *_: images)
+    monkeypatch.setattr(Container, "is_running", lambda _: False)
+    monkeypatch.setattr(Container, "stop", lambda _: None)
     for variable in ("POSTGRES", "RABBITMQ", "OPA"):
         monkeypatch.delenv(f"BAILIWICK_{variable}_URL", raising=False)
-    return docker
+    monkeypatch.setenv(containers.VARIABLE, asked_for)
 
 
-def test_where_a_daemon_answers_containers_are_taken_on_loopback(
-    monkeypatch: pytest.MonkeyPatch, places: Places
-) -> None:
-    docker = pretend(monkeypatch, has_images=True)
-    for server in (
+def all_servers(places: Places) -> list[Server]:
+    return [
         providers.provide_postgres(places, lambda _: None),
         providers.provide_rabbitmq(places, lambda _: None),
         providers.provide_opa(places, lambda _: None, "opa-orders"),
-    ):
+    ]
+
+
+class PretendedContainer:
+    """Notes what testcontainers is given."""
+
+    made: list[PretendedContainer]
+
+    def __init__(self, image: str, **told: Any) -> None:
+        self.image, self.told, self.ports = image, told, dict[str, Any]()
+        self.command: list[str] = []
+        self.made.append(self)
+
+    def with_command(self, command: list[str]) -> None:
+        self.command = command
+
+    def start(self) -> None:
+        assert testcontainers_config.ryuk_disabled
+
+    def get_docker_client(self) -> PretendedContainer:
+        return self
+
+    @property
+    def client(self) -> PretendedContainer:
+        return self
+
+    def close(self) -> None:
+        """Forget the connection, of which there is none."""
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[PretendedContainer]:
+    made: list[PretendedContainer] = []
+    monkeypatch.setattr(PretendedContainer, "made", made, raising=False)
+    monkeypatch.setattr(testcontainers.core.container, "DockerContainer", PretendedContainer)
+    return made
+
+
+def test_where_a_daemon_answers_containers_are_taken_on_loopback(
+    monkeypatch: pytest.MonkeyPatch, places: Places, made: list[PretendedContainer]
+) -> None:
+    pretend(monkeypatch)
+    for server in all_servers(places):
         server.runner.start()
-    runs = [asked for asked in docker.asked if asked[0] == "run"]
-    assert [next(word for word in run if ":" in word and "=" not in word) for run in runs] == [
+    assert [one.image for one in made] == [
         containers.IMAGES[name] for name in ("postgres", "rabbitmq", "opa")
     ]
-    published = [word for run in runs for word in run if word.startswith("--publish")]
+    published = [where for one in made for where in one.ports.values()]
     assert len(published) == 4
-    assert all(word.startswith("--publish=127.0.0.1:") for word in published)
+    assert all(host == "127.0.0.1" for host, _ in published)
+
+
+def test_names_tell_data_folders_apart(places: Places, tmp_path: Path) -> None:
+    other = Container("postgres", Places(tmp_path))
+    assert other.title != Container("postgres", places).title
+    assert other.title.startswith(containers.prefix(other.places))
+
+
+def test_no_password_is_among_the_arguments_that_everybody_can_read(
+    monkeypatch: pytest.MonkeyPatch, places: Places, made: list[PretendedContainer]
+) -> None:
+    pretend(monkeypatch)
+    servers = all_servers(places)[:2]
+    for server in servers:
+        server.runner.start()
+    for server, one in zip(servers, made, strict=True):
+        password = urlsplit(server.url).password or ""
+        assert password in one.told["env"].values()
+        assert password not in repr([one.command, one.told["labels"], server.runner])
+
+
+def test_database_is_told_the_same_in_a_container_as_beside_it(
+    monkeypatch: pytest.MonkeyPatch, places: Places, tmp_path: Path
+) -> None:
+    def told(durable: bool, where: Places) -> set[str]:
+        server = providers.provide_postgres(where, lambda _: None, durable=durable)
+        assert isinstance(server.runner, Container | Process)
+        words = server.runner.arguments
+        return {word for before, word in itertools.pairwise(words) if before == "-c"}
+
+    pretend(monkeypatch)
+    contained = [told(durable, places) for durable in (True, False)]
+    pretend(monkeypatch, daemon=False)
+    for durable, inside in zip((True, False), contained, strict=True):
+        assert inside < told(durable, Places(tmp_path))
+        assert ("fsync=off" in inside) is not durable
+
+
+def test_server_that_would_be_started_otherwise_has_another_print(
+    monkeypatch: pytest.MonkeyPatch, places: Places, made: list[PretendedContainer]
+) -> None:
+    pretend(monkeypatch)
+    for durable in (True, True, False):
+        providers.provide_postgres(places, lambda _: None, durable=durable).runner.start()
+    first, again, otherwise = (one.told["labels"] for one in made)
+    assert first == again != otherwise
 
 
 def test_image_that_cannot_be_had_is_told_and_a_process_taken(
     monkeypatch: pytest.MonkeyPatch, places: Places
 ) -> None:
-    pretend(monkeypatch, has_images=False)
+    pretend(monkeypatch, images=False)
     told: list[str] = []
     server = providers.provide_postgres(places, told.append)
     assert server.folder is not None
@@ -72,6 +161,41 @@ def test_image_that_cannot_be_had_is_told_and_a_process_taken(
 def test_what_was_chosen_stays_with_its_data(
     monkeypatch: pytest.MonkeyPatch, places: Places
 ) -> None:
+    pretend(monkeypatch, daemon=False)
     first = providers.provide_postgres(places, lambda _: None)
-    pretend(monkeypatch, has_images=True)
+    pretend(monkeypatch)
     assert type(providers.provide_postgres(places, lambda _: None).runner) is type(first.runner)
+
+
+def test_processes_can_be_asked_for_where_a_daemon_answers(
+    monkeypatch: pytest.MonkeyPatch, places: Places
+) -> None:
+    pretend(monkeypatch, asked_for="native")
+    assert all(isinstance(server.runner, Process) for server in all_servers(places))
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "daemon", "told"),
+    [
+        ("docker", False, "no Docker daemon answers"),
+        ("docker", True, "image postgres:18 cannot be had"),
+        ("podman", True, "native or docker, not 'podman'"),
+    ],
+)
+def test_what_is_asked_for_and_cannot_be_had_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, places: Places, asked_for: str, daemon: bool, told: str
+) -> None:
+    pretend(monkeypatch, daemon=daemon, images=False, asked_for=asked_for)
+    with pytest.raises(StackError, match=told):
+        providers.provide_postgres(places, lambda _: None)
+
+
+@pytest.mark.parametrize(("first", "then"), [("native", "docker"), ("docker", "native")])
+def test_data_are_not_begun_anew_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, places: Places, first: str, then: str
+) -> None:
+    pretend(monkeypatch, asked_for=first)
+    providers.provide_postgres(places, lambda _: None)
+    monkeypatch.setenv(containers.VARIABLE, then)
+    with pytest.raises(StackError, match="BAILIWICK_DATA"):
+        providers.provide_postgres(places, lambda _: None)

@@ -6,8 +6,10 @@ import http.client
 import json
 import re
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,11 +17,14 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from bailiwick_local import gateway_files
 from bailiwick_local.places import Places
+from bailiwick_local.processes import Process
 from bailiwick_local.routes import ROUTES
-from bailiwick_local.servers import gateway, install
+from bailiwick_local.servers import gateway, install, knock
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.waiting import wait_until
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -59,6 +64,7 @@ class Answer:
 @dataclass(frozen=True)
 class Gateway:
     port: int
+    log: Path
 
     def ask(
         self,
@@ -96,7 +102,8 @@ def running(servers: Servers) -> Iterator[Gateway]:
         nobody = dict.fromkeys(SERVICES, places.kept.port("nobody"))
         server = gateway.native(places, nobody | ports)
         server.start()
-        yield Gateway(int(server.url.rpartition(":")[2]))
+        log = mine.places.folder("logs") / "gateway.log"
+        yield Gateway(int(server.url.rpartition(":")[2]), log)
     for upstream in upstreams.values():
         upstream.shutdown()
         upstream.server_close()
@@ -233,8 +240,166 @@ def test_answers_do_not_tell_versions(running: Gateway) -> None:
         assert running.ask(path).headers["server"] == "nginx"
 
 
-def test_problem_documents_have_no_character_that_nginx_reads(tmp_path: Path) -> None:
-    written = gateway.configuration(tmp_path, 1, dict.fromkeys(SERVICES, 1))
-    for document in re.findall(r"return \d+ '(.*)';", written):
+def test_problem_documents_have_no_character_that_nginx_reads() -> None:
+    for document in re.findall(r"return \d+ '(.*)';", gateway_files.configuration()):
         assert "$" not in document
         assert json.loads(document)["status"]
+
+
+def test_an_answer_that_failed_is_logged_without_what_was_asked(running: Gateway) -> None:
+    # nginx's own words about it show the whole address, and the search in it (S22).
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = {"Traceparent": f"00-{trace}-00f067aa0ba902b7-01", "Authorization": "Bearer Ana-token"}
+    before = len(running.log.read_text().splitlines())
+    running.ask("/v1/customers?text=Ana", headers=sent)
+    running.ask("/v1/orders?text=Ana", headers={**sent, "Traceparent": 'x"Ana'})
+    failed = running.ask("/v1/orders?text=Ana", headers=sent)
+    assert_is_problem(failed, 503, "unavailable")
+    wait_until(lambda: trace in running.log.read_text(), "it is logged")
+    text = running.log.read_text()
+    assert "Ana" not in text
+    unnamed, named = (json.loads(line) for line in text.splitlines()[before:])
+    assert (unnamed["trace_id"], named["trace_id"]) == ("", trace)
+    assert (named["service"], named["method"], named["status"]) == ("gateway", "GET", 503)
+    assert named["upstream_status"] == "502"
+    assert named["seconds"] >= 0
+
+
+# Where it runs: what `start` makes of its environment.
+
+
+def started(places: Places, **told: str) -> tuple[Process, Gateway]:
+    """Start one whose services are all at a port where nobody is, but for what is told."""
+    port, folder = places.kept.port("told"), places.folder("gateway")
+    gateway._write(places, gateway_files.files())
+    environment = {
+        "NGINX": str(install.nginx()),
+        "TMPDIR": str(folder),
+        "BAILIWICK_LISTEN": f"127.0.0.1:{port}",
+        "BAILIWICK_ISSUER": "https://shop.example/",
+        **{f"BAILIWICK_{name.upper()}_UPSTREAM": "127.0.0.1:1" for name in SERVICES},
+        **told,
+    }
+    process = Process("told", places, ("/bin/sh", str(folder / "start")), environment)
+    process.start()
+    return process, Gateway(port, process.log_file)
+
+
+@pytest.fixture
+def places(servers: Servers) -> Iterator[Places]:
+    install.ensure(["gateway"], lambda _: None)
+    with servers.private() as mine:
+        yield mine.places
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    with answering("127.0.0.1", 0) as upstream:
+        yield f"127.0.0.1:{upstream.server_port}"
+
+
+@contextmanager
+def answering(host: str, port: int) -> Iterator[ThreadingHTTPServer]:
+    upstream = ThreadingHTTPServer((host, port), _Echo)
+    upstream.service = host  # type: ignore[attr-defined]
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    yield upstream
+    upstream.shutdown()
+    upstream.server_close()
+
+
+def headers_seen(running: Gateway, **sent: str) -> dict[str, str]:
+    sent = {name.replace("_", "-"): value for name, value in sent.items()}
+    seen = running.ask("/v1/customers", headers=sent).json["headers"]
+    assert isinstance(seen, dict)
+    return seen
+
+
+def test_services_are_asked_by_the_address_that_clients_have(places: Places, echo: str) -> None:
+    process, running = started(places, BAILIWICK_CUSTOMERS_UPSTREAM=echo)
+    wait_until(
+        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+    )
+    seen = headers_seen(running)
+    assert (seen["host"], seen["x-forwarded-proto"]) == ("shop.example", "https")
+    process.stop()
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"),
+    [("", "127.0.0.1"), ("10.0.0.0/8", "127.0.0.1"), ("10.0.0.0/8 127.0.0.1", "192.0.2.7")],
+)
+def test_where_a_request_comes_from_is_said_by_trusted_proxies_alone(
+    places: Places, echo: str, trusted: str, seen: str
+) -> None:
+    told = {"BAILIWICK_CUSTOMERS_UPSTREAM": echo, "BAILIWICK_TRUSTED_PROXIES": trusted}
+    process, running = started(places, **told)
+    wait_until(
+        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+    )
+    # What the client itself made up stands first, what the last proxy saw stands last.
+    forwarded = "198.51.100.1, 192.0.2.7, 10.1.2.3"
+    assert headers_seen(running, X_Forwarded_For=forwarded)["x-forwarded-for"] == seen
+    process.stop()
+
+
+class _Names(socketserver.BaseRequestHandler):
+    """A name server with one answer (RFC 1035): the address that its server has at the moment."""
+
+    @override
+    def handle(self) -> None:
+        asked, answer_to = self.request
+        question = asked[12 : asked.index(b"\0", 12) + 5]
+        is_v4 = question[-4:-2] == b"\0\1"
+        head = asked[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_v4 else b"\0\0") + b"\0\0\0\0"
+        address: str = self.server.address  # type: ignore[attr-defined]
+        record = b"\xc0\x0c\0\1\0\1" + (600).to_bytes(4) + b"\0\4" + socket.inet_aton(address)
+        answer_to.sendto(head + question + (record if is_v4 else b""), self.client_address)
+
+
+def test_service_that_comes_back_at_another_address_is_found(places: Places) -> None:
+    with (
+        answering("127.0.0.1", 0) as former,
+        answering("127.0.0.2", former.server_port),
+        socketserver.UDPServer(("127.0.0.1", 0), _Names) as names,
+    ):
+        names.address = "127.0.0.1"  # type: ignore[attr-defined]
+        threading.Thread(target=names.serve_forever, daemon=True).start()
+        process, running = started(
+            places,
+            BAILIWICK_CUSTOMERS_UPSTREAM=f"customers.test:{former.server_port}",
+            BAILIWICK_RESOLVER=f"127.0.0.1:{names.server_address[1]}",
+        )
+
+        def answers_from(address: str) -> bool:
+            answer = running.ask("/v1/customers")
+            return answer.status == 200 and answer.json["service"] == address
+
+        wait_until(
+            lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+        )
+        assert answers_from("127.0.0.1")
+        names.address = "127.0.0.2"  # type: ignore[attr-defined]
+        wait_until(lambda: answers_from("127.0.0.2"), "the name is looked up again")
+        process.stop()
+        names.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BAILIWICK_ISSUER", ""),
+        ("BAILIWICK_ISSUER", "ftp://shop.example"),
+        ("BAILIWICK_ISSUER", "https://shop.example;}"),
+        ("BAILIWICK_LISTEN", "127.0.0.1:80 ssl"),
+        ("BAILIWICK_ORDERS_UPSTREAM", ""),
+        ("BAILIWICK_ORDERS_UPSTREAM", "orders:1|g"),
+        ("BAILIWICK_ORDERS_UPSTREAM", 'orders:1"'),
+        ("BAILIWICK_TRUSTED_PROXIES", "10.0.0.0/8; deny all"),
+    ],
+)
+def test_address_that_is_none_is_refused_by_name(places: Places, name: str, value: str) -> None:
+    process, _ = started(places, **{name: value})
+    wait_until(lambda: not process.is_running(), "it ends")
+    assert name in process.log()
+    assert value not in process.log() or not value

@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from typing_extensions import override
 
 from bailiwick_contracts.catalogue import EVENTS, SNAPSHOTS
-from bailiwick_local import handbook
+from bailiwick_local import gateway_files, handbook
 from bailiwick_local.handbook.events import told_by
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.processes import StackError
@@ -316,9 +315,9 @@ def test_page_of_events_says_who_hears_them() -> None:
 
 
 def test_a_change_of_the_contracts_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = handbook.digest()
+    before = gateway_files.digest()
     monkeypatch.setattr(handbook, "leaves", lambda: (*LEAVES, handbook.Leaf("/docs/x.json", b"")))
-    assert handbook.digest() != before
+    assert gateway_files.digest() != before
 
 
 def test_without_the_explorers_files_it_is_said_what_is_missing(
@@ -329,7 +328,7 @@ def test_without_the_explorers_files_it_is_said_what_is_missing(
         handbook._explorer()
 
 
-def test_gateways_configuration_names_every_leaf_once(tmp_path: Path) -> None:
-    written = gateway.configuration(tmp_path, 1, dict.fromkeys(SERVICES, 1))
+def test_gateways_configuration_names_every_leaf_once() -> None:
+    written = gateway_files.configuration()
     assert sorted(re.findall(r"location = (/docs/\S*) ", written)) == sorted(AT)
     assert "autoindex" not in written

@@ -35,6 +35,40 @@ def test_only_what_is_missing_is_named() -> None:
     assert install.commands([]) == []
 
 
+def test_helm_is_built_with_go_and_only_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built: list[tuple[list[str], dict[str, str]]] = []
+
+    def keep(command: list[str], **environment: str) -> None:
+        built.append((command, environment))
+        (tmp_path / "helm").touch()
+
+    absent = iter([["helm"], ["helm"], []])
+    monkeypatch.setattr(install, "missing", lambda _: next(absent))
+    monkeypatch.setattr(install, "tools", lambda: tmp_path)
+    monkeypatch.setattr(install, "found", lambda *_: "go")
+    monkeypatch.setattr(install, "_run", keep)
+    install.ensure(["helm"], lambda _: None)
+    package = f"helm.sh/helm/v4/cmd/helm@v{install.HELM_VERSION}"
+    assert built == [(["go", "install", package], {"GOBIN": str(tmp_path), "CGO_ENABLED": "0"})]
+    assert install.commands(["helm"]) == [f"go install {package}"]
+    assert "helm" not in install.EVERYTHING
+
+
+def test_helm_of_another_major_version_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "helm"
+    monkeypatch.setattr(install, "tools", lambda: tmp_path)
+    monkeypatch.setattr(install, "found", lambda *_: None)
+    monkeypatch.setattr(opa, "go_folder", lambda: tmp_path / "nothing")
+    for version, is_taken in (("v3.19.0+g3d8990f", False), ("v4.3", True)):
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+        assert (install.helm() is not None) is is_taken
+
+
 def test_package_daemons_are_kept_off_and_the_rule_is_removed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,12 +16,11 @@ import typer
 from rich.console import Console
 
 from bailiwick_local import gate
-from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import CHECKOUT, of_the_checkout
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import providers
 from bailiwick_local.services import SERVICES
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks import Stack, choosing
 from bailiwick_local.telling import report, table
 
 app = typer.Typer(
@@ -45,7 +44,7 @@ def _telling() -> Iterator[None]:
 
 
 def _stack() -> Stack:
-    return Stack(of_the_checkout(), report)
+    return choosing.known(of_the_checkout(), report)
 
 
 def _running() -> Stack:
@@ -68,7 +67,7 @@ def _call(module: str, function: str, *arguments: object) -> Any:
 def demo() -> None:
     """Start everything, load the sample company, and play a short story through the API."""
     with _telling():
-        stack = _stack()
+        stack = choosing.begin(of_the_checkout(), report)
         stack.up()
         _call("demo", "load", stack)
         came_out_as_told = _call("demo", "play", stack)
@@ -81,13 +80,13 @@ def up(
 ) -> None:
     """Start everything; load the sample company where there is none."""
     with _telling():
-        stack = _stack()
+        stack = choosing.begin(of_the_checkout(), report)
         stack.up()
         # Who began without it, to import a company of their own, is not given it at the next start.
         wants_it = stack.places.kept.choice("sample", lambda: "no" if empty else "yes") == "yes"
         if wants_it and not empty:
             _call("demo", "load", stack)
-        report(f"\nup at {stack.gateway.url}, documentation at {stack.gateway.url}/docs/")
+        report(f"\nup at {stack.origin}, documentation at {stack.origin}/docs/")
 
 
 @app.command()
@@ -134,14 +133,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
 ) -> None:
     """Show the end of a service's or server's log."""
-    folder = of_the_checkout().folder("logs")
-    path = folder / f"{name}.log"
     with _telling():
-        if not path.exists():
-            known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
-            raise StackError(f"There is no log of {name}. Logs: {known}.")
+        command = _stack().log_command(name, lines, follow=follow)
     sys.stdout.flush()
-    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
+    os.execvp(command[0], command)  # noqa: S606
 
 
 @app.command()
@@ -151,8 +146,8 @@ def mail(
     last: Annotated[int, typer.Option(min=1, help="So many of the list.")] = 20,
 ) -> None:
     """List the mail that the stack has sent, or show one message as text."""
-    mailbox = Mailbox(of_the_checkout().folder("mailbox"))
     with _telling():
+        mailbox = _stack().mail
         if number is None and html:
             raise StackError("Say which message: ./bailiwick mail NUMBER --html FILE")
         if number is None:
@@ -181,7 +176,7 @@ def test(context: typer.Context) -> None:
     if not any(argument.startswith(("-n", "--numprocesses")) for argument in arguments):
         arguments = ["-n", "2", *arguments]
     with _telling():
-        providers.prepare(of_the_checkout(), report)
+        providers.prepare(None, report)
     sys.stdout.flush()
     os.chdir(CHECKOUT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606
@@ -197,9 +192,10 @@ def check() -> None:
 
 @app.command()
 def contracts() -> None:
-    """Rewrite the generated contract files: events' schemas, AsyncAPI and OpenAPI documents."""
-    for module in ("bailiwick_contracts.generate", "bailiwick_local.documents"):
-        code = subprocess.run([sys.executable, "-m", module], cwd=CHECKOUT, check=False).returncode
+    """Rewrite what is made from code: schemas, API documents, reference pages, the chart's policy."""
+    for module in ("contracts.generate", "local.documents", "local.reference", "local.chart"):
+        command = [sys.executable, "-m", f"bailiwick_{module}"]
+        code = subprocess.run(command, cwd=CHECKOUT, check=False).returncode
         if code:
             raise typer.Exit(code)
 
@@ -208,7 +204,7 @@ def contracts() -> None:
 def bench() -> None:
     """Measure the goals that are ratios, side by side in one run."""
     with _telling():
-        providers.prepare(of_the_checkout(), report)
+        providers.prepare(None, report)
     command = [sys.executable, "tests/bench"]
     raise typer.Exit(subprocess.run(command, cwd=CHECKOUT, check=False).returncode)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
@@ -17,9 +19,9 @@ class DatabaseUrls:
     """One database, by the role that opens it; as SQLAlchemy wants its addresses."""
 
     name: str
-    owner: str
-    api: str
-    worker: str
+    owner: str = field(repr=False)
+    api: str = field(repr=False)
+    worker: str = field(repr=False)
 
 
 def urls(admin_dsn: str, service: str, database: str, secret: str) -> DatabaseUrls:
@@ -39,6 +41,19 @@ def _password(admin_dsn: str, service: str, role: str, secret: str) -> str:
     return hmac.new(known.encode(), f"{service}_{role}".encode(), hashlib.sha256).hexdigest()[:40]
 
 
+def _verifier(password: str) -> str:
+    """Give what PostgreSQL keeps of a password (RFC 5803): a statement may be shown and logged, whole.
+
+    For plain ASCII passwords alone, which no preparation changes.
+    """
+    salt, rounds = secrets.token_bytes(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    parts = (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))
+    shown = [base64.b64encode(part).decode() for part in parts]
+    return f"SCRAM-SHA-256${rounds}:{shown[0]}${shown[1]}:{shown[2]}"
+
+
 async def create_roles(admin: asyncpg.Connection, dsn: str, service: str, secret: str) -> None:
     """Make the service's roles, or give them back their passwords; harmless when repeated."""
     # Two runs that do this at once would meet in pg_authid.
@@ -49,7 +64,7 @@ async def create_roles(admin: asyncpg.Connection, dsn: str, service: str, secret
             await admin.execute(f"CREATE ROLE {name}")
         await admin.execute(
             f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
-            f" PASSWORD '{password}'"
+            f" PASSWORD '{_verifier(password)}'"
         )
     await admin.execute("SELECT pg_advisory_unlock(4117)")
 

@@ -15,6 +15,7 @@ from bailiwick_local.servers import install, opa
 
 Report = Callable[[str], None]
 _TESTS_OF_THE_WHOLE = (
+    "deploy/helm/tests",
     "policy/tests",
     "tests/architecture",
     "tests/contract",
@@ -47,6 +48,10 @@ def checks() -> Iterator[Check]:
     yield Check("contracts", generate, "./bailiwick contracts")
     documents = (python, "-m", "bailiwick_local.documents", "--check")
     yield Check("openapi", documents, "./bailiwick contracts")
+    reference = (python, "-m", "bailiwick_local.reference", "--check")
+    yield Check("reference", reference, "./bailiwick contracts")
+    chart = (python, "-m", "bailiwick_local.chart", "--check")
+    yield Check("chart", chart, "./bailiwick contracts")
 
 
 def _members() -> Iterator[tuple[str, ...]]:

@@ -108,6 +108,11 @@ class Kept:
                 choices[name] = choose()
             return str(choices[name])
 
+    def chosen(self, name: str) -> str | None:
+        """Give what was chosen before, None where nothing was."""
+        with self._opened() as content:
+            return content.get("choices", {}).get(name)
+
     def port(self, name: str, *, in_use: bool = False) -> int:
         """Give the port of that name: the one of last time, unless a stranger has taken it.
 

@@ -67,7 +67,7 @@ class Process:
     name: str
     places: Places
     arguments: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     stop_signal: signal.Signals = signal.SIGTERM
     rank: int = 1
     patience: float = 30

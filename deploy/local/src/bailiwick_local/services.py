@@ -77,11 +77,17 @@ def code_print() -> str:
     return digest.hexdigest()[:12]
 
 
+def signing_keys_file(places: Places) -> Path:
+    """Give where those keys are, once a stack of processes was brought up."""
+    return places.data / "identity" / "signing-keys.json"
+
+
 def signing_keys(places: Places) -> Path:
     """Give the file of identity's private ES256 keys, made at the first asking."""
     from joserfc.jwk import ECKey  # noqa: PLC0415 - it loads cryptography, which nobody else needs
 
-    path = places.folder("identity") / "signing-keys.json"
+    path = signing_keys_file(places)
+    places.folder("identity")
     if not path.exists():
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
         places.write(path, json.dumps({"keys": [key.as_dict(private=True)]}))

@@ -15,7 +15,7 @@ from bailiwick_local import importing, sample
 from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
 from bailiwick_local.processes import StackError
 from bailiwick_local.sample import company
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks import Stack, sign_ins_file
 
 _MAPPING = Path(sample.__file__).parent / "mapping.yaml"
 _WHAT_THEY_ARE = {
@@ -37,7 +37,7 @@ def load(stack: Stack) -> None:
     Raises:
         StackError: it cannot be loaded; what was wrong is printed.
     """
-    if stack.sign_ins_file.exists():
+    if sign_ins_file(stack.places).exists():
         return
     stack.report("\nloading the sample company (once)")
     people = [
@@ -56,9 +56,9 @@ def load(stack: Stack) -> None:
         stack.places.write(folder / name, text)
     if importing.run(stack, folder, _MAPPING):
         raise StackError("The sample company could not be loaded: see above.")
-    shop = _web_shop(stack.gateway.url, people[0])
+    shop = _web_shop(stack.origin, people[0])
     stack.places.write(
-        stack.sign_ins_file, json.dumps([*people, shop], indent=2, ensure_ascii=False)
+        sign_ins_file(stack.places), json.dumps([*people, shop], indent=2, ensure_ascii=False)
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import httpx2
 
 from bailiwick_local import telling
@@ -11,34 +9,34 @@ from bailiwick_local.demo.checking import Checks, StoryEndsError
 from bailiwick_local.demo.letters import Letters
 from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
 from bailiwick_local.demo.story import Story
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks import Stack, sign_ins
 
 
 def play(stack: Stack) -> bool:
     """Play the story through the gateway; say whether every step came out as told."""
-    sign_ins: list[dict[str, str]] = json.loads(stack.sign_ins_file.read_text("utf-8"))
-    checks = Checks()
+    known, checks = sign_ins(stack.places), Checks()
+    letters = Letters(None if stack.mail_goes_out else stack.mail)
     try:
-        with at_gateway(stack.gateway.url) as gateway:
-            people = [signed_in(gateway, one) for one in sign_ins]
-            Story(people, checks, Letters(stack.kept_mail)).tell()
+        with at_gateway(stack.origin) as gateway:
+            people = [signed_in(gateway, one) for one in known]
+            Story(people, checks, letters).tell()
     except SignInError as error:
         checks.broken(str(error))
     except httpx2.HTTPError as error:
         checks.broken(f"The gateway did not answer: {error}")
     except StoryEndsError:
         telling.report("   The story cannot go on from here.")
-    _close(stack.gateway.url, sign_ins, checks)
+    _close(stack.origin, known, checks)
     return not checks.wrong
 
 
-def _close(url: str, sign_ins: list[dict[str, str]], checks: Checks) -> None:
+def _close(url: str, known: list[dict[str, str]], checks: Checks) -> None:
     telling.report(
         "\nSign in as any of them. The passwords are this installation's own; the web shop's"
     )
     telling.report("are a client id and its secret.\n")
     columns = ("name", "role", "email", "password")
-    telling.table(columns, [[one[column] for column in columns] for one in sign_ins])
+    telling.table(columns, [[one[column] for column in columns] for one in known])
     telling.report(f"\nEverything is still running, at {url}")
     telling.report("  ./bailiwick mail     the mail that was sent")
     telling.report("  ./bailiwick status   what runs, and these sign-ins again")

@@ -274,7 +274,11 @@ class Story:
 
     def _show_customers(self, customers: list[dict[str, Any]]) -> None:
         rows = [
-            [one["name"], one["addresses"][0]["city"], self.names.get(one["main_id"], "nobody")]
+            [
+                one["name"],
+                next((address["city"] for address in one["addresses"]), ""),
+                self.names.get(one["main_id"], "nobody"),
+            ]
             for one in customers[:_SHOWN]
         ]
         if more := len(customers) - len(rows):

@@ -69,14 +69,6 @@ def leaves() -> tuple[Leaf, ...]:
     return (*_pages(assets), *documents, *assets.values())
 
 
-def digest() -> str:
-    """Return what changes when anything in the handbook does."""
-    found = hashlib.sha256()
-    for leaf in leaves():
-        found.update(f"{leaf.path}\0{len(leaf.content)}\0".encode() + leaf.content)
-    return found.hexdigest()
-
-
 def _assets() -> Iterator[Leaf]:
     for path in sorted(_OURS.iterdir()):
         yield Leaf(f"/docs/assets/{path.name}", path.read_bytes())

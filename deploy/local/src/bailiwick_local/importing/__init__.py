@@ -19,7 +19,7 @@ from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.rights import asking
 from bailiwick_local.importing.staging import Staging
 from bailiwick_local.processes import StackError
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks import Stack
 
 
 def run(stack: Stack, directory: Path, file: Path) -> int:
@@ -55,7 +55,7 @@ def _checked(
         plan = mapping.read(file, directory, faults)
     except UnreadableError:
         return None
-    with asking(stack.policies["identity"].url) as rights:
+    with stack.policy() as url, asking(url) as rights:
         check = Check(plan, staging, rights, faults, Progress(stack.report))
         check.run()
         founder = None if faults.count else check.founder()

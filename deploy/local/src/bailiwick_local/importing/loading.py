@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Staged, Staging
 from bailiwick_local.processes import StackError
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks import Stack
 
 _LINE = re.compile(r"line (\d+): ")
 KINDS = ("members", "customers", "assignments", "orders")
@@ -171,24 +170,13 @@ class Load:
         self, service: str, arguments: list[str], lines: Iterable[bytes], kinds: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """Run a service's subcommand, give it the lines, and give what it answers, as it comes."""
-        python, places = self.stack.python, self.stack.places
         with (
             tempfile.TemporaryFile(dir=self.folder) as sent,
             tempfile.TemporaryFile(dir=self.folder) as said,
         ):
             sent.writelines(lines)
             sent.seek(0)
-            with subprocess.Popen(
-                [python.program, "-m", f"bailiwick_{service}", *arguments],
-                cwd=places.folder("."),
-                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-                | self.stack.environment(service)
-                | python.environment(),
-                stdin=sent,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                **places.account.switch(),
-            ) as process:
+            with self.stack.feed_service(service, arguments, sent, said) as process:
                 for answer in process.stdout or ():
                     yield json.loads(answer)
             if process.returncode:

@@ -1,4 +1,4 @@
-"""A mail server on loopback that keeps what it is given: `python -m bailiwick_local.mailbox`."""
+"""A mail server that keeps what it is given: `python -m bailiwick_local.mailbox`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _with_addresses(envelope: Envelope) -> bytes:
     return head + bytes(envelope.original_content or b"")
 
 
-async def serve(port: int, keeper: Keeper) -> None:
+async def serve(host: str, port: int, keeper: Keeper) -> None:
     """Take messages until told to stop."""
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +86,7 @@ async def serve(port: int, keeper: Keeper) -> None:
             enable_SMTPUTF8=True,
         )
 
-    async with await loop.create_server(connection, "127.0.0.1", port):
+    async with await loop.create_server(connection, host, port):
         print(f"listens on port {port}", flush=True)
         await stopped.wait()
 
@@ -94,12 +94,14 @@ async def serve(port: int, keeper: Keeper) -> None:
 def main() -> None:
     """Read the arguments, and serve."""
     parser = argparse.ArgumentParser(prog="mailbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--most-messages", type=int, default=5_000)
     parser.add_argument("--most-bytes", type=int, default=200_000_000)
     given = parser.parse_args()
-    asyncio.run(serve(given.port, Keeper(given.folder, given.most_messages, given.most_bytes)))
+    keeper = Keeper(given.folder, given.most_messages, given.most_bytes)
+    asyncio.run(serve(given.host, given.port, keeper))
 
 
 if __name__ == "__main__":

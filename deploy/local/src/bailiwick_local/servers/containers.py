@@ -1,68 +1,160 @@
-"""The same servers in containers, where a Docker daemon answers; with its plain command line."""
+"""Containers by testcontainers, where a Docker daemon answers: what the servers of a data folder run in.
+
+Its reaper, Ryuk, is left out even where its image can be had: it ends what a process has started as soon
+as that process ends, and here a server belongs to its data folder. Of a test run's workers one ends before
+the others, and the stack outlives its launcher. What a killed run leaves behind, the next one ends.
+
+The standard library alone, until something is asked of Docker: the script installs servers beside pip.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import subprocess
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bailiwick_local.places import Places
-from bailiwick_local.processes import StackError, found
-from bailiwick_local.servers import Server, knock, postgres, rabbitmq
+from bailiwick_local.processes import StackError
 
+VARIABLE = "BAILIWICK_SERVERS"
+NATIVE, DOCKER = "native", "docker"
 IMAGES = {
     "postgres": "postgres:18",
     "rabbitmq": "rabbitmq:4-management",
     "opa": "openpolicyagent/opa:1.22.2-static",
-    "gateway": "nginx:1.28-alpine",
+    "gateway": "nginxinc/nginx-unprivileged:1.28-alpine",
 }
+_PRINT = "bailiwick.print"
+"""The label that says what a container was started with."""
+_PATIENCE = 30
+"""Seconds until a container that was told to end is ended by force."""
+_unavailable: set[str] = set()
+"""What this process could not pull: it does not try again for each of a test's servers."""
+
+Report = Callable[[str], None]
+
+
+def asked_for() -> str:
+    """Give what BAILIWICK_SERVERS asks for, "" where it leaves the choice to us.
+
+    Raises:
+        StackError: it asks for something that there is not.
+    """
+    word = os.environ.get(VARIABLE, "")
+    if word not in {"", NATIVE, DOCKER}:
+        raise StackError(f"{VARIABLE} is {NATIVE} or {DOCKER}, not {word!r}.")
+    return word
+
+
+def may_be_used() -> bool:
+    """Say whether a Docker daemon answers and is not ruled out; otherwise nothing here may be called.
+
+    Raises:
+        StackError: BAILIWICK_SERVERS insists on one, and none answers.
+    """
+    word = asked_for()
+    if word == NATIVE:
+        return False
+    if word == DOCKER and not answers():
+        raise StackError(f"{VARIABLE}={DOCKER}, and no Docker daemon answers.")
+    return answers()
 
 
 @cache
 def answers() -> bool:
-    """Say whether a Docker daemon answers; without one nothing here may be called."""
-    if not found("docker"):
+    """Say whether a Docker daemon of this machine answers: one elsewhere has other ports and files."""
+    try:
+        with daemon(patience=10) as docker:
+            is_here = docker.api.base_url == "http+docker://localhost"
+            return is_here and bool(docker.ping())
+    except (StackError, ImportError):  # what testcontainers stands on comes with pip
         return False
-    return _docker("info", "--format", "{{.ServerVersion}}", patience=10).returncode == 0
 
 
-def has_image(name: str) -> bool:
+def has_image(name: str, report: Report) -> bool:
     """Say whether the server's image is here or can be had."""
     image = IMAGES[name]
-    here = _docker("image", "inspect", image).returncode == 0
-    return here or _docker("pull", "--quiet", image, patience=300).returncode == 0
+    with daemon() as docker:
+        if has(docker, image):
+            return True
+        if image in _unavailable:
+            return False
+        report(f"pulling image {image}")
+        with suppress(*refusals()):
+            docker.images.pull(image)
+            return True
+    _unavailable.add(image)
+    return False
 
 
-def _docker(*arguments: str, patience: float = 60) -> subprocess.CompletedProcess[str]:
-    command = ["docker", *arguments]
+def has(docker: Any, image: str) -> bool:
+    """Say whether an image is here."""
+    with suppress(*refusals()):
+        docker.images.get(image)
+        return True
+    return False
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Give what is raised where Docker would not, or does not answer: requests' errors are OSErrors."""
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=patience
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer within {patience:.0f} s")
+        from docker.errors import DockerException  # noqa: PLC0415
+    except ImportError:
+        return (OSError,)
+    return (DockerException, OSError)
 
 
-def run_once(
-    name: str, folder: Path, output: Path, arguments: list[str]
-) -> subprocess.CompletedProcess[str]:
-    """Run a server's program once, in a folder that it may read and with one that it may write to."""
-    mounts = (f"--volume={folder}:{folder}:ro", f"--volume={output}:{output}")
-    user = f"--user={os.geteuid()}:{os.getegid()}"
-    return _docker("run", "--rm", user, *mounts, f"--workdir={folder}", IMAGES[name], *arguments)
+@contextmanager
+def daemon(patience: float = 180) -> Iterator[Any]:
+    """Talk to the daemon, which is where the environment or Docker's own context says.
+
+    Raises:
+        StackError: it does not answer, or would not; in its words.
+    """
+    from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
+
+    try:
+        client = DockerClient(timeout=patience).client
+        try:
+            yield client
+        finally:
+            client.close()
+    except refusals() as refusal:
+        raise StackError(f"Docker: {refusal}") from None
 
 
 @dataclass(frozen=True)
 class Container:
-    """A runner over one container, which keeps its data in a folder or volume of its own."""
+    """A runner over one container, which keeps its data in volumes of its own.
+
+    It is made anew at each start. What is in `environment` and `files` is among nobody's arguments, which all
+    accounts can read: it may be secret.
+    """
 
     name: str
     places: Places
-    options: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """Port inside → port of loopback."""
+    volumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Folder or file here, or the name of a volume → path inside, `ro` or `rw`."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Path inside → text of a file that is put there before it starts."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What Docker is told besides, as docker-py names it."""
+    image: str = ""
+    """Unless one is named, the server's own: `opa-orders` runs from that of `opa`."""
+
+    def __post_init__(self) -> None:
+        """Find the image."""
+        object.__setattr__(self, "image", self.image or IMAGES.get(self.name.partition("-")[0], ""))
 
     @property
     def title(self) -> str:
@@ -70,127 +162,203 @@ class Container:
         return f"{prefix(self.places)}{self.name}"
 
     def start(self) -> None:
-        """Start it, or make it first.
+        """Make it and start it; what a crash has left of it is removed.
 
         Raises:
             StackError: Docker would not; in its words.
-
         """
-        image = IMAGES[self.name.partition("-")[0]]
-        _docker("rm", self.title)
-        made = _docker(
-            "run", "--detach", "--name", self.title, *self.options, image, *self.arguments
-        )
-        if made.returncode:
-            raise StackError(f"docker run {image}: {made.stderr.strip()}")
+        from testcontainers.core.config import testcontainers_config  # noqa: PLC0415
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+
+        testcontainers_config.ryuk_disabled = True
+        mark(self.places)
+        self.stop()
+        try:
+            made = DockerContainer(
+                self.image,
+                env=dict(self.environment),
+                name=self.title,
+                volumes=[(str(what), *where) for what, where in self.volumes.items()],
+                transferables=[(text.encode(), path) for path, text in self.files.items()],
+                labels={_PRINT: self._print()},
+                **self.options,
+            )
+            try:
+                if self.arguments:
+                    made.with_command(list(self.arguments))
+                published: dict[str, Any] = made.ports  # with_bind_ports would bind to everything
+                published |= {
+                    f"{inside}/tcp": _on_loopback(at) for inside, at in self.ports.items()
+                }
+                made.start()
+            finally:
+                made.get_docker_client().client.close()
+        except refusals() as refusal:
+            raise StackError(f"docker run {self.image}: {refusal}") from None
 
     def stop(self) -> None:
-        """End it in good order; its data stay."""
-        _docker("stop", self.title)
-        _docker("rm", self.title)
+        """End it in good order and remove it; its data stay."""
+        with self._found() as container:
+            if container is not None:
+                _end(container)
 
     def kill(self) -> None:
-        """End it as a crash would."""
-        _docker("kill", self.title)
+        """End it as a crash would, and return when it has ended."""
+        with self._found() as container:
+            if container is not None:
+                _resume(container)  # a frozen one would not end
+                with suppress(*refusals()):  # it may have ended by itself
+                    container.kill()
+                container.wait(timeout=_PATIENCE)
 
     def pause(self) -> None:
         """Freeze it."""
-        _docker("pause", self.title)
+        with self._found() as container:
+            if container is not None:
+                container.pause()
 
     def resume(self) -> None:
         """Let it go on."""
-        _docker("unpause", self.title)
+        with self._found() as container:
+            if container is not None:
+                _resume(container)
 
     def is_running(self) -> bool:
         """Say whether it lives, frozen or not."""
-        told = _docker("inspect", "--format", "{{.State.Running}}", self.title)
-        return told.stdout.strip() == "true"
+        with self._found() as container:
+            return container is not None and bool(container.attrs["State"]["Running"])
 
-    is_current = is_running
+    def is_current(self) -> bool:
+        """Say whether it lives and was started with what it would be started with now."""
+        with self._found() as container:
+            return (
+                container is not None
+                and bool(container.attrs["State"]["Running"])
+                and container.labels.get(_PRINT) == self._print()
+            )
 
     def log(self) -> str:
         """Give the last lines that it wrote."""
-        told = _docker("logs", "--tail", "15", self.title)
-        return (told.stdout + told.stderr).strip()
+        with self._found() as container:
+            return container.logs(tail=15).decode(errors="replace").strip() if container else ""
+
+    def execute(self, *command: str) -> str:
+        """Run a program of the container's own beside the server and give what it says.
+
+        Raises:
+            StackError: it does not run, or the program failed; with its words.
+        """
+        with self._found() as container:
+            if container is None:
+                raise StackError(f"{self.title} does not run")
+            code, said = container.exec_run(list(command))
+        text = str(said.decode(errors="replace"))
+        if code:
+            raise StackError(f"{command[0]} in {self.title}: {text.strip()}")
+        return text
+
+    def _print(self) -> str:
+        """Give what changes with whatever it is started with; of a secret it tells nothing."""
+        told = [self.image, self.arguments, dict(self.ports), dict(self.volumes)]
+        told += [
+            dict(self.environment),
+            dict(self.files),
+            {k: str(v) for k, v in self.options.items()},
+        ]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    @contextmanager
+    def _found(self) -> Iterator[Any]:
+        """Give the container as Docker knows it, None where it has none of that name."""
+        from docker.errors import NotFound  # noqa: PLC0415
+
+        with daemon() as docker:
+            try:
+                container = docker.containers.get(self.title)
+            except NotFound:
+                container = None
+            yield container
+
+
+def _on_loopback(port: int) -> tuple[str, int]:
+    return ("127.0.0.1", port)
+
+
+def _resume(container: Any) -> None:
+    with suppress(*refusals()):  # it is not frozen, or has ended
+        container.unpause()
+
+
+def _end(container: Any, *, force: bool = False) -> None:
+    from docker.errors import NotFound  # noqa: PLC0415
+
+    _resume(container)  # a frozen one would not hear of its end
+    with suppress(NotFound):  # somebody else has ended it meanwhile
+        if not force:
+            container.stop(timeout=_PATIENCE)
+        container.remove(
+            v=True, force=True
+        )  # volumes without a name: those that the image asks for
+
+
+def project(places: Places) -> str:
+    """Give what the names of all that Docker has of a data folder begin with."""
+    return f"bailiwick-{hashlib.sha256(os.fsencode(places.data)).hexdigest()[:12]}"
 
 
 def prefix(places: Places) -> str:
-    """Give what the names of all containers of a data folder begin with."""
-    return f"bailiwick-{hashlib.sha256(os.fsencode(places.data)).hexdigest()[:12]}-"
+    """Give what the names of its containers and of the volumes of single ones begin with."""
+    return f"{project(places)}-"
 
 
-def stop_all(places: Places) -> list[str]:
-    """End every container of a data folder, and give their names."""
-    if not answers():
+def mark(places: Places) -> None:
+    """Note that the data folder has containers: where none ever were, nobody asks Docker for them."""
+    _mark(places).touch()
+
+
+def _mark(places: Places) -> Path:
+    return places.folder(".") / "has-containers"
+
+
+def stop_all(places: Places, *, with_data: bool = False) -> list[str]:
+    """End every container of a data folder, and give their names.
+
+    `with_data`: by force, and their volumes and networks are removed.
+    """
+    if not _mark(places).exists() or not answers():
         return []
-    told = _docker("ps", "--all", "--filter", f"name=^{prefix(places)}", "--format", "{{.Names}}")
-    titles = told.stdout.split()
-    for title in titles:
-        _docker("unpause", title)
-        _docker("stop", title)
-        _docker("rm", title)
-    return [title.removeprefix(prefix(places)) for title in titles]
+    mine = {"name": project(places)}
+    with daemon() as docker:
+        containers = docker.containers.list(all=True, filters=mine, ignore_removed=True)
+        for container in containers:
+            _end(container, force=with_data)
+        if with_data:
+            for volume in docker.volumes.list(filters=mine):
+                volume.remove(force=True)
+            for network in docker.networks.list(filters=mine):
+                network.remove()
+        return sorted(container.name.removeprefix(prefix(places)) for container in containers)
 
 
-def _volume(places: Places, name: str, target: str) -> str:
-    return f"--volume={prefix(places)}{name}:{target}"
+def run_once(name: str, folder: Path, output: Path, arguments: list[str]) -> tuple[int, str]:
+    """Run a server's program once, in a folder that it may read and with one that it may write to.
 
-
-def _port(places: Places, name: str, inside: int) -> tuple[int, str]:
-    in_use = Container(name, places, ()).is_running()
-    port = places.kept.port(name, in_use=in_use)
-    return port, f"--publish=127.0.0.1:{port}:{inside}"
-
-
-def run_postgres(places: Places) -> Server:
-    """Run PostgreSQL; its data are in a volume of that name."""
-    port, publish = _port(places, "postgres", 5432)
-    password = places.kept.secret("postgres")
-    volume = _volume(places, "postgres", "/var/lib/postgresql")
-    options = (publish, volume, f"--env=POSTGRES_PASSWORD={password}")
-    runner = Container("postgres", places, options, ("-c", "max_connections=200"))
-    is_ready = partial(knock.postgres, "127.0.0.1", port)
-    return Server("postgres", postgres.dsn(password, port), IMAGES["postgres"], runner, is_ready)
-
-
-def run_rabbitmq(places: Places) -> Server:
-    """Run RabbitMQ with its management door; its data are in a volume of that name."""
-    port, publish = _port(places, "rabbitmq", 5672)
-    door = places.kept.port(
-        "rabbitmq-management", in_use=Container("rabbitmq", places, ()).is_running()
-    )
-    password = places.kept.secret("rabbitmq")
-    options = (
-        publish,
-        f"--publish=127.0.0.1:{door}:15672",
-        "--hostname=bailiwick",  # the node's name, and so where its data are, comes from it
-        _volume(places, "rabbitmq", "/var/lib/rabbitmq"),
-        f"--env=RABBITMQ_DEFAULT_USER={rabbitmq.USER}",
-        f"--env=RABBITMQ_DEFAULT_PASS={password}",
-    )
-    return Server(
-        "rabbitmq",
-        f"amqp://{rabbitmq.USER}:{password}@127.0.0.1:{port}/",
-        IMAGES["rabbitmq"],
-        Container("rabbitmq", places, options),
-        partial(knock.rabbitmq, "127.0.0.1", port),
-        patience=90,
-        management=f"http://{rabbitmq.USER}:{password}@127.0.0.1:{door}",
-    )
-
-
-def run_opa(places: Places, name: str, bundle_file: Path | None) -> Server:
-    """Run OPA on a port; without a bundle it knows no policy."""
-    port, publish = _port(places, name, 8181)
-    options, arguments = [publish], ["run", "--server", "--addr=0.0.0.0:8181", "--log-level=error"]
-    if bundle_file:
-        bundle_file.chmod(0o644)
-        options.append(f"--volume={bundle_file}:/bundle.tar.gz:ro")
-        arguments += ["--bundle", "/bundle.tar.gz"]
-    url = f"http://127.0.0.1:{port}"
-    runner = Container(name, places, tuple(options), tuple(arguments))
-    return Server(name, url, IMAGES["opa"], runner, partial(_opa_is_ready, url))
-
-
-def _opa_is_ready(url: str) -> bool:
-    return knock.http_status(url, "/health") == 200  # noqa: PLR2004 - OK
+    Return its exit code and what it said.
+    """
+    with daemon() as docker:
+        container = docker.containers.create(
+            IMAGES[name],
+            arguments,
+            user=f"{os.geteuid()}:{os.getegid()}",
+            working_dir=str(folder),
+            volumes={
+                str(folder): {"bind": str(folder), "mode": "ro"},
+                str(output): {"bind": str(output), "mode": "rw"},
+            },
+        )
+        try:
+            container.start()
+            code = int(container.wait(timeout=60)["StatusCode"])
+            return code, container.logs().decode(errors="replace")
+        finally:
+            container.remove(force=True)

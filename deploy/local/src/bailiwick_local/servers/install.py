@@ -1,4 +1,4 @@
-"""Installs the servers that are missing, and Node.js for tests: Debian's packages, and OPA with Go.
+"""Installs the servers that are missing, and what tests ask for: Debian's packages, and what Go builds.
 
 The standard library alone, because the script runs this beside pip: `python -m … ensure`.
 """
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bailiwick_local.places import locked, tools
@@ -28,7 +29,13 @@ PACKAGES = {
     "node": "npm",  # which brings nodejs
 }
 EVERYTHING = ("postgres", "rabbitmq", "gateway", "opa")
-"""What the stack needs; `node` is asked for by the tests that want a validator of its world."""
+"""What the stack needs; `node` and `helm` are asked for by the tests that want a validator of their world."""
+HELM_VERSION = "4.3.1"
+_BUILT = {
+    "opa": f"github.com/open-policy-agent/opa@v{opa.VERSION}",
+    "helm": f"helm.sh/helm/v4/cmd/helm@v{HELM_VERSION}",
+}
+"""What Go builds."""
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _FORBID_DAEMONS = (
     "#!/bin/sh\n# While Bailiwick installs packages: their daemons stay off.\nexit 101\n"
@@ -48,6 +55,18 @@ def node() -> str | None:
     return found("node") if found("npm") else None
 
 
+def helm() -> str | None:
+    """Give Helm's program, of the major version that the chart is tested with."""
+    candidates = [str(tools() / "helm"), found("helm"), str(opa.go_folder() / "helm")]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            ask = [candidate, "version", "--short"]
+            told = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+            if told.startswith(f"v{HELM_VERSION.partition('.')[0]}."):
+                return candidate
+    return None
+
+
 def missing(names: Iterable[str]) -> list[str]:
     """Give those servers of which this machine has no program."""
     programs = {
@@ -56,6 +75,7 @@ def missing(names: Iterable[str]) -> list[str]:
         "gateway": nginx,
         "opa": opa.program,
         "node": node,
+        "helm": helm,
     }
     return [name for name in names if programs[name]() is None]
 
@@ -68,13 +88,11 @@ def commands(names: Iterable[str]) -> list[str]:
     if packages:
         install = f"apt-get install --no-install-recommends {' '.join(packages)}"
         lines.append(f"sudo apt-get update && sudo {install}")
-    if "opa" in wanted:
-        lines.append(f"go install github.com/open-policy-agent/opa@v{opa.VERSION}")
-    return lines
+    return lines + [f"go install {_BUILT[name]}" for name in wanted if name in _BUILT]
 
 
 def ensure(names: Iterable[str], report: Report) -> None:
-    """Install what is missing of these; Debian's packages and OPA at the same time.
+    """Install what is missing of these; Debian's packages and what Go builds at the same time.
 
     Raises:
         StackError: something is missing that cannot be installed here; with the commands that would.
@@ -89,8 +107,7 @@ def ensure(names: Iterable[str], report: Report) -> None:
         packages = [PACKAGES[name] for name in absent if name in PACKAGES]
         if packages:
             jobs.append(lambda: _packages(packages, report))
-        if "opa" in absent:
-            jobs.append(lambda: _opa(report))
+        jobs += [partial(_build, name, report) for name in absent if name in _BUILT]
         with ThreadPoolExecutor() as pool:
             failures = [job.exception() for job in [pool.submit(job) for job in jobs]]
     if still := missing(wanted):
@@ -109,16 +126,15 @@ def _packages(packages: list[str], report: Report) -> None:
         _run([*apt, "install", "-y", "--no-install-recommends", *packages])
 
 
-def _opa(report: Report) -> None:
+def _build(name: str, report: Report) -> None:
     go = found("go", "/usr/local/go/bin")
     if go is None:
         raise StackError(
-            f"OPA is built with Go, which is not here; or put an opa {opa.VERSION} on PATH."
+            f"{name} is built with Go, which is not here; or put it on PATH: {_BUILT[name]}."
         )
-    with _progress("building OPA with Go (about a minute, once)", report):
-        package = f"github.com/open-policy-agent/opa@v{opa.VERSION}"
-        _run([go, "install", package], GOBIN=str(tools()), CGO_ENABLED="0")
-        (tools() / "opa").chmod(0o755)
+    with _progress(f"building {name} with Go (a minute or more, once)", report):
+        _run([go, "install", _BUILT[name]], GOBIN=str(tools()), CGO_ENABLED="0")
+        (tools() / name).chmod(0o755)
 
 
 def _run(command: list[str], **environment: str) -> None:
@@ -179,7 +195,17 @@ def _progress(what: str, report: Report) -> Iterator[None]:
     report(f"done {what} ({time.monotonic() - began:.0f} s)")
 
 
+def _containers_will_do() -> bool:
+    """Say whether Docker will be asked first; what it cannot give is installed later."""
+    if os.environ.get("BAILIWICK_SERVERS") == "native" or not found("docker"):
+        return False
+    asked = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    return asked.returncode == 0
+
+
 if __name__ == "__main__":
+    if _containers_will_do():
+        sys.exit()
     try:
         ensure(EVERYTHING, lambda line: print(f"  {line}", flush=True))
     except StackError as failure:

@@ -22,7 +22,7 @@ _NOT_IN_BUNDLE = ("*_test.rego", "cases", "schemas", "tests")
 
 def program() -> str | None:
     """Give an OPA that is new enough: ours, one on PATH, or one that `go install` has built."""
-    candidates = [str(tools() / "opa"), found("opa"), str(_go_folder() / "opa")]
+    candidates = [str(tools() / "opa"), found("opa"), str(go_folder() / "opa")]
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK) and version(candidate) >= _key(VERSION):
             return candidate
@@ -40,7 +40,8 @@ def _key(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
 
 
-def _go_folder() -> Path:
+def go_folder() -> Path:
+    """Give the folder where `go install` puts programs."""
     go = found("go", "/usr/local/go/bin")
     if go is None:
         return Path.home() / "go" / "bin"
@@ -48,16 +49,25 @@ def _go_folder() -> Path:
     return Path(answer.stdout.strip() or Path.home() / "go") / "bin"
 
 
+def bundled(policy: Path = POLICY) -> list[Path]:
+    """Give the files that the bundle is made of, in order."""
+    return [
+        path
+        for path in sorted(policy.rglob("*"))
+        if path.is_file()
+        and not any(part in _NOT_IN_BUNDLE for part in path.relative_to(policy).parts)
+        and (
+            (path.suffix == ".rego" and not path.name.endswith("_test.rego"))
+            or path.name in {".manifest", "data.yaml", "data.json"}
+        )
+    ]
+
+
 def revision(policy: Path = POLICY) -> str:
     """Give twelve digits that stand for what the bundle contains."""
     digest = hashlib.sha256()
-    for path in sorted(policy.rglob("*")):
-        relative = path.relative_to(policy)
-        if path.is_dir() or any(p in _NOT_IN_BUNDLE for p in relative.parts):
-            continue
-        rule = path.suffix == ".rego" and not path.name.endswith("_test.rego")
-        if rule or path.name in {".manifest", "data.yaml", "data.json"}:
-            digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in bundled(policy):
+        digest.update(str(path.relative_to(policy)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
@@ -79,12 +89,13 @@ def bundle(places: Places, policy: Path = POLICY) -> Path:
         built = subprocess.run(
             [opa, *arguments], cwd=policy, capture_output=True, text=True, check=False
         )
-    elif containers.answers():
-        built = containers.run_once("opa", policy, path.parent, arguments)
+        code, said = built.returncode, built.stderr
+    elif containers.may_be_used():
+        code, said = containers.run_once("opa", policy, path.parent, arguments)
     else:
         raise StackError("OPA is not installed")
-    if built.returncode:
-        raise StackError(f"the policy does not compile:\n{built.stderr.strip()}")
+    if code:
+        raise StackError(f"the policy does not compile:\n{said.strip()}")
     places.account.owns(unfinished)
     unfinished.rename(path)
     return path
@@ -92,7 +103,7 @@ def bundle(places: Places, policy: Path = POLICY) -> Path:
 
 def given(url: str) -> Server:
     """Use the OPA at an address; it has to serve our bundle."""
-    return Server("opa", url, "given", Elsewhere(VARIABLE), partial(_is_ready, url))
+    return Server("opa", url, "given", Elsewhere(VARIABLE), partial(is_ready, url))
 
 
 TUNED = {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
@@ -120,11 +131,12 @@ def native(places: Places, name: str = "opa", bundle_file: Path | None = None) -
     url = f"unix://{socket}"
     numbers = ".".join(str(number) for number in version(opa))
     return Server(
-        name, url, numbers, process, partial(_is_ready, url), partial(_clear, socket), patience=20
+        name, url, numbers, process, partial(is_ready, url), partial(_clear, socket), patience=20
     )
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Say whether it serves what it was told to."""
     return knock.http_status(url, "/health") == 200  # noqa: PLR2004 - OK
 
 

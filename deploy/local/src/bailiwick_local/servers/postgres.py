@@ -18,6 +18,12 @@ from bailiwick_local.servers import Elsewhere, Server, kept_port, knock
 VARIABLE = "BAILIWICK_POSTGRES_URL"
 SUPERUSER = "postgres"
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+_SETTINGS = (
+    "max_connections=200",
+    "timezone=UTC",
+    "log_checkpoints=off",
+    "log_error_verbosity=terse",  # DETAIL shows whole rows, and with them people
+)
 _NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -38,23 +44,20 @@ def given(url: str) -> Server:
     return Server("postgres", url, "given", Elsewhere(VARIABLE), is_ready)
 
 
+def settings(*, durable: bool) -> tuple[str, ...]:
+    """Give what it is told wherever it runs; where it is not durable, a crash loses what it has."""
+    return _SETTINGS if durable else _SETTINGS + _NOT_DURABLE
+
+
 def native(places: Places, *, durable: bool = True) -> Server:
     """Run a cluster below the data folder, on loopback, with a password for the superuser."""
     server = program()
     if server is None:
         raise StackError("PostgreSQL is not installed")
     port, folder = kept_port(places, "postgres"), places.folder("postgres") / "data"
-    settings = [
-        "listen_addresses=127.0.0.1",
-        f"port={port}",
-        "unix_socket_directories=",
-        "max_connections=200",
-        "timezone=UTC",
-        "log_checkpoints=off",
-        *(() if durable else _NOT_DURABLE),
-    ]
+    listening = ("listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=")
     arguments = [server, "-D", str(folder)]
-    for setting in settings:
+    for setting in (*listening, *settings(durable=durable)):
         arguments += ["-c", setting]
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
     process = Process("postgres", places, tuple(arguments), stop_signal=signal.SIGINT)

@@ -11,9 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bailiwick_local.places import Places
-from bailiwick_local.servers import Server, containers, install, opa, postgres, rabbitmq
+from bailiwick_local.processes import StackError
+from bailiwick_local.servers import (
+    Server,
+    contained,
+    containers,
+    install,
+    opa,
+    postgres,
+    rabbitmq,
+)
 
 Report = Callable[[str], None]
+_CONTAINER, _PROCESS = "container", "native"
 
 
 def provide_postgres(
@@ -23,7 +33,7 @@ def provide_postgres(
     if (url := os.environ.get(postgres.VARIABLE)) and not own:
         return postgres.given(url)
     if _in_container(places, "postgres", report):
-        return containers.run_postgres(places)
+        return contained.run_postgres(places, durable=durable)
     install.ensure(["postgres"], report)
     return postgres.native(places, durable=durable)
 
@@ -33,7 +43,7 @@ def provide_rabbitmq(places: Places, report: Report, *, own: bool = False) -> Se
     if (url := os.environ.get(rabbitmq.VARIABLE)) and not own:
         return rabbitmq.given(url, os.environ.get(rabbitmq.MANAGEMENT_VARIABLE, ""))
     if _in_container(places, "rabbitmq", report):
-        return containers.run_rabbitmq(places)
+        return contained.run_rabbitmq(places)
     install.ensure(["rabbitmq"], report)
     return rabbitmq.native(places)
 
@@ -50,13 +60,15 @@ def provide_opa(
     if (url := os.environ.get(opa.VARIABLE)) and not own:
         return opa.given(url)
     if _in_container(places, "opa", report):
-        return containers.run_opa(places, name, bundle_file)
+        return contained.run_opa(places, name, bundle_file)
     install.ensure(["opa"], report)
     return opa.native(places, name, bundle_file)
 
 
-def prepare(places: Places, report: Report) -> None:
+def prepare(places: Places | None, report: Report) -> None:
     """Install at once whatever of this machine's own the stack will need.
+
+    Without places it is for tests: each of their data folders is new, and chooses for itself.
 
     Raises:
         StackError: something is missing and cannot be installed; with the commands that would.
@@ -65,20 +77,36 @@ def prepare(places: Places, report: Report) -> None:
     wanted = [
         name
         for name, variable in given.items()
-        if not os.environ.get(variable) and not _in_container(places, name, report)
+        if not os.environ.get(variable)
+        and not (
+            _in_container(places, name, report) if places else _choose(name, report) == _CONTAINER
+        )
     ]
-    if not containers.answers():
+    if not containers.may_be_used():
         wanted.append("gateway")
     install.ensure(wanted, report)
 
 
-def _in_container(places: Places, name: str, report: Report) -> bool:
-    def look() -> str:
-        if not containers.answers():
-            return "native"
-        if containers.has_image(name):
-            return "container"
-        report(f"image {containers.IMAGES[name]} cannot be had: {name} runs as a process")
-        return "native"
+def _choose(name: str, report: Report) -> str:
+    if not containers.may_be_used():
+        return _PROCESS
+    if containers.has_image(name, report):
+        return _CONTAINER
+    told = f"image {containers.IMAGES[name]} cannot be had"
+    if asked_for := containers.asked_for():
+        raise StackError(f"{told}, and {containers.VARIABLE}={asked_for}")
+    report(f"{told}: {name} runs as a process")
+    return _PROCESS
 
-    return places.kept.choice(f"provider of {name}", look) == "container"
+
+def _in_container(places: Places, name: str, report: Report) -> bool:
+    asked_for = containers.asked_for()
+    chosen = places.kept.choice(f"provider of {name}", lambda: _choose(name, report))
+    is_contained = chosen == _CONTAINER
+    if asked_for and is_contained is not (asked_for == containers.DOCKER):
+        where = "in a container" if is_contained else "a process"
+        raise StackError(
+            f"The data of {places.data} were begun with {name} {where}, and stay there:"
+            f" {containers.VARIABLE}={asked_for} takes another folder (BAILIWICK_DATA)."
+        )
+    return is_contained

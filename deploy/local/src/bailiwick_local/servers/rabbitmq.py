@@ -21,6 +21,12 @@ from bailiwick_local.servers import Elsewhere, Server, kept_port, knock
 VARIABLE = "BAILIWICK_RABBITMQ_URL"
 MANAGEMENT_VARIABLE = "BAILIWICK_RABBITMQ_MANAGEMENT_URL"
 USER = "bailiwick"
+TUNED = (
+    "log.console.level = warning",
+    "disk_free_limit.absolute = 64MB",
+    "collect_statistics_interval = 1000",
+)
+"""Of its configuration wherever it runs: a laptop's disk may be nearly full; figures lag by a second."""
 _INNER = ("/usr/lib/rabbitmq/bin", "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin")
 _ERLANG = ("/usr/lib/erlang/erts-*/bin", "/usr/lib/erlang/bin")
 
@@ -71,7 +77,7 @@ def native(places: Places) -> Server:
         f"amqp://{USER}:{password}@{loopback}:{ports['rabbitmq']}/",
         _version(script),
         broker,
-        partial(_is_ready, ports),
+        partial(is_ready, ports["rabbitmq"], ports["rabbitmq-management"]),
         partial(_configure, places, configuration),
         helper=names,
         patience=90,
@@ -80,12 +86,11 @@ def native(places: Places) -> Server:
     )
 
 
-def _is_ready(ports: Mapping[str, int]) -> bool:
-    # The listeners are the broker's last step, management's before AMQP's.
-    if not knock.rabbitmq("127.0.0.1", ports["rabbitmq"]):
+def is_ready(port: int, management_port: int) -> bool:
+    """Say whether both doors are open: they are the broker's last step, management's before AMQP's."""
+    if not knock.rabbitmq("127.0.0.1", port):
         return False
-    address = f"http://127.0.0.1:{ports['rabbitmq-management']}"
-    return knock.http_status(address, "/") != 0
+    return knock.http_status(f"http://127.0.0.1:{management_port}", "/") != 0
 
 
 def _environment(places: Places, ports: Mapping[str, int]) -> dict[str, str]:
@@ -115,11 +120,9 @@ def _configuration(ports: Mapping[str, int], password: str) -> str:
         f"default_pass = {password}",
         "log.file = false",
         "log.console = true",
-        "log.console.level = warning",
-        "disk_free_limit.absolute = 64MB",
+        *TUNED,
         "management.tcp.ip = 127.0.0.1",
         f"management.tcp.port = {ports['rabbitmq-management']}",
-        "collect_statistics_interval = 1000",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,189 @@
+# METADATA
+# description: Manifests without a fault, and one planted fault after the other, which its rule finds and no other does.
+package manifests_test
+
+import data.manifests
+
+_security := {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}
+
+_resources := {
+	"requests": {"cpu": "10m", "memory": "32Mi"},
+	"limits": {"cpu": "1", "memory": "64Mi"},
+}
+
+_probes := {"startupProbe": {}, "livenessProbe": {}, "readinessProbe": {}}
+
+_pod(component) := {
+	"automountServiceAccountToken": false,
+	"securityContext": {
+		"runAsNonRoot": true,
+		"runAsUser": 10001,
+		"runAsGroup": 10001,
+		"seccompProfile": {"type": "RuntimeDefault"},
+	},
+	"containers": [object.union(
+		{"name": component, "image": "registry.example:5000/a:1", "securityContext": _security, "resources": _resources},
+		_probes,
+	)],
+	"volumes": [{"name": "temporary", "emptyDir": {"sizeLimit": "1Mi"}}],
+}
+
+_deployment(component, pod) := {
+	"kind": "Deployment",
+	"metadata": {"name": component},
+	"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/component": component}}, "spec": pod}},
+}
+
+_engine := {
+	"name": "opa",
+	"image": "opa:1",
+	"restartPolicy": "Always",
+	"args": ["run", "--server", "--addr=unix:///run/opa/opa.sock", "--diagnostic-addr=0.0.0.0:8282"],
+	"ports": [{"name": "opa-health", "containerPort": 8282}],
+	"startupProbe": {},
+	"livenessProbe": {},
+	"securityContext": _security,
+	"resources": _resources,
+}
+
+_service_pod := json.patch(_pod("orders-api"), [
+	{"op": "add", "path": "/initContainers", "value": [_engine]},
+	{"op": "add", "path": "/containers/0/env", "value": [
+		{"name": "BAILIWICK_POLICY_URL", "value": "unix:///run/opa/opa.sock"},
+		{"name": "BAILIWICK_POLICY_REVISION", "value": "abc"},
+		{"name": "BAILIWICK_DOOR_SECRET_FILE", "value": "/run/secrets/door"},
+	]},
+	{"op": "add", "path": "/volumes/-", "value": {"name": "policy", "configMap": {"name": "policy-abc"}}},
+])
+
+_policy(component, rest) := {
+	"kind": "NetworkPolicy",
+	"metadata": {"name": component},
+	"spec": object.union({"podSelector": {"matchLabels": {"app.kubernetes.io/component": component}}}, rest),
+}
+
+_within := {
+	"policyTypes": ["Ingress", "Egress"],
+	"ingress": [{"ports": [{"port": "http"}], "from": [{"podSelector": {}}]}],
+	"egress": [{"ports": [{"port": 5432}]}],
+}
+
+_good := [
+	_deployment("orders-api", _service_pod),
+	_deployment("gateway", _pod("gateway")),
+	object.union(_deployment("orders-migrate", _pod("orders-migrate")), {"kind": "Job"}),
+	{"kind": "ConfigMap", "metadata": {"name": "policy-abc"}, "immutable": true},
+	{"kind": "ServiceAccount", "metadata": {"name": "orders"}, "automountServiceAccountToken": false},
+	{"kind": "Service", "metadata": {"name": "orders"}, "spec": {
+		"selector": {"app.kubernetes.io/component": "orders-api"},
+		"ports": [{"port": 8080, "targetPort": "http"}],
+	}},
+	_policy("orders-api", _within),
+	_policy("orders-migrate", _within),
+	_policy("gateway", object.union(_within, {"ingress": [{"ports": [{"port": "http"}]}]})),
+	{"kind": "HTTPRoute", "metadata": {"name": "gateway"}, "spec": {"rules": [{"backendRefs": [{"name": "x-gateway"}]}]}},
+	{"kind": "Ingress", "metadata": {"name": "gateway"}, "spec": {"rules": [{"http": {"paths": [
+		{"backend": {"service": {"name": "x-gateway"}}},
+	]}}]}},
+]
+
+_api := "/0/spec/template/spec"
+
+_job := "/2/spec/template/spec"
+
+_planted := {
+	"opa-beside": {
+		{"no sidecar": [{"op": "replace", "path": concat("", [_api, "/initContainers"]), "value": []}]},
+		{"over before the service starts": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/restartPolicy"])}]},
+	},
+	"opa-alone": {
+		{"listens to the network": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": "--addr=0.0.0.0:8181"}]},
+		{"says it in two words": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": "--addr"}]},
+		{"listens on a second address": [{"op": "add", "path": concat("", [_api, "/initContainers/0/args/-"]), "value": "--addr=:8181"}]},
+		{"listens by default": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/args/2"])}]},
+		{"has a Service": [{"op": "replace", "path": "/5/spec/ports/0/targetPort", "value": 8282}]},
+	},
+	"policy-pinned": {
+		{"no revision": [{"op": "remove", "path": concat("", [_api, "/containers/0/env/1"])}]},
+		{"another revision": [{"op": "replace", "path": concat("", [_api, "/containers/0/env/1/value"]), "value": "def"}]},
+		{"may change": [{"op": "remove", "path": "/3/immutable"}]},
+	},
+	"no-root": {
+		{"pod": [{"op": "remove", "path": concat("", [_api, "/securityContext/runAsNonRoot"])}]},
+		{"user 0": [{"op": "replace", "path": concat("", [_job, "/securityContext/runAsUser"]), "value": 0}]},
+		{"any system call": [{"op": "remove", "path": concat("", [_job, "/securityContext/seccompProfile"])}]},
+		{"container": [{"op": "add", "path": concat("", [_api, "/containers/0/securityContext/runAsUser"]), "value": 0}]},
+		{"sidecar": [{"op": "add", "path": concat("", [_api, "/initContainers/0/securityContext/privileged"]), "value": true}]},
+	},
+	"no-privileges": {
+		{"gains": [{"op": "remove", "path": concat("", [_api, "/containers/0/securityContext/allowPrivilegeEscalation"])}]},
+		{"has": [{"op": "add", "path": concat("", [_job, "/containers/0/securityContext/capabilities/add"]), "value": ["NET_ADMIN"]}]},
+		{"network": [{"op": "add", "path": concat("", [_api, "/hostNetwork"]), "value": true}]},
+		{"disk": [{"op": "add", "path": concat("", [_api, "/volumes/-"]), "value": {"name": "disk", "hostPath": {"path": "/"}}}]},
+	},
+	"read-only-root": {
+		{"writes": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/securityContext/readOnlyRootFilesystem"]), "value": false}]},
+		{"fills": [{"op": "remove", "path": concat("", [_job, "/volumes/0/emptyDir/sizeLimit"])}]},
+	},
+	"limits": {
+		{"none": [{"op": "remove", "path": concat("", [_job, "/containers/0/resources"])}]},
+		{"no memory": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/resources/limits/memory"])}]},
+	},
+	"probes": {
+		{"service": [{"op": "remove", "path": concat("", [_api, "/containers/0/readinessProbe"])}]},
+		{"sidecar": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/livenessProbe"])}]},
+	},
+	"no-token": {
+		{"pod": [{"op": "remove", "path": concat("", [_job, "/automountServiceAccountToken"])}]},
+		{"account": [{"op": "replace", "path": "/4/automountServiceAccountToken", "value": true}]},
+		{"rights": [{"op": "add", "path": "/-", "value": {"kind": "RoleBinding", "metadata": {"name": "a"}}}]},
+	},
+	"named-image": {
+		{"latest": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/image"]), "value": "opa:latest"}]},
+		{"none": [{"op": "replace", "path": concat("", [_job, "/containers/0/image"]), "value": "registry.example:5000/a"}]},
+	},
+	"no-secret": {
+		{"a Secret": [{"op": "add", "path": "/-", "value": {"kind": "Secret", "metadata": {"name": "a"}}}]},
+		{"a variable": [{"op": "replace", "path": concat("", [_api, "/containers/0/env/2"]), "value": {"name": "BAILIWICK_DOOR_SECRET", "value": "s3cret"}}]},
+		{"an address": [{"op": "add", "path": "/3/data", "value": {"a": "amqp://u:p@host"}}]},
+		{"a key": [{"op": "add", "path": "/3/data", "value": {"a": "-----BEGIN PRIVATE KEY-----"}}]},
+		{"a JWK": [{"op": "add", "path": "/3/data", "value": {"a": `{"kty": "EC", "d": "x"}`}}]},
+	},
+	"network": {
+		{"uncovered": [{"op": "replace", "path": "/7/spec/podSelector/matchLabels/app.kubernetes.io~1component", "value": "x"}]},
+		{"one way": [{"op": "replace", "path": "/7/spec/policyTypes", "value": ["Ingress"]}]},
+		{"anybody": [{"op": "remove", "path": "/6/spec/ingress/0/from"}]},
+		{"anywhere": [{"op": "remove", "path": "/6/spec/egress/0/ports"}]},
+		{"past the gateway": [{"op": "replace", "path": "/9/spec/rules/0/backendRefs/0/name", "value": "x-orders"}]},
+		{"past it by Ingress": [{"op": "replace", "path": "/10/spec/rules/0/http/paths/0/backend/service/name", "value": "x-orders"}]},
+		{"open": [{"op": "add", "path": "/5/spec/type", "value": "LoadBalancer"}]},
+	},
+}
+
+_found(manifests) := {rule | some rule, faults in data.manifests.faults with input as manifests; count(faults) > 0}
+
+test_good_manifests_have_no_fault if _found(_good) == set()
+
+test_every_rule_can_fail if object.keys(manifests.faults) == object.keys(_planted) with input as _good
+
+test_planted_fault_is_found_by_its_rule_alone if {
+	missed := {[rule, name] |
+		some rule, cases in _planted
+		some case in cases
+		some name, patch in case
+		not _finds(rule, patch)
+	}
+	print(missed)
+	missed == set()
+}
+
+# A patch that does not fit makes this undefined, and so missed.
+_finds(rule, patch) if _found(json.patch(_good, patch)) == {rule}
+
+test_loopback_is_within_the_pod if {
+	every address in {"localhost:8181", "127.0.0.1:8181", "[::1]:8181", "unix:///run/opa.sock"} {
+		argument := sprintf("--addr=%s", [address])
+		patch := [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": argument}]
+		_found(json.patch(_good, patch)) == set()
+	}
+}

@@ -1,0 +1,27 @@
+"""Helm and OPA as programs, installed where they are missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from bailiwick_local.servers import install, opa
+from bailiwick_testkit.chart import Chart
+from bailiwick_testkit.servers import report
+
+
+@pytest.fixture(scope="session")
+def chart() -> Chart:
+    """The chart, rendered once for each set of values."""
+    install.ensure(["helm"], report)
+    program = install.helm()
+    assert program
+    return Chart(program)
+
+
+@pytest.fixture(scope="session")
+def opa_program() -> str:
+    """The policy engine as a program, to ask rules about files."""
+    install.ensure(["opa"], report)
+    program = opa.program()
+    assert program
+    return program

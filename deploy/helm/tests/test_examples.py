@@ -1,0 +1,169 @@
+"""The examples fit the chart: Secrets by name and key, roles and databases, keys that identity can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy.engine import make_url
+
+from bailiwick_identity.store.signing_keys import SigningKeys
+from bailiwick_local.databases import ROLES
+from bailiwick_local.services import SERVICES
+from bailiwick_testkit.chart import FOLDER, Chart, Manifest, of_kind, ran
+
+EXAMPLES = FOLDER / "examples"
+# Stands in for the cluster's client: keeps what it is told to make.
+KUBECTL = """#!/usr/bin/env bash
+set -euo pipefail
+case "$3 $4" in
+  "get secrets") cat "$KEPT.names" ;;
+  "create secret")
+    mkdir -p "$KEPT/$6"
+    for one in "${@:7}"; do
+      case $one in --from-file=*) one=${one#--from-file=}; cp "${one#*=}" "$KEPT/$6/${one%%=*}" ;; esac
+    done
+    printf '%s\\n' "$*" >> "$KEPT.commands" ;;
+  "label secret") ;;
+  *) exit 64 ;;
+esac
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for each Secret that is made, a file for each of its keys."""
+    program = tmp_path / "bin" / "kubectl"
+    program.parent.mkdir()
+    program.write_text(KUBECTL)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("KEPT", str(tmp_path / "secrets"))
+    monkeypatch.setenv("SMTP_URL", "smtp+starttls://user:password@mail.example.com:587")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets.names").touch()
+    return tmp_path / "secrets"
+
+
+def made() -> subprocess.CompletedProcess[str]:
+    return ran([str(EXAMPLES / "secrets.sh"), "sales"])
+
+
+def keys(folder: Path) -> set[tuple[str, str]]:
+    return {(file.parent.name, file.name) for file in folder.glob("*/*")}
+
+
+def referenced(manifests: list[Manifest]) -> set[tuple[str, str]]:
+    """Give every (Secret, key) that is mounted."""
+    return {
+        (source["secret"]["name"], item["key"])
+        for manifest in of_kind(manifests, "Deployment", "Job")
+        for volume in manifest["spec"]["template"]["spec"]["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        for item in source["secret"]["items"]
+    }
+
+
+def test_script_makes_every_secret_that_the_chart_mounts(chart: Chart, cluster: Path) -> None:
+    done = made()
+    assert done.returncode == 0, done.stderr
+    assert referenced(chart.rendered("default")) <= keys(cluster)
+
+
+def test_script_shows_no_secret_to_other_accounts(cluster: Path) -> None:
+    made()
+    commands = Path(f"{cluster}.commands").read_text()
+    told = [file.read_text().strip() for file in cluster.glob("*/*") if file.name not in PLAIN]
+    assert len(told) > 30
+    assert not [secret for secret in told if secret in commands]
+
+
+PLAIN = {"host", "port", "provider", "type", "username"}
+
+
+def test_script_makes_nothing_beside_what_is_there(cluster: Path) -> None:
+    Path(f"{cluster}.names").write_text("secret/bailiwick-broker\nsecret/default\n")
+    done = made()
+    assert done.returncode == 1
+    assert "secret/bailiwick-broker" in done.stderr
+    assert "default" not in done.stderr
+    assert not keys(cluster)
+
+
+def test_addresses_are_of_the_roles_that_postgresql_is_told_to_make(cluster: Path) -> None:
+    made()
+    roles = {
+        role["name"]: role["passwordSecret"]["name"] for role in cluster_of()["managed"]["roles"]
+    }
+    assert roles.keys() == {f"{service}_{role}" for service in SERVICES for role in ROLES}
+    for service in SERVICES:
+        for role in ROLES:
+            file = cluster / f"bailiwick-database-{service}" / f"{role}-url"
+            url = make_url(file.read_text().strip())
+            sign_in = cluster / roles[f"{service}_{role}"]
+            assert url.drivername == "postgresql+asyncpg"
+            assert (url.username, url.password) == (
+                (sign_in / "username").read_text(),
+                (sign_in / "password").read_text(),
+            )
+            assert url.username == f"{service}_{role}"
+            assert url.database == f"bailiwick_{service}"
+            assert url.host == "bailiwick-postgres-rw.sales.svc"
+
+
+def test_signing_keys_are_such_as_identity_reads(cluster: Path) -> None:
+    made()
+    file = cluster / "bailiwick-signing-keys" / "signing-keys.json"
+    (key,) = SigningKeys.load(file, "https://sales.example.com").public
+    assert key.as_dict(private=False)["crv"] == "P-256"
+    assert json.loads(file.read_text())["keys"][0]["use"] == "sig"
+
+
+def documents(name: str) -> Iterator[dict[str, Any]]:
+    yield from yaml.safe_load_all((EXAMPLES / name).read_text("utf-8"))
+
+
+def cluster_of() -> dict[str, Any]:
+    (found,) = [one["spec"] for one in documents("postgresql.yaml") if one["kind"] == "Cluster"]
+    return dict(found)
+
+
+def test_each_service_has_a_database_that_its_own_roles_alone_come_into() -> None:
+    databases = {
+        one["spec"]["name"]: one["spec"]
+        for one in documents("postgresql.yaml")
+        if one["kind"] == "Database"
+    }
+    assert databases.keys() == {f"bailiwick_{service}" for service in SERVICES}
+    *lines, last = [line.split() for line in cluster_of()["postgresql"]["pg_hba"]]
+    assert last == ["host", "all", "all", "all", "reject"]
+    by_database = {database: set(roles.split(",")) for _, database, roles, *_ in lines}
+    for service in SERVICES:
+        database = databases[f"bailiwick_{service}"]
+        assert database["owner"] == f"{service}_owner"
+        assert database["extensions"] == [{"name": "btree_gist"}]
+        assert by_database[f"bailiwick_{service}"] == {f"{service}_{role}" for role in ROLES}
+
+
+def test_rabbitmq_is_given_the_user_of_the_address(cluster: Path) -> None:
+    made()
+    (broker,) = documents("rabbitmq.yaml")
+    user = cluster / broker["spec"]["secretBackend"]["externalSecret"]["name"]
+    url = make_url((cluster / "bailiwick-broker" / "url").read_text().strip())
+    assert url.host == f"{broker['metadata']['name']}.sales.svc"
+    assert (user / "username").read_text() == url.username
+    assert (user / "password").read_text() == url.password
+    said = (user / "default_user.conf").read_text()
+    assert said == f"default_user = {url.username}\ndefault_pass = {url.password}\n"
+
+
+def test_values_of_the_example_are_taken(chart: Chart) -> None:
+    done = chart.template("-f", "examples/values.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "bailiwick-postgres-ca" in done.stdout

@@ -1,0 +1,48 @@
+"""The pages that are made from code: docs/configuration.md and docs/metrics.md. Written, or compared.
+
+python -m bailiwick_local.reference [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bailiwick_local import configuration, watching
+from bailiwick_local.places import CHECKOUT
+
+FOLDER = CHECKOUT / "docs"
+
+
+def rendered() -> Mapping[Path, str]:
+    """Return each page's file with the text it should have."""
+    return {
+        FOLDER / "configuration.md": configuration.page(),
+        FOLDER / "metrics.md": watching.page(),
+    }
+
+
+def drift() -> list[str]:
+    """Return the names of the pages that are not what code says."""
+    return [
+        path.name
+        for path, text in rendered().items()
+        if not path.is_file() or path.read_text("utf-8") != text
+    ]
+
+
+def main() -> int:
+    """Write the pages; with --check only compare. Returns the exit code."""
+    if "--check" in sys.argv[1:]:
+        differing = drift()
+        for name in differing:
+            print(f"docs/{name} differs from the code: run ./bailiwick contracts")
+        return 1 if differing else 0
+    for path, text in rendered().items():
+        path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

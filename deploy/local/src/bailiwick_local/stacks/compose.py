@@ -1,0 +1,218 @@
+"""The stack in containers: deploy/compose.yaml, told where this data folder has its secrets and ports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, Any
+
+from bailiwick_local.mailbox import Mailbox
+from bailiwick_local.places import CHECKOUT, Places, locked
+from bailiwick_local.processes import StackError
+from bailiwick_local.servers import Server, containers, mailbox, opa
+from bailiwick_local.services import SERVICES
+from bailiwick_local.stacks import Report, images, sign_ins
+from bailiwick_local.stacks.project import Part, Project, environment
+from bailiwick_local.stacks.starting import Start
+
+_MAKE_SECRETS = CHECKOUT / "deploy" / "make-secrets"
+_MAILBOX = "smtp://mailbox:2525"
+_MANAGING = "subscribers"
+"""The command of notifier that has a container of its own: it alone is given the broker's management."""
+
+
+@dataclass(frozen=True)
+class ComposeStack:
+    """The whole of it in one data folder; every method may be repeated."""
+
+    places: Places
+    report: Report
+
+    @cached_property
+    def project(self) -> Project:
+        """The containers, as compose knows them."""
+        return Project(self.places)
+
+    @property
+    def origin(self) -> str:
+        """The gateway's address."""
+        return f"http://127.0.0.1:{self._port('gateway')}"
+
+    @property
+    def mail(self) -> Mailbox:
+        """The mail that was sent and kept here: the mailbox's container writes to this folder."""
+        return Mailbox(self.places.folder("mailbox"))
+
+    @property
+    def mail_goes_out(self) -> bool:
+        """Whether mail goes to a server that is not ours, and none is kept."""
+        file = self.places.folder("compose/secrets") / "smtp_url"
+        return file.exists() and file.read_text().strip() != _MAILBOX
+
+    def up(self) -> None:
+        """Bring everything up; what runs as it should is left alone.
+
+        Raises:
+            StackError: something did not come up; with what to do or the end of its log.
+        """
+        with locked(self.places.folder(".") / "stack.lock"):
+            containers.mark(self.places)
+            has_new_secrets = self._make_secrets()
+            former, tag = self._tag(), images.tag()
+            self._tell(tag)
+            project = Project(self.places)
+            images.build(project.plan, self.report)
+            if has_new_secrets:
+                project.run("rm", "--stop", "--force", "notifier")
+            Start(project, self.report).run()
+            images.forget(project.plan, former)
+
+    def down(self) -> list[str]:
+        """End every container of the project, and give the names of those that ran; volumes stay."""
+        with locked(self.places.folder(".") / "stack.lock"):
+            running = [part.name for part in self.project.parts() if part.is_running]
+            done = self.project.run("down", "--remove-orphans")
+            if done.returncode:
+                raise StackError(f"docker compose down: {done.stderr.strip()}")
+            containers.stop_all(self.places)  # what was killed beside it
+        return running
+
+    def absent(self) -> list[str]:
+        """Give those of the services and the gateway that do not run."""
+        running = {part.name for part in self.project.parts() if part.is_running}
+        return [name for name in ("gateway", *SERVICES) if name not in running]
+
+    def status(self) -> dict[str, Any]:
+        """Tell what runs where, for people and programs."""
+        parts = {part.name: part for part in self.project.parts()}
+        is_up = all(name in parts and parts[name].is_running for name in ("gateway", *SERVICES))
+        services = [
+            {
+                "name": name,
+                "pid": None,
+                "address": f"{name}:8000",
+                "health": _health(parts.get(name)),
+            }
+            for name in SERVICES
+        ]
+        servers = [
+            {"name": name, "version": part.image, "running": part.is_running and part.is_well}
+            for name, part in parts.items()
+            if name not in SERVICES and part.is_running
+        ]
+        return {
+            "up": is_up,
+            "gateway": self.origin if is_up else None,
+            "services": services,
+            "servers": servers if is_up else [],
+            "sign_ins": sign_ins(self.places),
+        }
+
+    def log_command(self, name: str, lines: int, *, follow: bool) -> list[str]:
+        """Give the command that shows the end of a container's log."""
+        known = [part.name for part in self.project.parts()]
+        if name not in known:
+            raise StackError(f"There is no log of {name}. Logs: {', '.join(known) or 'none yet'}.")
+        options = ["--no-log-prefix", "--tail", str(lines), *(["--follow"] if follow else [])]
+        return self.project.command("logs", *options, name)
+
+    def run_service(
+        self, service: str, *arguments: str, text: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a service's subcommand beside it in its container and collect what it says."""
+        if arguments[:1] == (_MANAGING,):
+            command = ("run", "--rm", "--no-TTY", "--quiet-pull", _MANAGING, *arguments[1:])
+            return self.project.run(*command, text=text)
+        return self.project.run(*_inside(service, *arguments), text=text)
+
+    def feed_service(
+        self, service: str, arguments: list[str], sent: IO[bytes], said: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        """Run a service's subcommand that is given a lot and answers as it goes."""
+        return subprocess.Popen(
+            self.project.command(*_inside(service, *arguments)),
+            env=environment(),
+            stdin=sent,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        )
+
+    @contextmanager
+    def policy(self) -> Iterator[str]:
+        """Run one more OPA from the stack's image: those of the services have no network at all."""
+        arguments = ["run", "--server", "--addr=0.0.0.0:8181", "--bundle", "/bundle.tar.gz"]
+        port = self._port("opa-import")
+        runner = containers.Container(
+            "opa-import",
+            self.places,
+            (*arguments, "--log-level=error", "--disable-telemetry"),
+            {8181: port},
+            environment=opa.TUNED,
+            image=self.project.plan["services"]["opa-identity"]["image"],
+        )
+        url = f"http://127.0.0.1:{port}"
+        server = Server("opa-import", url, runner.image, runner, lambda: opa.is_ready(url))
+        server.start()
+        try:
+            yield url
+        finally:
+            server.stop()
+
+    def _make_secrets(self) -> bool:
+        """Make what is missing of them; say whether notifier would be given another one than before."""
+        folder = self.places.folder("compose/secrets")
+        made = subprocess.run(
+            [str(_MAKE_SECRETS), str(folder)], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            raise StackError(f"The secrets could not be made: {made.stderr.strip()}")
+        smtp = folder / "smtp_url"
+        before, now = smtp.read_text().strip(), os.environ.get(mailbox.VARIABLE) or _MAILBOX
+        if before != now:
+            smtp.unlink()
+            self.places.write(smtp, f"{now}\n")
+            smtp.chmod(0o444)  # as the others: the folder keeps everybody away from them
+        for file in folder.iterdir():
+            self.places.account.owns(file)
+        return before != now
+
+    def _tag(self) -> str:
+        """Give the tag of the images that ran last."""
+        if not self.project.told.exists():
+            return ""
+        return str(self.project.plan["services"]["gateway"]["image"].rpartition(":")[2])
+
+    def _tell(self, tag: str) -> None:
+        account = self.places.account
+        self.project.tell(
+            {
+                "BAILIWICK_TAG": tag,
+                "BAILIWICK_SECRETS": str(self.places.folder("compose/secrets")),
+                "BAILIWICK_PORT": str(self._port("gateway")),
+                "BAILIWICK_ISSUER": self.origin,
+                "BAILIWICK_BROKER_PORT": str(self._port("rabbitmq")),
+                "BAILIWICK_POLICY_REVISION": opa.revision(),
+                "BAILIWICK_MAIL_FROM": mailbox.sender(),
+                "BAILIWICK_MAILBOX": str(self.places.folder("mailbox")),
+                "BAILIWICK_MAILBOX_USER": f"{account.uid}:{account.gid}",
+            }
+        )
+
+    def _port(self, name: str) -> int:
+        """Give a port of loopback, which a container of that name may be holding."""
+        in_use = any(part.name == name and part.is_running for part in self.project.parts())
+        return self.places.kept.port(name, in_use=in_use)
+
+
+def _inside(service: str, *arguments: str) -> tuple[str, ...]:
+    return ("exec", "--no-TTY", service, "bailiwick", *arguments)
+
+
+def _health(part: Part | None) -> str:
+    if part is None or not part.is_running:
+        return "not running"
+    return "ready" if part.is_well else "not ready"

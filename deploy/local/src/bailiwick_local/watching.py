@@ -1,0 +1,59 @@
+"""docs/metrics.md: every metric as `kit.metrics` declares it, and every alarm as the chart has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import yaml
+
+from bailiwick_kit.metrics import DECLARED
+from bailiwick_local.configuration import section
+from bailiwick_local.places import CHECKOUT
+
+ALARMS = CHECKOUT / "deploy" / "helm" / "bailiwick" / "files" / "alerts.yaml"
+_RUNBOOK = "RUNBOOK/"
+
+_HEAD = """\
+# Metrics and alarms
+
+Made from code by `./bailiwick contracts`. How to read them: [operating](operating.md).
+
+Prometheus reads them at `/metrics` of the operations port, from the API and the worker of each service. No
+label holds an organization, a person or a path. What a process has nothing to say about is absent, not 0.
+Beside these are prometheus-client's own of the process: memory, processor time, open files.
+"""
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    return "\n".join([_HEAD, *_metrics(), *_alarms()])
+
+
+def _metrics() -> Iterator[str]:
+    rows = [
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
+        for one in DECLARED.values()
+    ]
+    yield section("Metrics", ("metric", "kind", "labels", "what it says"), rows)
+
+
+def _alarms() -> Iterator[str]:
+    rows = []
+    for group in yaml.safe_load(ALARMS.read_text("utf-8"))["groups"]:
+        for rule in group["rules"]:
+            name = rule["annotations"]["runbook_url"].removeprefix(_RUNBOOK)
+            when = " ".join(rule["expr"].split())
+            rows.append(
+                (
+                    f"`{rule['alert']}`",
+                    rule["labels"]["severity"],
+                    f"`{when}`",
+                    rule.get("for", ""),
+                    f"[{name.removesuffix('.md').replace('-', ' ')}](runbook/{name})",
+                )
+            )
+    yield section("Alarms", ("alarm", "severity", "when", "for", "what to do"), rows)
+    yield (
+        "The chart makes them a PrometheusRule (`prometheusRule.enabled`). Elsewhere Prometheus can read"
+        " [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
+    )
