@@ -216,7 +216,7 @@ class Service(Generic[SettingsT]):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without ears for signals: the process hears them, once for HTTP and worker."""
+    """uvicorn without signal handlers: the process has its own, one for HTTP and worker."""
 
     @override
     @contextmanager

@@ -20,7 +20,7 @@ class _Reached(Exception):  # noqa: N818 - no error: the command went on
 def republish(monkeypatch: pytest.MonkeyPatch, to: str) -> bool:
     """Ask for it; tell whether the command went on to its settings."""
 
-    def load(_: object) -> None:
+    def load(*_: object) -> None:
         raise _Reached
 
     monkeypatch.setattr(Service, "load", load)
