@@ -25,7 +25,7 @@ from bailiwick_local.places import Places
 from bailiwick_local.processes import Process
 from bailiwick_local.servers import containers
 from bailiwick_local.services import SERVICES
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks.native import NativeStack
 from bailiwick_testkit import evidence, misconfiguring, provoking
 from bailiwick_testkit.canaries import Canary, Hit, search
 from bailiwick_testkit.checkout import CHECKOUT, files
@@ -80,7 +80,7 @@ class Found:
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def told_to_log(stack: Stack) -> None:
+def told_to_log(stack: NativeStack) -> None:
     """Have every OPA log its decisions."""
     for service, server in stack.policies.items():
         assert isinstance(server.runner, Process)
@@ -106,7 +106,9 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patched.setenv(containers.VARIABLE, containers.NATIVE)
         signed_in = f"{quote(SMTP_USER, safe='')}:{quote(SMTP_PASSWORD, safe='')}"
         smtp = office.server.url.replace("://", f"://{signed_in}@")
-        stack = Stack(places, report, settings={**QUICK, "BAILIWICK_SMTP_URL": smtp}, own=True)
+        stack = NativeStack(
+            places, report, settings={**QUICK, "BAILIWICK_SMTP_URL": smtp}, own=True
+        )
         told_to_log(stack)
         stack.up()
         try:

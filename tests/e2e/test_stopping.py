@@ -1,6 +1,6 @@
 """Every service told to stop under load: nobody who retries once notices, and nothing is lost (F26, R6).
 
-Two replicas of each, API and worker in one process, and a router that sends requests to whoever is ready.
+Two instances of each, API and worker in one process, and a router that sends requests to whoever is ready.
 One is told to stop, comes back, and then the other: a rolling restart. Meanwhile orders come in all the
 time, so that relays, consumers and mail are in the middle of something when they are told.
 """
@@ -16,9 +16,9 @@ import pytest
 
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.company import Company, a_company
+from bailiwick_testkit.instances import Instance, Load, Request, instances_of, loaded
 from bailiwick_testkit.listening import Ear
 from bailiwick_testkit.market import an_order
-from bailiwick_testkit.replicas import Load, Replica, Request, loaded, replicas_of
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.stack import running
 from bailiwick_testkit.waiting import until, wait_until
@@ -85,11 +85,11 @@ def town(servers: Servers) -> Iterator[Town]:
         mine.stack.down()
 
 
-async def is_told_to_stop(replica: Replica, load: Load) -> float:
-    """Stop a replica under load, and return after how many seconds it had gone."""
+async def is_told_to_stop(instance: Instance, load: Load) -> float:
+    """Stop a instance under load, and return after how many seconds it had gone."""
     await load.more(BETWEEN)
     began = time.monotonic()
-    await asyncio.to_thread(replica.process.stop)
+    await asyncio.to_thread(instance.process.stop)
     seconds = time.monotonic() - began
     await load.more(BETWEEN)
     return seconds
@@ -101,13 +101,13 @@ async def test_told_to_stop_under_load_a_service_fails_nobody_who_retries_once(
 ) -> None:
     stack = town.company.running.stack
     token = town.company.boss.token
-    first, second = replicas_of(stack, service)
+    first, second = instances_of(stack, service)
     await asyncio.to_thread(second.process.start)
-    orders = replicas_of(stack, "orders")[:1]
+    orders = instances_of(stack, "orders")[:1]
     placing = town.requests("orders")[:1]
     try:
         async with loaded((first, second), token, town.requests(service)) as load:
-            # Of orders itself, the load is on both of its replicas: one alone would be missed.
+            # Of orders itself, the load is on both of its instances: one alone would be missed.
             places = (first, second) if service == "orders" else orders
             async with loaded(places, token, placing, clients=1, pause=0.1) as coming_in:
                 gone_after = [await is_told_to_stop(first, load)]

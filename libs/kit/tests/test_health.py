@@ -55,6 +55,15 @@ async def test_ready_means_that_every_check_passes_and_live_that_somebody_answer
         assert await ask("/live") == (200, {"status": "ok"})
 
 
+async def test_a_part_that_joins_while_the_others_are_asked_is_asked_from_then_on() -> None:
+    async def passes() -> None:
+        health.also("worker", passes)
+
+    health = Health({"database": passes})
+    assert await health.ready() == (True, {"database": "ok"})
+    assert await health.ready() == (True, {"database": "ok", "worker": "ok"})
+
+
 async def test_started_is_for_good_and_who_stops_is_not_ready() -> None:
     state = {"database": False, "policy": True}
     health = Health(checks(state))

@@ -235,6 +235,13 @@ async def test_the_bundles_revision_is_told_while_it_is_the_expected_one(fake: F
         with capture_logs(), pytest.raises(PolicyUnavailable):
             await policy.revision()
         assert told() == (None, None)
+        await any_will_do.revision()
+        assert told() == (None, 1)
+        asking = asyncio.create_task(any_will_do.revision())
+        await asyncio.sleep(0)  # it asks; whoever waits for it gives up
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert (asking.cancelled(), told()) == (True, (None, None))
 
 
 async def test_a_pool_tells_what_is_lent_out_and_who_waits(silent: Things) -> None:

@@ -5,15 +5,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 
 from bailiwick_kit import migrations
+from bailiwick_kit.health import Health
+from bailiwick_kit.service import Service, Work
+from bailiwick_kit.settings import ServiceSettings
 from bailiwick_testkit.servers import Postgres, free_port
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
@@ -170,6 +176,38 @@ async def test_who_is_told_to_stop_is_not_ready_and_serves_until_routers_have_fo
         assert (await parts())[0] == 503
         async with asyncio.timeout(15):
             assert await one.process.wait() == 0
+
+
+async def returns() -> None:
+    await asyncio.sleep(0)
+
+
+async def is_cancelled_from_within() -> None:
+    raise asyncio.CancelledError  # as by a driver whose connection has gone
+
+
+@pytest.mark.parametrize("job", [returns, is_cancelled_from_within])
+async def test_a_worker_with_a_job_that_ends_by_itself_does_not_go_on_without_it(job: Work) -> None:
+    has_others_end = False
+
+    async def other() -> None:
+        nonlocal has_others_end
+        try:
+            await asyncio.Event().wait()
+        finally:
+            has_others_end = True
+
+    @asynccontextmanager
+    async def work(_: ServiceSettings) -> AsyncIterator[Sequence[Work]]:
+        yield [job, other]
+
+    service = Service("nobody", ServiceSettings, Path(), lambda _: FastAPI(), work)
+    settings = ServiceSettings.model_construct(broker_url=SecretStr(""))
+    with pytest.raises(ExceptionGroup) as ended:
+        async with asyncio.timeout(5):
+            await service._work(settings, Health({}))
+    assert [type(error) for error in ended.value.exceptions] == [RuntimeError]
+    assert has_others_end
 
 
 @pytest.mark.parametrize("which", ["port", "operations"])

@@ -130,6 +130,17 @@ def test_a_secret_may_come_from_a_file_and_an_unreadable_one_is_named(
         ServiceSettings.load()
 
 
+def test_what_is_no_secret_is_not_given_by_a_file(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "issuer"
+    file.write_text("http://127.0.0.1:8000")
+    environment.delenv("BAILIWICK_ISSUER")
+    environment.setenv("BAILIWICK_ISSUER_FILE", str(file))
+    with pytest.raises(SettingsError, match="BAILIWICK_ISSUER: is missing"):
+        ServiceSettings.load("api")
+
+
 def test_a_service_adds_settings_of_its_own(environment: pytest.MonkeyPatch) -> None:
     class IdentitySettings(ServiceSettings):
         signing_keys: str
@@ -232,6 +243,7 @@ ADDRESSES = {
     "http://h/a?b=c": "http://h/a?b=c",
     "(ana.p+x@people.example)": "([blanked])",
     "Key (email)=(ana@people.example)": "Key (email)=([blanked])",
+    "ana@people.example://u:p@h": "[blanked]://[blanked]@h",
     "nobody at home": "nobody at home",
 }
 
@@ -251,10 +263,22 @@ def test_users_and_passwords_of_addresses_and_mail_addresses_are_blanked(
     assert theirs["event"] == f"lost {blanked}"
 
 
-def test_a_text_full_of_what_begins_an_address_is_no_work(log: Callable[[], str]) -> None:
+@pytest.mark.parametrize("said", ["a" * 200_000 + "@" + "b@" * 10_000, "@" + "://" * 90_000])
+def test_a_text_full_of_what_begins_an_address_is_no_work(
+    log: Callable[[], str], said: str
+) -> None:
     set_up("orders", console=False)
-    structlog.get_logger().warning("a" * 200_000 + "@" + "b@" * 10_000)
+    structlog.get_logger().warning(said)
     assert len(log()) < 300_000
+
+
+def test_a_row_in_an_exception_told_in_one_line_is_not_logged(log: Callable[[], str]) -> None:
+    set_up("orders", console=False)
+    refused = OSError("duplicate key\nDETAIL:  Key (name)=(Ana) already exists.")
+    # So asyncio says it of a task that nobody asked how it ended.
+    logging.getLogger("asyncio").error("never retrieved\nfuture: <Task exception=%r>", refused)
+    text = json.loads(log())["event"]
+    assert text.endswith(rf"OSError('duplicate key\nDETAIL:{BLANK}")
 
 
 def test_an_exception_shows_no_address_wherever_it_is_logged(log: Callable[[], str]) -> None:

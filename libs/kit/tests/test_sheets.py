@@ -22,7 +22,7 @@ import pytest
 
 from bailiwick_kit import sheets
 from bailiwick_kit.formulas import harmless
-from bailiwick_kit.sheets import Download, Kind, Row, TooManyRows, spool
+from bailiwick_kit.sheets import Download, FileTooLarge, Kind, Row, Shelf, TooManyRows, spool
 from bailiwick_testkit.waiting import until
 
 ATTACKS = (
@@ -262,6 +262,27 @@ async def test_a_client_that_goes_away_leaves_no_file_open(gone_after: int) -> N
     with pytest.raises(ConnectionResetError):
         await Download(spooled, "x.csv")({}, client.receive, client.send)
     assert spooled.file.closed
+
+
+async def test_a_shelf_has_room_until_files_that_are_open_take_it_all() -> None:
+    first = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
+    second = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
+    shelf = Shelf(first.size + 1)
+    shelf.put(first)
+    assert shelf.has_room()
+    shelf.put(second)
+    assert not shelf.has_room()
+    first.file.close()
+    assert shelf.has_room()
+    second.file.close()
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_a_file_of_more_bytes_than_it_may_have_is_given_up(kind: Kind) -> None:
+    rows = [["x" * 1000]] * 20
+    with pytest.raises(FileTooLarge):
+        await spool(kind, ("note",), pages_of(rows, rows), most=30_000)
+    (await spool(kind, ("note",), pages_of(rows), most=30_000)).file.close()
 
 
 async def test_a_name_that_would_need_quoting_is_refused() -> None:

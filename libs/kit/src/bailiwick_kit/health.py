@@ -51,13 +51,9 @@ class Health:
 
     async def ready(self) -> tuple[bool, Mapping[str, State]]:
         """Say whether the process can do its work, and how each part is."""
-        states = dict(
-            zip(
-                self._checks,
-                await asyncio.gather(*(self._state(*one) for one in self._checks.items())),
-                strict=True,
-            )
-        )
+        asked = dict(self._checks)  # another may join them meanwhile
+        found = await asyncio.gather(*(self._state(*one) for one in asked.items()))
+        states = dict(zip(asked, found, strict=True))
         is_fine = all(state == "ok" for state in states.values())
         self._has_started = self._has_started or is_fine
         return is_fine and not self._is_stopping, states

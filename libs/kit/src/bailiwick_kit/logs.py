@@ -35,10 +35,12 @@ _SHOWN = re.compile(
     r"(invalid input for query argument \$\d+: ).*"
     r"|(\binput_value=).*(?=, input_type=\w+\])"
     r"|('input': ).*"
+    r"|(DETAIL:).*"
 )
-"""What asyncpg shows of what it cannot send, and pydantic of what it refuses: itself, and by FastAPI."""
-_ADDRESS = re.compile(r"://\S*@|[^\s@'\"<>(),;:=\[\]/]{1,64}@[^\s@'\"<>(),;:=\[\]/]{1,255}")
-"""User and password of a URL, up to its last @ because both may hold one; or a mail address."""
+"""What asyncpg shows of what it cannot send, and pydantic of what it refuses: itself, and by FastAPI. And
+PostgreSQL's row where an exception is told in one line, as asyncio tells of a task."""
+_WORD = re.compile(r"\S+")
+_MAIL_ADDRESS = re.compile(r"[^\s@'\"<>(),;:=\[\]/]{1,64}@[^\s@'\"<>(),;:=\[\]/]{1,255}")
 
 
 def blank_private(
@@ -69,7 +71,19 @@ def without_addresses(text: str) -> str:
     """Return a text without the users and passwords of its URLs, and without its mail addresses."""
     if "@" not in text:
         return text
-    return _ADDRESS.sub(lambda found: f"://{BLANK}@" if found[0][0] == ":" else BLANK, text)
+    return _WORD.sub(_without_address, text)
+
+
+def _without_address(found: re.Match[str]) -> str:
+    """Blank user and password of a URL, up to its last @ because both may hold one; or mail addresses.
+
+    Not by one pattern: that would try from each of a text's many "://" to its end.
+    """
+    word = found[0]
+    begins, ends = word.find("://"), word.rfind("@")
+    if not 0 <= begins < ends:
+        return _MAIL_ADDRESS.sub(BLANK, word)
+    return f"{_MAIL_ADDRESS.sub(BLANK, word[:begins])}://{BLANK}{word[ends:]}"
 
 
 def blank_rows(
@@ -100,7 +114,7 @@ def without_values(text: str) -> str:
             kept.append(f"{line.removesuffix(bare)}{_ROW_BEGINS} {BLANK}")
         in_row = in_row and not bare.startswith(_ROW_ENDS)
         if not in_row:
-            kept.append(_SHOWN.sub(rf"\1\2\3{BLANK}", line))
+            kept.append(_SHOWN.sub(rf"\1\2\3\4{BLANK}", line))
     return without_addresses("\n".join(kept))
 
 

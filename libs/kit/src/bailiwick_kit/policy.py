@@ -7,6 +7,7 @@ denial and never a permission. It keeps no answer: what is cached would outlive 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -143,7 +144,7 @@ class Policy:
             async with self._answering("revision"):
                 answer = await self._client.ask(f"data/{SENTINEL}", _encode({"input": {}}), _JSON)
                 revision = read_revision(answer, self._expected)
-        except PolicyUnavailable:
+        except (PolicyUnavailable, asyncio.CancelledError):  # whoever asked has waited long enough
             metrics.POLICY_REVISION.clear()
             raise
         metrics.POLICY_REVISION.only(1, revision)

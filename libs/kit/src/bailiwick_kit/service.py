@@ -269,4 +269,20 @@ def _run(service: str, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _running(job: Work) -> None:
-    await job()
+    """Run a job until it is cancelled; that it ends in any other way ends the process.
+
+    A task group minds exceptions alone: a job that returns, or is cancelled by something inside it (a
+    driver whose connection went), would be missing from then on, in a process that is ready.
+
+    Raises:
+        RuntimeError: the job has ended by itself.
+    """
+    task, msg = asyncio.current_task(), "a job of the worker has ended by itself"
+    try:
+        await job()
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError(msg) from error
+    if task is None or not task.cancelling():
+        raise RuntimeError(msg)

@@ -47,7 +47,7 @@ class _Files(PydanticBaseSettingsSource):
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(_variable(field_name) + "_FILE")
-        if not path or field.annotation not in (SecretStr, SecretStr | None):
+        if not path or not _is_secret(field):
             return None, field_name, False
         try:
             text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
@@ -70,6 +70,10 @@ class _Files(PydanticBaseSettingsSource):
 def _split(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation in (SecretStr, SecretStr | None)
 
 
 def _variable(field_name: str) -> str:
@@ -209,5 +213,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _lacks(cls, name: str, processes: Collection[Process]) -> bool:
-        is_given = os.environ.get(_variable(name)) or os.environ.get(_variable(name) + "_FILE")
+        is_given = os.environ.get(_variable(name))
+        if _is_secret(cls.model_fields[name]):  # nothing else is read from a file
+            is_given = is_given or os.environ.get(_variable(name) + "_FILE")
         return not is_given and not cls.needed_by(name).isdisjoint(processes)

@@ -53,6 +53,13 @@ class TooManyRows(Invalid):
     title = "The table has too many rows"
 
 
+class FileTooLarge(Invalid):
+    """The file would take more room than one may."""
+
+    code = "file-too-large"
+    title = "The file is too large"
+
+
 class Kind(StrEnum):
     """The kinds of file."""
 
@@ -80,8 +87,32 @@ class Spooled:
     file: IO[bytes]
 
 
+class Shelf:
+    """Finished files that are still being sent, and whether there is room for more of them.
+
+    A process has little room for temporary files, and clients are slow, some on purpose.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._files: list[Spooled] = []
+
+    def has_room(self) -> bool:
+        """Say whether those that are not closed yet leave some of so many bytes."""
+        self._files = [one for one in self._files if not one.file.closed]
+        return sum(one.size for one in self._files) < self._room
+
+    def put(self, spooled: Spooled) -> None:
+        """Count a file until it is closed."""
+        self._files.append(spooled)
+
+
 class _Sheet(Protocol):
     """A file of one kind that is being written, in a thread."""
+
+    def size(self) -> int:
+        """Give the bytes that its rows take so far."""
+        ...
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows."""
@@ -102,6 +133,9 @@ class _Csv:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         file.write(_BOM.encode())
+
+    def size(self) -> int:
+        return self._file.tell()
 
     def write(self, rows: Sequence[Row]) -> None:
         text = io.StringIO(newline="")
@@ -139,6 +173,9 @@ class _Xlsx:
         self._sheet = self._book.add_worksheet()
         self._day = self._book.add_format({"num_format": "yyyy-mm-dd"})
         self._next = 0
+
+    def size(self) -> int:
+        return int(self._sheet.row_data_fh.tell())
 
     def write(self, rows: Sequence[Row]) -> None:
         if self._next + len(rows) > MOST_XLSX_ROWS + 1:
@@ -193,8 +230,10 @@ class _Writing:
             raise
         self._step: asyncio.Task[None] | None = None
 
-    async def write(self, rows: Sequence[Row]) -> None:
+    async def write(self, rows: Sequence[Row], most: int | None) -> None:
         await self._in_thread(lambda: self._sheet.write(rows))
+        if most is not None and self._sheet.size() > most:
+            raise FileTooLarge("Ask for less, a year at a time, say.")
 
     async def finish(self) -> int:
         """Write what is left; return the size."""
@@ -225,17 +264,26 @@ class _Writing:
         await asyncio.shield(self._step)
 
 
-async def spool(kind: Kind, columns: Sequence[str], pages: AsyncIterable[Sequence[Row]]) -> Spooled:
+async def spool(
+    kind: Kind,
+    columns: Sequence[str],
+    pages: AsyncIterable[Sequence[Row]],
+    *,
+    most: int | None = None,
+) -> Spooled:
     """Write a header and all rows to a temporary file, and return it.
+
+    `most` is how many bytes the rows may take, before an XLSX file is compressed.
 
     Raises:
         TooManyRows: a worksheet does not hold as many.
+        FileTooLarge: they take more.
     """
     writing = _Writing(kind)
     try:
-        await writing.write([columns])
+        await writing.write([columns], most)
         async for rows in pages:
-            await writing.write(rows)
+            await writing.write(rows, most)
         return Spooled(kind, await writing.finish(), writing.file)
     except BaseException:
         writing.give_up()

@@ -22,7 +22,7 @@ import asyncpg
 import httpx2
 
 from bailiwick_local.services import SERVICES
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks.native import NativeStack
 from bailiwick_testkit.canaries import Canary
 from bailiwick_testkit.company import Company, done
 from bailiwick_testkit.listening import Ear
@@ -83,7 +83,7 @@ class Case:
     _commands: Iterator[int] = field(default_factory=count)
 
     @property
-    def stack(self) -> Stack:
+    def stack(self) -> NativeStack:
         """The launcher's view of what runs."""
         return self.running.stack
 

@@ -14,7 +14,7 @@ import httpx2
 from bailiwick_local.mailbox import Kept, Mailbox
 from bailiwick_local.places import Places, locked
 from bailiwick_local.servers import knock
-from bailiwick_local.stack import Stack
+from bailiwick_local.stacks.native import NativeStack
 from bailiwick_testkit.servers import report
 from bailiwick_testkit.waiting import wait_until
 
@@ -83,7 +83,7 @@ class ReadMailbox(Mailbox):
 class Running:
     """The running stack. `stack` is what the launcher calls by that name."""
 
-    stack: Stack
+    stack: NativeStack
 
     @property
     def gateway(self) -> str:
@@ -104,7 +104,7 @@ class Running:
         self.stack.service(service).start()
         wait_until(lambda: self.health(service) == _OK, f"{service} is ready")
 
-    def told(self, lines: list[str]) -> Stack:
+    def told(self, lines: list[str]) -> NativeStack:
         """Return the stack for a command whose lines the test wants to read."""
         return replace(self.stack, report=lines.append)
 
@@ -130,7 +130,7 @@ def running(
     """
     places = Places(folder)
     settings = _QUICK | ({} if own else _PATIENT) | dict(settings or {})
-    stack = Stack(places, report, settings=settings, own=own, keeps_mail=True)
+    stack = NativeStack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():
             stack.up()

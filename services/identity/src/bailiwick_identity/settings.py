@@ -13,6 +13,9 @@ class Settings(ServiceSettings):
 
     database_worker_url: Annotated[SecretStr, For("api", "worker", "migrate")] = NOT_GIVEN
     """The database as the role that relays; the door that others pull from reads with it too."""
+    door_secret: Annotated[SecretStr, For("api")] = NOT_GIVEN
+    """What services know each other by, the same in all: at least 16 characters. It also seals positions.
+    identity's worker opens no door."""
     signing_keys: Annotated[Path, For("api")] = Path()
     """A file with a JWKS of private ES256 keys: the first signs, all are published. To change them:
     [rotating keys](runbook/rotating-keys.md)."""

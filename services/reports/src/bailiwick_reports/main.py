@@ -26,6 +26,7 @@ from bailiwick_kit.lines import LineError
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.replica import Replica
+from bailiwick_kit.sheets import Shelf
 from bailiwick_kit.service import Service, Work
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
@@ -62,7 +63,11 @@ def application(settings: Settings) -> FastAPI:
             "orders": versions_in(database, tables.orders.c.order_id),
         }
         async with entered(settings, database, policy, members, organizations, lookups) as entrance:
-            yield {"entrance": entrance, "queries": ReportQueries()}
+            yield {
+                "entrance": entrance,
+                "queries": ReportQueries(),
+                "shelf": Shelf(exports.ROOM),
+            }
 
     return create_app(
         title="Bailiwick reports",

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from bailiwick_kit.sheets import Kind, Spooled, spool
+from bailiwick_kit.sheets import Kind, Shelf, Spooled, spool
 from bailiwick_reports.api import exports
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group
@@ -161,14 +161,16 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count, whenever a page goes to the file, how many rows of reports are in memory."""
     counted: list[int] = []
 
-    async def counting(kind: Kind, columns: Any, pages: AsyncGenerator[Any, None]) -> Spooled:
+    async def counting(
+        kind: Kind, columns: Any, pages: AsyncGenerator[Any, None], **more: Any
+    ) -> Spooled:
         async def watched() -> AsyncGenerator[Any, None]:
             async for page in pages:
                 rows = (one for one in gc.get_objects() if isinstance(one, Group | Standing | Row))
                 counted.append(sum(1 for _ in rows))
                 yield page
 
-        return await spool(kind, columns, watched())
+        return await spool(kind, columns, watched(), **more)
 
     monkeypatch.setattr(exports, "spool", counting)
     return counted
@@ -192,6 +194,36 @@ async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_tim
         assert len({row[column] for row in rows}) == len(rows) == MANY
     assert len(alive) == 2 * MANY / 1_000
     assert max(alive) < 5_000
+
+
+@pytest.mark.parametrize("format", ["csv", "xlsx"])
+async def test_a_file_that_would_fill_the_disk_is_refused(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    path = f"{PATH}/sales/export?by=customer&format={format}"
+    monkeypatch.setattr(exports, "_LARGEST", 100)
+    refused = await cast.desk.shop.api.get(cast.people["Mia"], path)
+    assert (refused.status_code, refused.json()["code"]) == (422, "report-too-large")
+    monkeypatch.undo()
+    assert (await cast.desk.shop.api.get(cast.people["Mia"], path)).status_code == 200
+
+
+async def test_while_finished_files_take_all_the_room_no_other_is_begun(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Spooled] = []
+    put = Shelf.put
+
+    def keeping(shelf: Shelf, spooled: Spooled) -> None:
+        put(shelf, spooled)
+        counted.append(spooled)
+
+    monkeypatch.setattr(Shelf, "put", keeping)
+    await cast.desk.exported(cast.people["Mia"], "sales")
+    assert [one.file.closed for one in counted] == [True]
+    monkeypatch.setattr(Shelf, "has_room", lambda _: False)
+    refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
 
 
 @pytest.fixture

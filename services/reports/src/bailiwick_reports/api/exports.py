@@ -16,7 +16,7 @@ from bailiwick_access.requests import AtEntrance, Entrance, Gated, Reading, Sign
 from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.problems import problems
-from bailiwick_kit.sheets import Download, Kind, Row, Spooled, spool
+from bailiwick_kit.sheets import Download, FileTooLarge, Kind, Row, Shelf, Spooled, spool
 from bailiwick_kit.wire import Model
 from bailiwick_reports.actions.ports import Queries
 from bailiwick_reports.api import columns
@@ -34,6 +34,12 @@ Pages: TypeAlias = Callable[[Reading], AsyncGenerator[Sequence[Row], None]]
 _LONGEST = 12.0
 """Seconds to write a file in: less than what a request has until its answer begins, and more than a
 statement has; so a database that does not answer is told from a file that is too long."""
+
+_LARGEST = 48 * 1024 * 1024
+"""Bytes of one file: 200,000 rows and more."""
+ROOM = 96 * 1024 * 1024
+"""Bytes that finished files may take while they are sent. With three more being written that stays below
+the 256 MiB of temporary folder that a container is given."""
 
 _TAKES_TOO_LONG = "It takes too long to write: ask for less, a year at a time, say."
 
@@ -105,6 +111,7 @@ class Export:
         self._caller: Caller = caller
         self._entrance: Entrance = entrance
         self._queries: Queries = queries
+        self._shelf: Shelf = request.state.shelf
 
     async def of(self, table: Table, granted: T, ask: Callable[[Caller], Awaitable[T]]) -> Response:
         """Return the file. `ask` tells what the caller may see, which was `granted` before.
@@ -127,9 +134,15 @@ class Export:
 
     async def _spooled(self, table: Table) -> tuple[Spooled, object]:
         async with self._queries.exporting:
+            if not self._shelf.has_room():
+                raise Unavailable("Many files are being downloaded. Try again later.", retry_after=30)
             try:
                 async with asyncio.timeout(_LONGEST) as limit:
-                    return await self._written(table)
+                    spooled, held = await self._written(table)
+                    self._shelf.put(spooled)
+                    return spooled, held
+            except FileTooLarge as error:
+                raise ReportTooLarge(str(error)) from None
             except TimeoutError:
                 if not limit.expired():
                     raise
@@ -140,7 +153,7 @@ class Export:
             reading = Reading(self._caller, connection)
             held = await self._queries.held(reading)
             async with aclosing(table.pages(reading)) as pages:
-                return await spool(table.kind, table.columns, pages), held
+                return await spool(table.kind, table.columns, pages, most=_LARGEST), held
 
 
 Exporting: TypeAlias = Annotated[Export, Depends(Export)]
