@@ -165,6 +165,21 @@ def test_gateway_is_told_what_its_program_asks_for(chart: Chart) -> None:
         assert names.keys() >= upstreams | {"BAILIWICK_LISTEN", "BAILIWICK_ISSUER"}
 
 
+def test_gateway_has_memory_for_a_body_on_every_connection(chart: Chart) -> None:
+    # nginx keeps bodies and headers in memory: else whoever sends many of them slowly ends it.
+    told_nginx = read(Path("deploy/local/gateway.conf"))
+    connections = int(*re.findall(r"worker_connections (\d+);", told_nginx))
+    body = int(*re.findall(r"client_body_buffer_size (\d+)m;", told_nginx)) * 1024
+    ((number, size),) = re.findall(r"large_client_header_buffers (\d+) (\d+)k;", told_nginx)
+    (gateway,) = [
+        one
+        for one in of_kind(chart.rendered("default"), "Deployment")
+        if component(one) == "gateway"
+    ]
+    limit = next(containers(gateway))["resources"]["limits"]["memory"]
+    assert int(limit.removesuffix("Mi")) * 1024 > connections * (body + int(number) * int(size))
+
+
 def test_gateway_finds_services_by_the_addresses_that_the_chart_makes(chart: Chart) -> None:
     manifests = chart.rendered("default")
     ports = served(manifests)

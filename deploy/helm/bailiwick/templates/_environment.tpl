@@ -24,10 +24,10 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- if or $works $migrates -}}
 {{- $all = append $all (dict "setting" "BROKER_URL" "secret" $secrets.broker.name "key" $secrets.broker.key) -}}
 {{- end -}}
-{{- if or $serves $works -}}
+{{- if or $serves (and $works (ne .service "identity")) -}}
 {{- $all = append $all (dict "setting" "DOOR_SECRET" "secret" $secrets.services.name "key" $secrets.services.doorKey) -}}
 {{- end -}}
-{{- if $serves -}}
+{{- if and $serves (ne .service "reports") -}}
 {{- $all = append $all (dict "setting" "CURSOR_SECRET" "secret" $secrets.services.name "key" $secrets.services.cursorKey) -}}
 {{- end -}}
 {{- if and $serves (eq .service "identity") -}}

@@ -53,7 +53,7 @@ labels:
 identity customers orders reports notifier
 {{- end -}}
 
-{{- /* Those whose doors a service knocks at (docs/adr/0002). */ -}}
+{{- /* Those at whose doors a service asks (docs/adr/0002). */ -}}
 {{- define "bailiwick.siblings" -}}
 {{- if eq . "identity" }}{{ else if eq . "customers" }}identity{{ else }}identity customers{{ end -}}
 {{- end -}}
