@@ -200,6 +200,24 @@ def test_start_tells_each_container_once_it_is_well(tmp_path: Path) -> None:
     assert [line.split()[0] for line in told] == ["postgres", "orders"]
 
 
+def test_what_runs_as_planned_is_known_by_the_plan_and_by_how_it_is(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    ends = part("migrate", "exited")
+    well = [part("orders", health="healthy"), ends]
+    project = PretendedProject(places, moments=[well])
+    assert not project.runs_as_planned()
+    project.note_plan()
+    assert project.runs_as_planned()
+    for parts in (
+        [part("orders", health="starting"), ends],
+        [part("orders", health="healthy"), part("migrate", "exited", exit_code=1)],
+        [*well, part("new", health="healthy")],
+    ):
+        assert not PretendedProject(places, moments=[parts]).runs_as_planned()
+    gone = PretendedProject(places, moments=[[ends], well])
+    assert not gone.runs_as_planned()
+
+
 def test_container_of_another_image_is_what_was_there_before(tmp_path: Path) -> None:
     before = [Part("orders", "title", "image-of-yesterday", "running", "healthy")]
     then = [part("orders", health="healthy")]

@@ -5,7 +5,9 @@ What a real one does with it is seen by running any test with BAILIWICK_SERVERS=
 
 from __future__ import annotations
 
+import gc
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,6 +167,17 @@ def test_what_was_chosen_stays_with_its_data(
     first = providers.provide_postgres(places, lambda _: None)
     pretend(monkeypatch)
     assert type(providers.provide_postgres(places, lambda _: None).runner) is type(first.runner)
+
+
+def test_where_no_daemon_listens_nothing_is_left_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    left_open: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left_open.append)
+    assert not containers.answers.__wrapped__()
+    gc.collect()
+    assert not left_open
 
 
 def test_processes_can_be_asked_for_where_a_daemon_answers(

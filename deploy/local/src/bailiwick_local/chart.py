@@ -72,7 +72,8 @@ def main() -> int:
         return 1 if differing else 0
     if differing:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / BUNDLE).write_bytes(packed(contents()))
+        if BUNDLE in differing:  # packed again, the same files may be other bytes
+            (FOLDER / BUNDLE).write_bytes(packed(contents()))
         (FOLDER / REVISION).write_text(f"{opa.revision()}\n", "utf-8")
     return 0
 

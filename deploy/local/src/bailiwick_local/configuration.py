@@ -30,8 +30,8 @@ _HEAD = """\
 
 Made from code by `./bailiwick contracts`: change the docstring of the setting, not this page.
 
-Services are told everything by environment variables. `./bailiwick` sets them for the stack that it starts,
-compose and the chart for theirs. They are read once, at the start: a change takes a restart.
+Services take every setting from an environment variable. `./bailiwick` sets them for the stack that it
+starts, compose and the chart for theirs. They are read once, at the start: a change takes a restart.
 
 - **needed by**: the processes that do not start without it; where there is none, it may be left out.
   `serve` is api and worker in one. What a process does not need is best not given to it: the API has no use

@@ -28,8 +28,8 @@ STANDARD: Mapping[str, str] = {
 
 GATEWAY: Mapping[str, str] = {
     "BAILIWICK_LISTEN": "`host:port` that clients' requests come to.",
-    "BAILIWICK_ISSUER": "The address that clients know it by, as the services are told: what a service is"
-    " asked under.",
+    "BAILIWICK_ISSUER": "The address that clients know it by, the same as the services'"
+    " `BAILIWICK_ISSUER`: what is handed on as `Host`.",
     **{
         f"BAILIWICK_{service.upper()}_UPSTREAM": f"`host:port` of {service}; a name is looked up again every"
         " few seconds, and has to be whole, because nginx knows no search domains."

@@ -54,6 +54,6 @@ def _alarms() -> Iterator[str]:
             )
     yield section("Alarms", ("alarm", "severity", "when", "for", "what to do"), rows)
     yield (
-        "The chart makes them a PrometheusRule (`prometheusRule.enabled`). Elsewhere Prometheus can read"
-        " [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
+        "Prometheus calls them alerts. The chart makes them a PrometheusRule (`prometheusRule.enabled`)."
+        " Elsewhere Prometheus can read [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
     )

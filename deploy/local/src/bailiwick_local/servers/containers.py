@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ IMAGES = {
 }
 _PRINT = "bailiwick.print"
 """The label that says what a container was started with."""
+_KNOCK = 2.0
 _PATIENCE = 30
 """Seconds until a container that was told to end is ended by force."""
 _unavailable: set[str] = set()
@@ -70,11 +72,29 @@ def may_be_used() -> bool:
 def answers() -> bool:
     """Say whether a Docker daemon of this machine answers: one elsewhere has other ports and files."""
     try:
+        if not _listens():
+            return False
         with daemon(patience=10) as docker:
             is_here = docker.api.base_url == "http+docker://localhost"
             return is_here and bool(docker.ping())
     except (StackError, ImportError):  # what testcontainers stands on comes with pip
         return False
+
+
+def _listens() -> bool:
+    """Knock at the daemon's socket. docker-py leaves its own open where nobody answers."""
+    from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415
+
+    scheme, _, path = (get_docker_host() or "unix:///var/run/docker.sock").partition("://")
+    if scheme not in {"unix", "http+unix"}:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(_KNOCK)
+            knocking.connect(path)
+    except OSError:
+        return False
+    return True
 
 
 def has_image(name: str, report: Report) -> bool:

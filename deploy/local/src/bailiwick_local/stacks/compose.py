@@ -65,10 +65,14 @@ class ComposeStack:
             former, tag = self._tag(), images.tag()
             self._tell(tag)
             project = Project(self.places)
-            images.build(project.plan, self.report)
             if has_new_secrets:
                 project.run("rm", "--stop", "--force", "notifier")
+            if project.runs_as_planned():
+                self.report(f"{project.name:<20} runs as it would be started now")
+                return
+            images.build(project.plan, self.report)
             Start(project, self.report).run()
+            project.note_plan()
             images.forget(project.plan, former)
 
     def down(self) -> list[str]:

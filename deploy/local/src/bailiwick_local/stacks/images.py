@@ -99,14 +99,16 @@ def build(plan: Mapping[str, Any], report: Report) -> None:
 
 
 def _build(image: str, how: Mapping[str, Any], report: Report) -> None:
-    arguments = [f"--build-arg={name}={value}" for name, value in how["args"].items() if value]
+    # By name: the index of packages may have a password in it, and arguments are everybody's to read.
+    told = {name: value for name, value in how["args"].items() if value}
+    arguments = [f"--build-arg={name}" for name in told]
     file = Path(how["context"]) / how["dockerfile"]
     command = ["docker", "build", "--file", str(file), "--target", how["target"], "--tag", image]
     command += ["--network", how.get("network", "default"), *arguments, how["context"]]
     began, last = time.monotonic(), deque[str](maxlen=15)
     with subprocess.Popen(
         command,
-        env=dict(os.environ) | _builder(),
+        env=dict(os.environ) | _builder() | told,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

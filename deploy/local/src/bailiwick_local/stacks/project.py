@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -95,6 +96,25 @@ class Project:
             raise StackError(f"docker compose config: {done.stderr.strip()}")
         plan: dict[str, Any] = json.loads(done.stdout)
         return plan
+
+    def runs_as_planned(self) -> bool:
+        """Say whether everything is well, and was started by the plan as it is now."""
+        note = self._note
+        if not note.exists() or note.read_text() != self._print():
+            return False
+        well = {part.name for part in self.parts() if part.is_well}
+        return well >= set(self.plan["services"])
+
+    def note_plan(self) -> None:
+        """Note that everything was started by the plan as it is now."""
+        self.places.write(self._note, self._print())
+
+    @property
+    def _note(self) -> Path:
+        return self.told.with_name("started-by")
+
+    def _print(self) -> str:
+        return hashlib.sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()
 
     def parts(self) -> list[Part]:
         """Give every container of the project, those that have ended too, by name."""
