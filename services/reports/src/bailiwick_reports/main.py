@@ -26,8 +26,8 @@ from bailiwick_kit.lines import LineError
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.replica import Replica
-from bailiwick_kit.sheets import Shelf
 from bailiwick_kit.service import Service, Work
+from bailiwick_kit.sheets import Shelf
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports

@@ -135,7 +135,9 @@ class Export:
     async def _spooled(self, table: Table) -> tuple[Spooled, object]:
         async with self._queries.exporting:
             if not self._shelf.has_room():
-                raise Unavailable("Many files are being downloaded. Try again later.", retry_after=30)
+                raise Unavailable(
+                    "Many files are being downloaded. Try again later.", retry_after=30
+                )
             try:
                 async with asyncio.timeout(_LONGEST) as limit:
                     spooled, held = await self._written(table)
