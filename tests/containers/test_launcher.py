@@ -17,8 +17,8 @@ from bailiwick_local import demo
 from bailiwick_local.demo.person import at_gateway, signed_in
 from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
-from bailiwick_local.servers import containers
-from bailiwick_local.stacks import choosing, sign_ins
+from bailiwick_local.servers import containers, daemon
+from bailiwick_local.stacks import choosing, images, sign_ins
 from bailiwick_local.stacks.compose import ComposeStack
 from bailiwick_testkit.servers import Servers, folder_of_runs, report
 
@@ -38,13 +38,16 @@ def compose_stack(folder: Path) -> Iterator[ComposeStack]:
 @pytest.fixture(scope="module")
 def insisting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(containers.VARIABLE, containers.DOCKER)
+        patch.setenv(daemon.VARIABLE, daemon.DOCKER)
         yield
 
 
 @pytest.fixture(scope="module")
 def stack(servers: Servers, insisting: None) -> Iterator[ComposeStack]:
-    with compose_stack(servers.places.data / "compose") as stack:
+    folder = servers.places.data / "compose"
+    tag = images.tag()
+    with pytest.MonkeyPatch.context() as patch, compose_stack(folder) as stack:
+        patch.setattr(images, "tag", lambda: tag)  # somebody may be at work on the code
         stack.up()
         demo.load(stack)
         yield stack
@@ -123,6 +126,7 @@ def test_data_and_ports_survive_down_and_up(stack: ComposeStack) -> None:
 def test_start_that_fails_shows_the_log_of_who_is_to_blame(stack: ComposeStack) -> None:
     secret = stack.places.folder("compose/secrets") / "orders_database_owner_url"
     right = secret.read_text()
+    secret.chmod(0o644)
     secret.write_text("nowhere\n")
     try:
         with pytest.raises(StackError, match="databases ended") as raised:

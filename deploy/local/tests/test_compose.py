@@ -37,13 +37,16 @@ class PretendedProject(Project):
     """A compose that runs a script, while its containers go through what is told."""
 
     script: str = "true"
+    secret: str = "s"
     moments: list[list[Part]] = field(default_factory=list)
 
     @property
     @override
     def plan(self) -> dict[str, Any]:
         names = {one.name for parts in self.moments for one in parts}
-        return {"services": {name: {"image": f"image-{name}"} for name in names}}
+        secret = {"file": str(self.places.write(self.places.folder(".") / "secret", self.secret))}
+        services = {name: {"image": f"image-{name}"} for name in names}
+        return {"services": services, "secrets": {"one": secret}}
 
     @override
     def command(self, *arguments: str) -> list[str]:
@@ -97,16 +100,15 @@ def test_mail_server_that_is_given_takes_the_mailboxs_place_and_gives_it_back(
     stack = ComposeStack(Places(tmp_path / "data"), lambda _: None)
     smtp = tmp_path / "data" / "compose" / "secrets" / "smtp_url"
     monkeypatch.delenv("BAILIWICK_SMTP_URL", raising=False)
-    assert not stack._make_secrets()
+    stack._make_secrets()
     assert not stack.mail_goes_out
     monkeypatch.setenv("BAILIWICK_SMTP_URL", "smtps://us:pass@mail.example:465")
-    assert stack._make_secrets()
+    stack._make_secrets()
     assert stack.mail_goes_out
     assert smtp.read_text().strip() == "smtps://us:pass@mail.example:465"
     assert mode(smtp) == 0o444
-    assert not stack._make_secrets()
     monkeypatch.delenv("BAILIWICK_SMTP_URL")
-    assert stack._make_secrets()
+    stack._make_secrets()
     assert not stack.mail_goes_out
 
 
@@ -216,6 +218,10 @@ def test_what_runs_as_planned_is_known_by_the_plan_and_by_how_it_is(tmp_path: Pa
         assert not PretendedProject(places, moments=[parts]).runs_as_planned()
     gone = PretendedProject(places, moments=[[ends], well])
     assert not gone.runs_as_planned()
+    assert not project.has_other_secrets()
+    other = PretendedProject(places, secret="t", moments=[well])
+    assert other.has_other_secrets()
+    assert not other.runs_as_planned()
 
 
 def test_container_of_another_image_is_what_was_there_before(tmp_path: Path) -> None:

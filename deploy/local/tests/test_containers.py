@@ -19,7 +19,7 @@ from testcontainers.core.config import testcontainers_config
 
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process, StackError
-from bailiwick_local.servers import Server, containers, providers
+from bailiwick_local.servers import Server, containers, daemon, providers
 from bailiwick_local.servers.containers import Container
 from bailiwick_testkit.servers import Servers
 
@@ -33,18 +33,18 @@ def places(servers: Servers) -> Iterator[Places]:
 def pretend(
     monkeypatch: pytest.MonkeyPatch,
     *,
-    daemon: bool = True,
+    answering: bool = True,
     images: bool = True,
     asked_for: str = "",
 ) -> None:
     """Have a daemon and images as told."""
-    monkeypatch.setattr(containers, "answers", lambda: daemon)
-    monkeypatch.setattr(containers, "has_image", lambda *_: images)
+    monkeypatch.setattr(daemon, "answers", lambda: answering)
+    monkeypatch.setattr(daemon, "can_have", lambda *_: images)
     monkeypatch.setattr(Container, "is_running", lambda _: False)
     monkeypatch.setattr(Container, "stop", lambda _: None)
     for variable in ("POSTGRES", "RABBITMQ", "OPA"):
         monkeypatch.delenv(f"BAILIWICK_{variable}_URL", raising=False)
-    monkeypatch.setenv(containers.VARIABLE, asked_for)
+    monkeypatch.setenv(daemon.VARIABLE, asked_for)
 
 
 def all_servers(places: Places) -> list[Server]:
@@ -134,7 +134,7 @@ def test_database_is_told_the_same_in_a_container_as_beside_it(
 
     pretend(monkeypatch)
     contained = [told(durable, places) for durable in (True, False)]
-    pretend(monkeypatch, daemon=False)
+    pretend(monkeypatch, answering=False)
     for durable, inside in zip((True, False), contained, strict=True):
         assert inside < told(durable, Places(tmp_path))
         assert ("fsync=off" in inside) is not durable
@@ -163,7 +163,7 @@ def test_image_that_cannot_be_had_is_told_and_a_process_taken(
 def test_what_was_chosen_stays_with_its_data(
     monkeypatch: pytest.MonkeyPatch, places: Places
 ) -> None:
-    pretend(monkeypatch, daemon=False)
+    pretend(monkeypatch, answering=False)
     first = providers.provide_postgres(places, lambda _: None)
     pretend(monkeypatch)
     assert type(providers.provide_postgres(places, lambda _: None).runner) is type(first.runner)
@@ -175,7 +175,7 @@ def test_where_no_daemon_listens_nothing_is_left_open(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     left_open: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", left_open.append)
-    assert not containers.answers.__wrapped__()
+    assert not daemon.answers.__wrapped__()
     gc.collect()
     assert not left_open
 
@@ -188,7 +188,7 @@ def test_processes_can_be_asked_for_where_a_daemon_answers(
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "daemon", "told"),
+    ("asked_for", "answering", "told"),
     [
         ("docker", False, "no Docker daemon answers"),
         ("docker", True, "image postgres:18 cannot be had"),
@@ -196,9 +196,9 @@ def test_processes_can_be_asked_for_where_a_daemon_answers(
     ],
 )
 def test_what_is_asked_for_and_cannot_be_had_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, places: Places, asked_for: str, daemon: bool, told: str
+    monkeypatch: pytest.MonkeyPatch, places: Places, asked_for: str, answering: bool, told: str
 ) -> None:
-    pretend(monkeypatch, daemon=daemon, images=False, asked_for=asked_for)
+    pretend(monkeypatch, answering=answering, images=False, asked_for=asked_for)
     with pytest.raises(StackError, match=told):
         providers.provide_postgres(places, lambda _: None)
 
@@ -209,6 +209,6 @@ def test_data_are_not_begun_anew_elsewhere(
 ) -> None:
     pretend(monkeypatch, asked_for=first)
     providers.provide_postgres(places, lambda _: None)
-    monkeypatch.setenv(containers.VARIABLE, then)
+    monkeypatch.setenv(daemon.VARIABLE, then)
     with pytest.raises(StackError, match="BAILIWICK_DATA"):
         providers.provide_postgres(places, lambda _: None)

@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
-from bailiwick_local.servers import containers
+from bailiwick_local.servers import daemon
 from bailiwick_local.services import signing_keys
 from bailiwick_local.stacks import Stack, choosing, images
 from bailiwick_local.stacks.compose import ComposeStack
@@ -36,12 +36,12 @@ def pretend(
     monkeypatch.setattr(choosing, "obstacle", lambda: obstacle)
     monkeypatch.setattr(images, "missing", lambda *_: missing)
     monkeypatch.setattr(Project, "plan", {})
-    monkeypatch.setattr(containers, "answers", lambda: not obstacle.startswith("no Docker"))
+    monkeypatch.setattr(daemon, "answers", lambda: not obstacle.startswith("no Docker"))
     for variable in choosing._GIVEN:
         monkeypatch.delenv(variable, raising=False)
     if given:
         monkeypatch.setenv(given, "anything")
-    monkeypatch.setenv(containers.VARIABLE, asked_for)
+    monkeypatch.setenv(daemon.VARIABLE, asked_for)
 
 
 def test_interface_says_everything_that_is_needed() -> None:
@@ -122,9 +122,11 @@ def test_what_was_chosen_stays_with_its_data(
 ) -> None:
     pretend(monkeypatch)
     choosing.begin(places, lambda _: None)
-    pretend(monkeypatch, obstacle="no Docker daemon answers")
-    assert isinstance(choosing.begin(places, lambda _: None), ComposeStack)
-    assert isinstance(choosing.known(places, lambda _: None), ComposeStack)
+    pretend(monkeypatch, obstacle="docker has no compose")
+    told: list[str] = []
+    assert isinstance(choosing.begin(places, told.append), ComposeStack)
+    assert isinstance(choosing.known(places, told.append), ComposeStack)
+    assert told == []  # nobody looks again
 
 
 def test_stack_of_processes_from_before_there_was_a_choice_stays_one(
@@ -149,7 +151,7 @@ def test_data_in_containers_are_not_begun_anew_as_processes(
 ) -> None:
     pretend(monkeypatch)
     choosing.begin(places, lambda _: None)
-    monkeypatch.setenv(containers.VARIABLE, "native")
+    monkeypatch.setenv(daemon.VARIABLE, "native")
     for ask in (choosing.begin, choosing.known):
         with pytest.raises(StackError, match="BAILIWICK_DATA"):
             ask(places, lambda _: None)
@@ -160,6 +162,6 @@ def test_data_of_processes_are_not_begun_anew_in_containers(
 ) -> None:
     pretend(monkeypatch, asked_for="native")
     choosing.begin(places, lambda _: None)
-    monkeypatch.setenv(containers.VARIABLE, "docker")
+    monkeypatch.setenv(daemon.VARIABLE, "docker")
     with pytest.raises(StackError, match="BAILIWICK_DATA"):
         choosing.begin(places, lambda _: None)

@@ -3,8 +3,6 @@
 Its reaper, Ryuk, is left out even where its image can be had: it ends what a process has started as soon
 as that process ends, and here a server belongs to its data folder. Of a test run's workers one ends before
 the others, and the stack outlives its launcher. What a killed run leaves behind, the next one ends.
-
-The standard library alone, until something is asked of Docker: the script installs servers beside pip.
 """
 
 from __future__ import annotations
@@ -12,19 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
+from bailiwick_local.servers.daemon import answers, connected, refusals
 
-VARIABLE = "BAILIWICK_SERVERS"
-NATIVE, DOCKER = "native", "docker"
 IMAGES = {
     "postgres": "postgres:18",
     "rabbitmq": "rabbitmq:4-management",
@@ -33,120 +28,8 @@ IMAGES = {
 }
 _PRINT = "bailiwick.print"
 """The label that says what a container was started with."""
-_KNOCK = 2.0
 _PATIENCE = 30
 """Seconds until a container that was told to end is ended by force."""
-_unavailable: set[str] = set()
-"""What this process could not pull: it does not try again for each of a test's servers."""
-
-Report = Callable[[str], None]
-
-
-def asked_for() -> str:
-    """Give what BAILIWICK_SERVERS asks for, "" where it leaves the choice to us.
-
-    Raises:
-        StackError: it asks for something that there is not.
-    """
-    word = os.environ.get(VARIABLE, "")
-    if word not in {"", NATIVE, DOCKER}:
-        raise StackError(f"{VARIABLE} is {NATIVE} or {DOCKER}, not {word!r}.")
-    return word
-
-
-def may_be_used() -> bool:
-    """Say whether a Docker daemon answers and is not ruled out; otherwise nothing here may be called.
-
-    Raises:
-        StackError: BAILIWICK_SERVERS insists on one, and none answers.
-    """
-    word = asked_for()
-    if word == NATIVE:
-        return False
-    if word == DOCKER and not answers():
-        raise StackError(f"{VARIABLE}={DOCKER}, and no Docker daemon answers.")
-    return answers()
-
-
-@cache
-def answers() -> bool:
-    """Say whether a Docker daemon of this machine answers: one elsewhere has other ports and files."""
-    try:
-        if not _listens():
-            return False
-        with daemon(patience=10) as docker:
-            is_here = docker.api.base_url == "http+docker://localhost"
-            return is_here and bool(docker.ping())
-    except (StackError, ImportError):  # what testcontainers stands on comes with pip
-        return False
-
-
-def _listens() -> bool:
-    """Knock at the daemon's socket. docker-py leaves its own open where nobody answers."""
-    from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415
-
-    scheme, _, path = (get_docker_host() or "unix:///var/run/docker.sock").partition("://")
-    if scheme not in {"unix", "http+unix"}:
-        return False
-    try:
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.settimeout(_KNOCK)
-            knocking.connect(path)
-    except OSError:
-        return False
-    return True
-
-
-def has_image(name: str, report: Report) -> bool:
-    """Say whether the server's image is here or can be had."""
-    image = IMAGES[name]
-    with daemon() as docker:
-        if has(docker, image):
-            return True
-        if image in _unavailable:
-            return False
-        report(f"pulling image {image}")
-        with suppress(*refusals()):
-            docker.images.pull(image)
-            return True
-    _unavailable.add(image)
-    return False
-
-
-def has(docker: Any, image: str) -> bool:
-    """Say whether an image is here."""
-    with suppress(*refusals()):
-        docker.images.get(image)
-        return True
-    return False
-
-
-def refusals() -> tuple[type[Exception], ...]:
-    """Give what is raised where Docker would not, or does not answer: requests' errors are OSErrors."""
-    try:
-        from docker.errors import DockerException  # noqa: PLC0415
-    except ImportError:
-        return (OSError,)
-    return (DockerException, OSError)
-
-
-@contextmanager
-def daemon(patience: float = 180) -> Iterator[Any]:
-    """Talk to the daemon, which is where the environment or Docker's own context says.
-
-    Raises:
-        StackError: it does not answer, or would not; in its words.
-    """
-    from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
-
-    try:
-        client = DockerClient(timeout=patience).client
-        try:
-            yield client
-        finally:
-            client.close()
-    except refusals() as refusal:
-        raise StackError(f"Docker: {refusal}") from None
 
 
 @dataclass(frozen=True)
@@ -292,7 +175,7 @@ class Container:
         """Give the container as Docker knows it, None where it has none of that name."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        with daemon() as docker:
+        with connected() as docker:
             try:
                 container = docker.containers.get(self.title)
             except NotFound:
@@ -348,7 +231,7 @@ def stop_all(places: Places, *, with_data: bool = False) -> list[str]:
     if not _mark(places).exists() or not answers():
         return []
     mine = {"name": project(places)}
-    with daemon() as docker:
+    with connected() as docker:
         containers = docker.containers.list(all=True, filters=mine, ignore_removed=True)
         for container in containers:
             _end(container, force=with_data)
@@ -365,7 +248,7 @@ def run_once(name: str, folder: Path, output: Path, arguments: list[str]) -> tup
 
     Return its exit code and what it said.
     """
-    with daemon() as docker:
+    with connected() as docker:
         container = docker.containers.create(
             IMAGES[name],
             arguments,

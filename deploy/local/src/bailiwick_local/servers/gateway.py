@@ -11,7 +11,7 @@ from functools import partial
 from bailiwick_local import gateway_files
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process, Runner, StackError
-from bailiwick_local.servers import Server, containers, install, kept_port, knock
+from bailiwick_local.servers import Server, containers, daemon, install, kept_port, knock
 
 
 def native(places: Places, ports: Mapping[str, int]) -> Server:
@@ -31,7 +31,7 @@ def native(places: Places, ports: Mapping[str, int]) -> Server:
         name = version.group(1) if version else "unknown"
         with_program = {"NGINX": program, **environment}
         runner: Runner = Process("gateway", places, arguments, with_program, rank=3)
-    elif containers.may_be_used():
+    elif daemon.may_be_used():
         name = containers.IMAGES["gateway"]
         runner = containers.Container(
             "gateway",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bailiwick_local.places import CHECKOUT, Places, tools
 from bailiwick_local.processes import Process, StackError, found
-from bailiwick_local.servers import Elsewhere, Server, containers, knock
+from bailiwick_local.servers import Elsewhere, Server, containers, daemon, knock
 
 VARIABLE = "BAILIWICK_OPA_URL"
 VERSION = "1.22.2"
@@ -90,7 +90,7 @@ def bundle(places: Places, policy: Path = POLICY) -> Path:
             [opa, *arguments], cwd=policy, capture_output=True, text=True, check=False
         )
         code, said = built.returncode, built.stderr
-    elif containers.may_be_used():
+    elif daemon.may_be_used():
         code, said = containers.run_once("opa", policy, path.parent, arguments)
     else:
         raise StackError("OPA is not installed")

@@ -16,6 +16,7 @@ from bailiwick_local.servers import (
     Server,
     contained,
     containers,
+    daemon,
     install,
     opa,
     postgres,
@@ -82,31 +83,31 @@ def prepare(places: Places | None, report: Report) -> None:
             _in_container(places, name, report) if places else _choose(name, report) == _CONTAINER
         )
     ]
-    if not containers.may_be_used():
+    if not daemon.may_be_used():
         wanted.append("gateway")
     install.ensure(wanted, report)
 
 
 def _choose(name: str, report: Report) -> str:
-    if not containers.may_be_used():
+    if not daemon.may_be_used():
         return _PROCESS
-    if containers.has_image(name, report):
+    if daemon.can_have(containers.IMAGES[name], report):
         return _CONTAINER
     told = f"image {containers.IMAGES[name]} cannot be had"
-    if asked_for := containers.asked_for():
-        raise StackError(f"{told}, and {containers.VARIABLE}={asked_for}")
+    if asked_for := daemon.asked_for():
+        raise StackError(f"{told}, and {daemon.VARIABLE}={asked_for}")
     report(f"{told}: {name} runs as a process")
     return _PROCESS
 
 
 def _in_container(places: Places, name: str, report: Report) -> bool:
-    asked_for = containers.asked_for()
+    asked_for = daemon.asked_for()
     chosen = places.kept.choice(f"provider of {name}", lambda: _choose(name, report))
     is_contained = chosen == _CONTAINER
-    if asked_for and is_contained is not (asked_for == containers.DOCKER):
+    if asked_for and is_contained is not (asked_for == daemon.DOCKER):
         where = "in a container" if is_contained else "a process"
         raise StackError(
             f"The data of {places.data} were begun with {name} {where}, and stay there:"
-            f" {containers.VARIABLE}={asked_for} takes another folder (BAILIWICK_DATA)."
+            f" {daemon.VARIABLE}={asked_for} takes another folder (BAILIWICK_DATA)."
         )
     return is_contained

@@ -9,7 +9,7 @@ import os
 
 from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
-from bailiwick_local.servers import containers, opa, postgres, rabbitmq
+from bailiwick_local.servers import daemon, opa, postgres, rabbitmq
 from bailiwick_local.services import signing_keys_file
 from bailiwick_local.stacks import Report, Stack, images
 from bailiwick_local.stacks.compose import ComposeStack
@@ -39,13 +39,13 @@ def known(places: Places, report: Report) -> Stack:
     Raises:
         StackError: BAILIWICK_SERVERS insists on what the data do not lie in.
     """
-    chosen, asked_for = places.kept.chosen(_CHOICE), containers.asked_for()
-    another = {_COMPOSE: containers.NATIVE, _NATIVE: "" if _given() else containers.DOCKER}
+    chosen, asked_for = places.kept.chosen(_CHOICE), daemon.asked_for()
+    another = {_COMPOSE: daemon.NATIVE, _NATIVE: "" if _given() else daemon.DOCKER}
     if chosen and asked_for and asked_for == another[chosen]:
         where = "in containers" if chosen == _COMPOSE else "as processes"
         raise StackError(
             f"The stack of {places.data} was begun {where}, and its data stay there:"
-            f" {containers.VARIABLE}={asked_for} takes another folder (BAILIWICK_DATA)."
+            f" {daemon.VARIABLE}={asked_for} takes another folder (BAILIWICK_DATA)."
         )
     return ComposeStack(places, report) if chosen == _COMPOSE else NativeStack(places, report)
 
@@ -55,8 +55,8 @@ def _given() -> list[str]:
 
 
 def _choose(places: Places, report: Report) -> str:
-    asked_for = containers.asked_for()
-    if asked_for == containers.NATIVE or signing_keys_file(places).exists():
+    asked_for = daemon.asked_for()
+    if asked_for == daemon.NATIVE or signing_keys_file(places).exists():
         return _NATIVE
     if given := _given():
         report(f"{' and '.join(given)}: the services run as processes beside what was given")
@@ -65,7 +65,7 @@ def _choose(places: Places, report: Report) -> str:
     if not reason:
         return _COMPOSE
     if asked_for:
-        raise StackError(f"{reason}, and {containers.VARIABLE}={asked_for}")
-    if containers.answers():  # where there is no Docker at all, nobody has asked for it
+        raise StackError(f"{reason}, and {daemon.VARIABLE}={asked_for}")
+    if daemon.answers():  # where there is no Docker at all, nobody has asked for it
         report(f"{reason}: the stack runs as processes")
     return _NATIVE

@@ -61,19 +61,16 @@ class ComposeStack:
         """
         with locked(self.places.folder(".") / "stack.lock"):
             containers.mark(self.places)
-            has_new_secrets = self._make_secrets()
-            former, tag = self._tag(), images.tag()
-            self._tell(tag)
+            self._make_secrets()
+            self._tell(images.tag())
             project = Project(self.places)
-            if has_new_secrets:
-                project.run("rm", "--stop", "--force", "notifier")
             if project.runs_as_planned():
                 self.report(f"{project.name:<20} runs as it would be started now")
                 return
             images.build(project.plan, self.report)
-            Start(project, self.report).run()
+            Start(project, self.report, anew=project.has_other_secrets()).run()
             project.note_plan()
-            images.forget(project.plan, former)
+            images.forget_others(project.plan)
 
     def down(self) -> list[str]:
         """End every container of the project, and give the names of those that ran; volumes stay."""
@@ -166,29 +163,25 @@ class ComposeStack:
         finally:
             server.stop()
 
-    def _make_secrets(self) -> bool:
-        """Make what is missing of them; say whether notifier would be given another one than before."""
+    def _make_secrets(self) -> None:
+        """Make what is missing of them; where mail goes may be another place at each start."""
         folder = self.places.folder("compose/secrets")
+        smtp = folder / "smtp_url"
+        smtp.unlink(missing_ok=True)
         made = subprocess.run(
-            [str(_MAKE_SECRETS), str(folder)], capture_output=True, text=True, check=False
+            [str(_MAKE_SECRETS), str(folder)],
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "SMTP_URL": os.environ.get(mailbox.VARIABLE) or _MAILBOX,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if made.returncode:
             raise StackError(f"The secrets could not be made: {made.stderr.strip()}")
-        smtp = folder / "smtp_url"
-        before, now = smtp.read_text().strip(), os.environ.get(mailbox.VARIABLE) or _MAILBOX
-        if before != now:
-            smtp.unlink()
-            self.places.write(smtp, f"{now}\n")
-            smtp.chmod(0o444)  # as the others: the folder keeps everybody away from them
         for file in folder.iterdir():
             self.places.account.owns(file)
-        return before != now
-
-    def _tag(self) -> str:
-        """Give the tag of the images that ran last."""
-        if not self.project.told.exists():
-            return ""
-        return str(self.project.plan["services"]["gateway"]["image"].rpartition(":")[2])
 
     def _tell(self, tag: str) -> None:
         account = self.places.account

@@ -16,7 +16,7 @@ from typing import Any
 
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.processes import StackError
-from bailiwick_local.servers import containers
+from bailiwick_local.servers import daemon
 from bailiwick_local.stacks import Report
 
 _LEFT_OUT = ("tests", "__pycache__")
@@ -83,8 +83,8 @@ def _ours(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _is_here(image: str) -> bool:
-    with containers.daemon() as docker:
-        return containers.has(docker, image)
+    with daemon.connected() as docker:
+        return daemon.has(docker, image)
 
 
 def build(plan: Mapping[str, Any], report: Report) -> None:
@@ -138,13 +138,14 @@ def _builder() -> dict[str, str]:
     return {"DOCKER_BUILDKIT": "0"} if told.returncode else {}
 
 
-def forget(plan: Mapping[str, Any], former: str) -> None:
-    """Remove our images of a former tag, if it is one of ours and no container is made from them."""
-    if not former.startswith(_TAG):
-        return
-    with containers.daemon() as docker:
+def forget_others(plan: Mapping[str, Any]) -> None:
+    """Remove what was built here of our images before, unless there is a container of it."""
+    with daemon.connected() as docker:
+        every = docker.containers.list(all=True, ignore_removed=True)
+        wanted = {one.attrs["Config"]["Image"] for one in every} | _ours(plan).keys()
         for image in _ours(plan):
-            repository, _, current = image.rpartition(":")
-            with suppress(*containers.refusals()):
-                if current != former:
-                    docker.images.remove(f"{repository}:{former}")
+            repository = image.rpartition(":")[0]
+            for name in (tag for one in docker.images.list(repository) for tag in one.tags):
+                if name.startswith(f"{repository}:{_TAG}") and name not in wanted:
+                    with suppress(*daemon.refusals()):
+                        docker.images.remove(name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from bailiwick_local.places import CHECKOUT, Places
 from bailiwick_local.processes import StackError, found
-from bailiwick_local.servers import containers
+from bailiwick_local.servers import containers, daemon
 
 _FILE = CHECKOUT / "deploy" / "compose.yaml"
 _LABEL = "com.docker.compose"
@@ -98,28 +98,40 @@ class Project:
         return plan
 
     def runs_as_planned(self) -> bool:
-        """Say whether everything is well, and was started by the plan as it is now."""
-        note = self._note
-        if not note.exists() or note.read_text() != self._print():
+        """Say whether everything is well, and was started by the plan and secrets as they are now."""
+        if self._noted() != self._now():
             return False
         well = {part.name for part in self.parts() if part.is_well}
         return well >= set(self.plan["services"])
 
+    def has_other_secrets(self) -> bool:
+        """Say whether they are not those that it was last started with: compose would not notice."""
+        noted = self._noted()
+        return bool(noted) and noted["secrets"] != self._now()["secrets"]
+
     def note_plan(self) -> None:
-        """Note that everything was started by the plan as it is now."""
-        self.places.write(self._note, self._print())
+        """Note that everything was started by the plan and secrets as they are now."""
+        self.places.write(self._note, json.dumps(self._now()))
 
     @property
     def _note(self) -> Path:
-        return self.told.with_name("started-by")
+        return self.told.with_name("started-by.json")
 
-    def _print(self) -> str:
-        return hashlib.sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()
+    def _noted(self) -> dict[str, str]:
+        return dict(json.loads(self._note.read_text())) if self._note.exists() else {}
+
+    def _now(self) -> dict[str, str]:
+        files = sorted(one["file"] for one in self.plan.get("secrets", {}).values())
+        told = {
+            "plan": json.dumps(self.plan, sort_keys=True).encode(),
+            "secrets": b"\0".join(Path(file).read_bytes() for file in files),
+        }
+        return {name: hashlib.sha256(content).hexdigest() for name, content in told.items()}
 
     def parts(self) -> list[Part]:
         """Give every container of the project, those that have ended too, by name."""
         mine = [f"{_LABEL}.project={self.name}", f"{_LABEL}.oneoff=False"]
-        with containers.daemon() as docker:
+        with daemon.connected() as docker:
             known = docker.containers.list(all=True, filters={"label": mine}, ignore_removed=True)
         parts = [
             Part(
@@ -141,7 +153,7 @@ class Project:
 
 def obstacle() -> str:
     """Say why compose cannot be used here, "" where it can."""
-    if not containers.answers():
+    if not daemon.answers():
         return "no Docker daemon answers"
     if not found("docker"):
         return "there is no docker command"

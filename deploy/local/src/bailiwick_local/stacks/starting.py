@@ -22,6 +22,8 @@ class Start:
 
     project: Project
     report: Report
+    anew: bool = False
+    """Make every container anew, whatever compose knows of changes."""
     patience: float = _PATIENCE
     _well: set[str] = field(default_factory=set)
     _began: float = field(default_factory=time.monotonic)
@@ -32,7 +34,8 @@ class Start:
         Raises:
             StackError: something is not; with the end of its log.
         """
-        options = ("--detach", "--no-build", "--pull=never", "--remove-orphans")
+        options = ["--detach", "--no-build", "--pull=never", "--remove-orphans"]
+        options += ["--force-recreate"] * self.anew
         with tempfile.TemporaryFile("w+") as said:
             command = self.project.command("--progress=quiet", "up", *options)
             compose = subprocess.Popen(
