@@ -14,7 +14,7 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_testkit.mail_server import MailServer, mail_server
 from bailiwick_testkit.people import DOOR_SECRET, ISSUER
 from bailiwick_testkit.postroom import SENDER, Postroom
-from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.servers import Opa, free_port
 
 KILLED = -9
 ENDS = {
@@ -43,6 +43,7 @@ async def killed_at(point: str, room: Postroom, opa: Opa, server: MailServer) ->
         "POLICY_URL": opa.url,
         "POLICY_DEADLINE": "5",
         "LISTEN": "127.0.0.1:0",
+        "OPERATIONS_LISTEN": f"127.0.0.1:{free_port()}",
         "IDENTITY_URL": nowhere,
         "CUSTOMERS_URL": nowhere,
         "DOOR_SECRET": DOOR_SECRET,
