@@ -23,7 +23,7 @@ import pytest
 
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process
-from bailiwick_local.servers import containers
+from bailiwick_local.servers import daemon
 from bailiwick_local.services import SERVICES
 from bailiwick_local.stacks.native import NativeStack
 from bailiwick_testkit import evidence, misconfiguring, provoking
@@ -103,7 +103,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         post_office(places.kept.port("office"), users) as office,
     ):
         # As processes, whose arguments and files can be looked at.
-        patched.setenv(containers.VARIABLE, containers.NATIVE)
+        patched.setenv(daemon.VARIABLE, daemon.NATIVE)
         signed_in = f"{quote(SMTP_USER, safe='')}:{quote(SMTP_PASSWORD, safe='')}"
         smtp = office.server.url.replace("://", f"://{signed_in}@")
         stack = NativeStack(
