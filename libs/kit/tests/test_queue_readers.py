@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -217,11 +217,12 @@ async def test_what_a_reader_may_is_written_down_as_that(side: Side) -> None:
 
 async def test_more_connections_than_allowed_are_refused(side: Side) -> None:
     address = await side.let_in()
-    held = [await aio_pika.connect(address) for _ in range(CONNECTIONS)]
-    with pytest.raises(aio_pika.exceptions.AMQPError):
-        await aio_pika.connect(address)
-    for connection in held:
-        await connection.close()
+    async with AsyncExitStack() as held:
+        for _ in range(CONNECTIONS):
+            _ = await held.enter_async_context(open_channel(address, "held"))
+        with pytest.raises(aio_pika.exceptions.AMQPError):
+            async with open_channel(address, "one too many"):
+                pass
 
 
 async def test_a_reader_that_stays_away_loses_the_oldest_and_holds_up_nobody(

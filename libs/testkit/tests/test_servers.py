@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-import aio_pika
 import asyncpg
 import pytest
 
+from bailiwick_kit.broker import open_channel
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock
@@ -65,9 +65,7 @@ async def test_databases_are_apart(postgres: Postgres) -> None:
 
 async def test_virtual_hosts_are_apart(rabbitmq: Rabbitmq) -> None:
     one, two = rabbitmq.vhost(), rabbitmq.vhost()
-    connection = await aio_pika.connect(one)
-    async with connection:
-        channel = await connection.channel()
+    async with open_channel(one, "a test") as channel:
         await channel.declare_queue("q", durable=True, arguments={"x-queue-type": "quorum"})
         assert [queue["name"] for queue in rabbitmq.queues(one)] == ["q"]
         assert rabbitmq.queues(two) == []

@@ -52,7 +52,7 @@ async def open_channel(url: str, name: str) -> AsyncIterator[AbstractChannel]:
     """
     # The driver's own time-out does not cover all of the handshake with a frozen broker.
     async with asyncio.timeout(DEADLINE):
-        connection = await aio_pika.connect(
+        connection = await aio_pika.connect(  # noqa: TID251 - here it is closed
             url, connection_class=_Connection, heartbeat=HEARTBEAT, name=name
         )
     try:

@@ -1,4 +1,4 @@
-"""A subscriber of a test's own that hears all of one organization, and messages put into queues by hand."""
+"""A subscriber of a test's own that hears all of one organization, and messages published by hand."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aio_pika
 
-from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_contracts.envelope import EXCHANGE, Event
 from bailiwick_kit.broker import open_channel
-from bailiwick_kit.messages import Envelope, from_message
+from bailiwick_kit.messages import Envelope, from_message, to_message
+from bailiwick_testkit.people import LONG_AGO
 
 ResultT = TypeVar("ResultT")
 
@@ -84,6 +85,24 @@ class Ear:
             while message := await queue.get(no_ack=False, fail=False):
                 self.heard.append(from_message(message))
                 await message.ack()
+
+
+async def publish(broker_url: str, *events: Event) -> None:
+    """Publish events as their owners' relays would; one that is given twice is one that is repeated."""
+    ids: dict[int, UUID] = {}
+    async with open_channel(broker_url, "a test") as channel:
+        exchange = await channel.get_exchange(EXCHANGE)
+        for event in events:
+            message = to_message(
+                event_id=ids.setdefault(id(event), uuid4()),
+                event_type=event.type,
+                source=f"/{event.type.partition('.')[0]}",
+                subject=event.subject,
+                time=LONG_AGO,
+                body=event.model_dump_json().encode(),
+                trace_parent=None,
+            )
+            await exchange.publish(message, event.routing_key, mandatory=True)
 
 
 def deliver(broker_url: str, queue: str, *messages: aio_pika.Message) -> None:

@@ -6,21 +6,17 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import uuid4
 
-import aio_pika
 import pytest
 from pydantic import SecretStr
 
-from bailiwick_contracts.envelope import EXCHANGE, Event
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.messages import to_message
 from bailiwick_kit.service import declare_topology
 from bailiwick_notifier.main import work
 from bailiwick_notifier.settings import Settings
 from bailiwick_testkit.apps import served, settings_for
+from bailiwick_testkit.listening import publish
 from bailiwick_testkit.mail_server import MailServer, mail_server
-from bailiwick_testkit.people import LONG_AGO
 from bailiwick_testkit.postroom import SENDER, Postroom
 from bailiwick_testkit.servers import Opa, Rabbitmq
 from bailiwick_testkit.waiting import running, until
@@ -61,26 +57,6 @@ async def working(room: Postroom, broker: str, opa: Opa, server: MailServer) -> 
             yield
 
 
-async def publish(broker: str, *events: Event) -> None:
-    """Publish events as their owners' relays would, each with an id of its own."""
-    connection = await aio_pika.connect(broker)
-    async with connection:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        exchange = await channel.get_exchange(EXCHANGE)
-        for event in events:
-            message = to_message(
-                event_id=uuid4(),
-                event_type=event.type,
-                source="/orders",
-                subject=event.subject,
-                time=LONG_AGO,
-                body=event.model_dump_json().encode(),
-                trace_parent=None,
-            )
-            for _ in range(2):
-                await exchange.publish(message, event.routing_key, mandatory=True)
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_an_order_told_over_the_bus_becomes_one_mail_to_its_main(
     room: Postroom, broker: str, opa: Opa, server: MailServer, workers: int
@@ -97,12 +73,13 @@ async def test_an_order_told_over_the_bus_becomes_one_mail_to_its_main(
         room.order(customer, ana),
     ]
     async with working(room, broker, opa, server):
+        told_twice = [each for each in (*orders, *room.customers.told) for _ in range(2)]
         if workers == 1:
-            await publish(broker, *orders, *room.customers.told)
+            await publish(broker, *told_twice)
             await two_mails(server)
         else:
             async with working(room, broker, opa, server):
-                await publish(broker, *orders, *room.customers.told)
+                await publish(broker, *told_twice)
                 await two_mails(server)
 
         async def settled() -> bool:

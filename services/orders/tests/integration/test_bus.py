@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import aio_pika
 import pytest
 
-from bailiwick_contracts.envelope import EXCHANGE, Event
-from bailiwick_kit.messages import to_message
+from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_kit.broker import open_channel
 from bailiwick_kit.service import declare_topology
 from bailiwick_orders.main import work
 from bailiwick_orders.settings import Settings
 from bailiwick_testkit.apps import served, settings_for
+from bailiwick_testkit.listening import publish
 from bailiwick_testkit.market import Market
-from bailiwick_testkit.people import LONG_AGO
 from bailiwick_testkit.servers import Rabbitmq
 
 OURS = "an-outside-reader"
@@ -27,9 +27,7 @@ async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
     """A virtual host with the whole topology, and a queue of ours that hears of orders."""
     url = await asyncio.to_thread(rabbitmq.vhost)
     await declare_topology(url)
-    connection = await aio_pika.connect(url)
-    async with connection:
-        channel = await connection.channel()
+    async with open_channel(url, "a test") as channel:
         queue = await channel.declare_queue(OURS, durable=True)
         await queue.bind(EXCHANGE, routing_key="orders.#")
     yield url
@@ -56,24 +54,6 @@ async def working(market: Market, broker: str) -> AsyncIterator[None]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def publish(broker: str, *events: Event) -> None:
-    connection = await aio_pika.connect(broker)
-    async with connection:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        exchange = await channel.get_exchange(EXCHANGE)
-        for event in events:
-            message = to_message(
-                event_id=event.subject,
-                event_type=event.type,
-                source="/customers",
-                subject=event.subject,
-                time=LONG_AGO,
-                body=event.model_dump_json().encode(),
-                trace_parent=None,
-            )
-            await exchange.publish(message, event.routing_key, mandatory=True)
-
-
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
     """Return once it holds, at the latest in twenty seconds."""
     async with asyncio.timeout(20):
@@ -95,9 +75,8 @@ async def test_a_customer_told_over_the_bus_can_be_ordered_for_and_the_order_is_
             return (await market.create(ana, customer, place=True)).status_code == 201
 
         await soon(may_order)
-        connection = await aio_pika.connect(broker)
-        async with connection:
-            queue = await (await connection.channel()).get_queue(OURS)
+        async with open_channel(broker, "a test") as channel:
+            queue = await channel.get_queue(OURS)
             async with asyncio.timeout(20), queue.iterator() as messages:
                 message = await anext(messages)
                 await message.ack()

@@ -7,14 +7,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID, uuid4
 
-import aio_pika
 import pytest
 from typer.testing import CliRunner, Result
 
-from bailiwick_contracts.envelope import EXCHANGE, Event
-from bailiwick_kit.messages import to_message
+from bailiwick_contracts.envelope import Event
 from bailiwick_kit.migrations import check
 from bailiwick_kit.service import declare_topology
 from bailiwick_kit.settings import PREFIX, ServiceSettings
@@ -23,7 +20,7 @@ from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import tables
 from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.books import Books
-from bailiwick_testkit.people import LONG_AGO
+from bailiwick_testkit.listening import publish
 from bailiwick_testkit.sales import KEY, MadeUpOrders
 from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.waiting import running, until
@@ -153,24 +150,6 @@ async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
     await asyncio.to_thread(rabbitmq.drop_vhost, url)
 
 
-async def publish(broker: str, *events: Event, ids: dict[int, UUID]) -> None:
-    connection = await aio_pika.connect(broker)
-    async with connection:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        exchange = await channel.get_exchange(EXCHANGE)
-        for event in events:
-            message = to_message(
-                event_id=ids.setdefault(id(event), uuid4()),
-                event_type=event.type,
-                source="/orders",
-                subject=event.subject,
-                time=LONG_AGO,
-                body=event.model_dump_json().encode(),
-                trace_parent=None,
-            )
-            await exchange.publish(message, event.routing_key, mandatory=True)
-
-
 async def test_what_the_siblings_tell_over_the_bus_is_counted_out_of_order_and_repeated(
     books: Books, broker: str
 ) -> None:
@@ -186,8 +165,7 @@ async def test_what_the_siblings_tell_over_the_bus_is_counted_out_of_order_and_r
     events: list[Event] = [*told, *books.orders.told[before:], books.orders.snapshots()[-1]]
 
     async with settled(books, broker_url=broker) as settings, work(settings) as jobs:
-        ids: dict[int, UUID] = {}
-        await publish(broker, *reversed(events), *events, ids=ids)
+        await publish(broker, *reversed(events), *events)
         async with running(*jobs):
 
             async def is_up_to_date() -> bool:
