@@ -21,8 +21,8 @@ import hypothesis
 import pytest
 
 from bailiwick_local.servers.opa import program
-from bailiwick_testkit.oracle import Oracle, Settings, World
-from bailiwick_testkit.worlds import CALLERS, NOW, questions, worlds
+from bailiwick_testkit.oracle import Oracle, World
+from bailiwick_testkit.worlds import CALLERS, questions, world_of, worlds
 
 POLICY = Path(__file__).parents[1]
 WANTED = os.environ.get("BAILIWICK_MUTANTS", "16")
@@ -169,7 +169,7 @@ def end_of(lines: list[str], at: int) -> int:
 
 def asked() -> list[dict[str, Any]]:
     """Return questions with the oracle's answers: every kind of caller, and a few random worlds."""
-    drawn = [World(NOW, Settings(), (caller,), (), (), ()) for caller in CALLERS]
+    drawn = [world_of(caller) for caller in CALLERS]
 
     @hypothesis.settings(max_examples=8, derandomize=True, database=None, deadline=None)
     @hypothesis.given(worlds())

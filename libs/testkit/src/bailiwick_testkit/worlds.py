@@ -195,6 +195,39 @@ def worlds(draw: st.DrawFn) -> World:
     )
 
 
+def world_of(caller: Member) -> World:
+    """Return a company in which a caller meets rows of every resource: their own and others'.
+
+    With it every cell of the matrix is asked about; random worlds seldom hold the rarer callers.
+    """
+    theirs, others = _CUSTOMERS[:2]
+    return World(
+        NOW,
+        Settings(),
+        members=(caller,),
+        customers=tuple(Customer(each, created_by="somebody") for each in (theirs, others)),
+        orders=tuple(
+            Order(f"{customer} {author} {state}", customer, author=author, state=state)
+            for customer, author, state in product(
+                (theirs, others), (caller.id, "somebody"), ("draft", "placed")
+            )
+        ),
+        assignments=(
+            Assignment(
+                theirs,
+                caller.id,
+                is_main=True,
+                valid_from=NOW - timedelta(hours=1),
+                valid_to=NOW + timedelta(hours=1),
+            ),
+        ),
+        deliveries=tuple(
+            Delivery(f"to {each}", recipient=each) for each in (caller.id, "somebody")
+        ),
+        preferences=tuple(Preference(each) for each in (caller.id, "somebody")),
+    )
+
+
 @dataclass(frozen=True)
 class Question:
     """One question to policy: by whom, about which resource, to do what, with which row if any."""
