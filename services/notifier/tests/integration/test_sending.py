@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.orders import OrderPlaced
@@ -16,9 +17,11 @@ from bailiwick_kit.mail import PutOff, Undeliverable
 from bailiwick_kit.policy import Policy
 from bailiwick_notifier.actions import send_dispatch as sending
 from bailiwick_notifier.actions.send_dispatch import send_dispatch
+from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.store.dispatches import StoredDispatches
+from bailiwick_testkit.figures import rise_of
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import PlainLetters, Postroom
 from bailiwick_testkit.waiting import until
@@ -248,6 +251,31 @@ async def test_told_to_stop_a_worker_ends_the_conversations_under_way(
     assert await state(room, order) == ("sent", None, 1)
 
 
+async def test_told_to_stop_while_it_claims_a_worker_sends_what_it_has_claimed(
+    room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = room.order(customer, mia)
+    await room.take(order)
+    await room.fixing().round()
+    claimed, go_on, job = asyncio.Event(), asyncio.Event(), room.sending()
+    claim = job.office.dispatches.claim
+
+    async def slow(*arguments: Any) -> Sequence[Dispatch]:
+        found = await claim(*arguments)
+        claimed.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(job.office.dispatches, "claim", slow)
+    running = asyncio.create_task(job.run())
+    await claimed.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await state(room, order) == ("sent", None, 1)
+
+
 async def test_who_has_lost_the_claim_sends_nothing_and_writes_nothing(
     room: Postroom, customer: UUID, mia: Person
 ) -> None:
@@ -276,18 +304,38 @@ class FaultyLetters(PlainLetters):
         return super().new_order(order, addressee)
 
 
-async def test_a_letter_that_cannot_be_written_holds_up_no_other(
+async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_when_it_can(
     room: Postroom, customer: UUID, mia: Person
 ) -> None:
-    broken = await room.come_in(customer, mia, customer_name="Sol")
-    assert await state(room, broken) == ("sent", None, 1)
     room.letters = FaultyLetters()
     broken = await room.come_in(customer, mia, customer_name="Broken")
     whole = await room.come_in(customer, mia, customer_name="Whole")
-    assert (await state(room, whole))[0] == "sent"
+    assert await state(room, whole) == ("sent", None, 1)
+    assert await state(room, broken) == ("pending", "refused", 1)
     room.letters = PlainLetters()
-    await room.later(minutes=5)
-    assert await state(room, broken) == ("sent", None, 1)
+    await room.later(minutes=1)
+    assert await state(room, broken) == ("sent", None, 2)
+
+
+@pytest.mark.parametrize("where", ["written", "formed"])
+async def test_a_mail_that_cannot_be_made_is_given_up_after_a_day(
+    room: Postroom, customer: UUID, mia: Person, where: str
+) -> None:
+    given_up = rise_of("bailiwick_mail_total", outcome="given_up")
+    if where == "written":
+        room.letters = FaultyLetters()
+    else:
+        room.server.answers = [UnicodeError() for _ in range(99)]
+    with capture_logs() as logs:
+        broken = await room.come_in(customer, mia, customer_name="Broken")
+        for _ in range(40):
+            await room.later(hours=1)
+    [row] = await room.deliveries(broken)
+    assert (row["state"], row["last_problem"]) == ("failed", "refused")
+    assert row["settled_at"] - room.clock.now() == timedelta(hours=24 - 40)
+    assert given_up() == 1
+    told = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert told == ["mail.not_made"] * row["attempts"] + ["mail.given_up"]
 
 
 @pytest.mark.parametrize("answer", [None, Undeliverable("550"), later_please()])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,6 +21,8 @@ from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.notice import Notice
 
 log = structlog.get_logger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 PAUSE = 0.5
 """Seconds between looks at what is due, when there was nothing."""
@@ -95,7 +100,7 @@ class Sending:
 
     office: Office
     at_once: int = MAILS_AT_ONCE
-    _busy: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _busy: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -117,14 +122,22 @@ class Sending:
         """Begin as many mails as there is room for, and return how many; without room, wait for some."""
         if len(self._busy) >= self.at_once:
             await asyncio.wait(self._busy, return_when=asyncio.FIRST_COMPLETED)
+        # Told to stop meanwhile, it ends this too: who is cut off between the claim and the mail holds that
+        # mail up until the claim runs out.
+        return await asyncio.shield(self._under_way(self._begin(self.at_once - len(self._busy))))
+
+    async def _begin(self, most: int) -> int:
         now = self.office.clock.now()
-        free = self.at_once - len(self._busy)
-        claimed = await self.office.dispatches.claim(now, now + self.office.held, free)
+        claimed = await self.office.dispatches.claim(now, now + self.office.held, most)
         for dispatch in claimed:
-            task = asyncio.create_task(self._send(dispatch))
-            self._busy.add(task)
-            task.add_done_callback(self._busy.discard)
+            _ = self._under_way(self._send(dispatch))
         return len(claimed)
+
+    def _under_way(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
+        task = asyncio.create_task(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+        return task
 
     async def finished(self) -> None:
         """Return when nothing is under way any more."""
@@ -139,8 +152,9 @@ class Sending:
 
     async def _drain(self) -> None:
         """Let mails under way end: one that is cut off may have gone out, and goes out again."""
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=DRAIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await self.finished()
         for task in self._busy:
             task.cancel()
         await asyncio.gather(*self._busy, return_exceptions=True)
