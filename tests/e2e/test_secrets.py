@@ -34,6 +34,7 @@ from bailiwick_testkit.listening import Ear
 from bailiwick_testkit.post_office import post_office
 from bailiwick_testkit.provoking import KEPT, SMTP_PASSWORD, SMTP_USER, TRACE, WORDS, Case
 from bailiwick_testkit.servers import Servers, report
+from bailiwick_testkit.spans import collecting
 from bailiwick_testkit.stack import Running
 
 pytestmark = [
@@ -53,7 +54,7 @@ LOGGED = ("decision_logs.console=true", "decision_logs.request_context.http.head
 """What an operator sets to have OPA log its decisions, and the request that each was for."""
 PLACES = (
     *("logs", "databases", "events", "broker", "mails", "answers", "commands", "arguments"),
-    "operations",
+    *("operations", "spans"),
 )
 SHOWN = {
     ("access token", "POST-v1-auth-token-200"),
@@ -101,6 +102,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         pytest.MonkeyPatch.context() as patched,
         evidence.started_programs() as started,
         post_office(places.kept.port("office"), users) as office,
+        collecting() as collector,
     ):
         # As processes, whose arguments and files can be looked at.
         patched.setenv(daemon.VARIABLE, daemon.NATIVE)
@@ -109,6 +111,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         settings = {
             **QUICK,
             "BAILIWICK_SMTP_URL": smtp,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             # No deadline is tried here: what two cores cannot answer in time is not to end the story.
             "BAILIWICK_POLICY_DEADLINE": "2",
         }
@@ -125,6 +128,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 events = gathered(case, tap, started)
         finally:
             stack.down()
+        evidence.of_spans(collector, folder / "spans")
         definitions = json.loads((folder / "broker" / "definitions.json").read_text())
         hits = {place: search(folder, case.secrets, [place]) for place in PLACES}
         yield Found(case, folder, hits, definitions, events, passwords)
@@ -204,9 +208,9 @@ def test_each_that_is_given_was_seen_where_it_is_given(found: Found) -> None:
     assert given == {"subscriber's password", *(kind for kind, _ in SHOWN)}
 
 
-def test_no_log_holds_personal_data(found: Found) -> None:
+def test_no_log_and_no_span_holds_personal_data(found: Found) -> None:
     words = [Canary(kind, value) for kind, value in WORDS.items()]
-    assert search(found.folder, words, ["logs"]) == []
+    assert search(found.folder, words, ["logs", "spans"]) == []
 
 
 def controls(case: Case) -> Iterator[tuple[str, str]]:
@@ -235,6 +239,8 @@ def controls(case: Case) -> Iterator[tuple[str, str]]:
     yield "arguments/started", "initdb"
     yield "arguments/running", "bailiwick_identity serve"
     yield "operations/*-ready", "database"
+    yield "spans/sent", "send mail"
+    yield "spans/spans.txt", TRACE
 
 
 def test_every_place_is_searched_and_would_show_what_is_in_it(found: Found) -> None:

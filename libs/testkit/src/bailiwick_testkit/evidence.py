@@ -20,6 +20,7 @@ import httpx2
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit.broker import open_channel
 from bailiwick_testkit.mail_server import Accepted
+from bailiwick_testkit.spans import Spans
 
 _TABLES = """
     SELECT n.nspname AS schema, c.relname AS name,
@@ -84,6 +85,13 @@ def of_mails(mails: Sequence[Accepted], folder: Path) -> None:
         message = email.message_from_bytes(one.content, policy=email.policy.default)
         parts = [part.get_content() for part in message.walk() if not part.is_multipart()]
         (folder / f"{number}.txt").write_text("\n".join(map(str, [*message.items(), *parts])))
+
+
+def of_spans(spans: Spans, folder: Path) -> None:
+    """Write spans to files: as they were sent, and as text, a line for each."""
+    folder.mkdir(parents=True)
+    (folder / "sent").write_bytes(b"\n".join(spans.raw))
+    (folder / "spans.txt").write_text("\n".join(map(str, spans.all())))
 
 
 @dataclass
