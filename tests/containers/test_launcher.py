@@ -67,7 +67,7 @@ def docker(*arguments: str) -> str:
 
 def test_story_comes_out_as_told(stack: ComposeStack, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.play(stack)
-    assert "All 34 checks came out as told." in capsys.readouterr().out
+    assert "All 34 checks passed." in capsys.readouterr().out
 
 
 def test_nothing_is_published_but_on_loopback(stack: ComposeStack) -> None:

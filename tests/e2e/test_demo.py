@@ -1,4 +1,4 @@
-"""The demo's story, as `./bailiwick demo` plays it: everything comes out as told, the second time too."""
+"""The demo's story, as `./bailiwick demo` plays it: every check passes, the second time too."""
 
 from __future__ import annotations
 

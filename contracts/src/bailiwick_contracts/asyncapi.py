@@ -1,4 +1,4 @@
-"""The AsyncAPI document: what is told on the bus, by whom, to whom, and in which headers and words.
+"""The AsyncAPI document: what is published on the bus, by whom, for whom, with which headers and data.
 
 Made from the catalogue, the schemas and the samples; nothing in it is written a second time.
 """
@@ -28,17 +28,17 @@ Samples = Mapping[str, Mapping[str, Json]]
 _BINDING = {"bindingVersion": "0.3.0"}
 _FORMAT = "application/schema+json;version=draft-07"
 _ABOUT = """
-    What happens in Bailiwick is told on RabbitMQ, on one topic exchange, as CloudEvents 1.0 in binary mode:
-    the attributes are headers that begin with ce-, the body is the data.
+    Bailiwick publishes events on RabbitMQ, on one topic exchange, as CloudEvents 1.0 in binary mode: the
+    attributes are headers that begin with ce-, the body is the data.
 
     An event carries the whole public state of its entity, and the entity's version. A higher version replaces
-    a lower one. That is all a reader needs, because events may come twice, late or out of order: acknowledge
-    after your own commit. An event that comes again has the same ce-id.
+    a lower one. So it does no harm that events may arrive twice, late or out of order. Acknowledge after
+    your own commit: an event that is delivered again has the same ce-id.
 
     The routing key is the type followed by the organization: orders.order.placed.v1.* are the placed orders
-    of every organization, #.<organization> is all that one organization does.
+    of every organization, #.<organization> are all events of one organization.
 
-    A version of a type only ever grows optional members: ignore those that you do not know. Anything else is
+    A version of a type only ever gains optional members: ignore those that you do not know. Anything else is
     a v2, published beside the v1. Amounts are decimal strings, instants RFC 3339 in UTC. Members marked pii
     are personal data: keep them no longer than you need, and null them when a higher version does.
 """
@@ -117,7 +117,7 @@ def _channel(event: type[Event]) -> Json:
         "messages": {event.__name__: _reference(event)},
         "parameters": parameters,
         "servers": [{"$ref": "#/servers/broker"}],
-        "tags": [{"name": _publisher(event), "description": "The service that tells it."}],
+        "tags": [{"name": _publisher(event), "description": "The service that publishes it."}],
         "bindings": {"amqp": {"is": "routingKey", "exchange": exchange, **_BINDING}},
     }
 
@@ -125,10 +125,10 @@ def _channel(event: type[Event]) -> Json:
 def _subscriber() -> Json:
     return {
         "address": "subscriber.{org_id}.{name}",
-        "title": "What another system hears of its organization",
-        "description": "A queue that is made and bound for one subscriber, who may read it and do nothing"
-        " else. It has the types that were chosen, of one organization; snapshots only when they were asked"
-        " for. What is not read is kept for some days.",
+        "title": "Events of one organization for another system",
+        "description": "A queue that is declared and bound for one subscriber, who may read it and do nothing"
+        " else. It gets the chosen types of one organization; snapshots only on request. Unread events are"
+        " kept for some days.",
         "messages": {event.__name__: _reference(event) for event in EVENTS.values()},
         "parameters": {
             "org_id": {"description": "The organization's id."},
@@ -150,9 +150,9 @@ def _queue(name: str, events: tuple[type[Event], ...]) -> Json:
     consumer, _, publisher = name.partition(".")
     return {
         "address": name,
-        "title": f"What {consumer} hears of {publisher}",
-        "description": f"A quorum queue with one active consumer. What cannot be handled is tried again"
-        f" from {name}.retry, and in the end rests in {name}.dead.",
+        "title": f"Events of {publisher} for {consumer}",
+        "description": f"A quorum queue with one active consumer. An event that cannot be handled is retried"
+        f" through {name}.retry, and finally set aside in {name}.dead.",
         "messages": {event.__name__: _reference(event) for event in events},
         "servers": [{"$ref": "#/servers/broker"}],
         "tags": [{"name": consumer, "description": "The service that reads it."}],
@@ -179,7 +179,7 @@ def _operations() -> Iterator[tuple[str, Json]]:
             f"tell_{event.type.replace('.', '_')}",
             {
                 "action": "send",
-                "title": f"{_publisher(event)} tells: {_title(event)}",
+                "title": f"{_publisher(event)} publishes: {_title(event)}",
                 "channel": {"$ref": f"#/channels/{event.type}"},
                 "messages": [{"$ref": f"#/channels/{event.type}/messages/{event.__name__}"}],
                 "bindings": {
@@ -187,10 +187,12 @@ def _operations() -> Iterator[tuple[str, Json]]:
                 },
             },
         )
-    yield _hearing(SUBSCRIBER, "another system hears its organization", tuple(EVENTS.values()))
+    yield _hearing(
+        SUBSCRIBER, "another system reads the events of one organization", tuple(EVENTS.values())
+    )
     for name, events in _queues():
         consumer, _, publisher = name.partition(".")
-        yield _hearing(name, f"{consumer} hears {publisher}", events)
+        yield _hearing(name, f"{consumer} reads {publisher}'s events", events)
 
 
 def _hearing(name: str, title: str, events: tuple[type[Event], ...]) -> tuple[str, Json]:

@@ -34,7 +34,7 @@ class Address(Payload):
     city: str | None = None
     subdivision: str | None = Field(default=None, description="ISO 3166-2, such as ES-MD.")
     country: str = Field(description="ISO 3166-1 alpha-2.")
-    primary: bool = Field(default=False, description="The one that territories look at.")
+    primary: bool = Field(default=False, description="The one that gives the customer's country.")
 
 
 class Terms(Payload):
@@ -64,7 +64,7 @@ class CustomerChanged(Sequenced):
     created_by: UUID = Field(description="The member who made it.")
     created_at: datetime
     imported: bool = Field(
-        default=False, description="It came from another system, with its history."
+        default=False, description="It was imported from another system, with its history."
     )
 
     @property
@@ -74,7 +74,7 @@ class CustomerChanged(Sequenced):
 
 
 class Assignment(Interval):
-    """That a member is main or additional representative of a customer, and when."""
+    """Makes a member main or additional representative of a customer, for a time."""
 
     assignment_id: UUID
     customer_id: UUID = Field(description="Who is represented.")
@@ -85,7 +85,7 @@ class Assignment(Interval):
 
 
 class AssignmentChanged(Sequenced):
-    """One act on assignments, whole: what it made and what it ended. Told when written, not at T."""  # D18
+    """All assignments that one act began or ended. Published when written, even if valid later."""  # D18
 
     type: ClassVar[str] = "customers.assignment.changed.v1"
 

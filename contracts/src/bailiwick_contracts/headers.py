@@ -15,9 +15,9 @@ def headers(event_type: str, source: str) -> dict[str, Any]:
     """Return the schema of an event's headers."""
     attributes: dict[str, Any] = {
         "ce-specversion": {"const": "1.0", "description": "The version of CloudEvents."},
-        "ce-id": {**_UUID, "description": "The event's own id: the same whenever it comes again."},
+        "ce-id": {**_UUID, "description": "The event's id: the same when it is delivered again."},
         "ce-type": {"const": event_type, "description": "What happened, and its version."},
-        "ce-source": {"const": source, "description": "The service that tells it."},
+        "ce-source": {"const": source, "description": "The service that published it."},
         "ce-subject": {**_UUID, "description": "The id of the entity that it is about."},
         "ce-time": {
             "type": "string",
@@ -27,7 +27,7 @@ def headers(event_type: str, source: str) -> dict[str, Any]:
         "ce-traceparent": {
             "type": "string",
             "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
-            "description": "W3C trace context of the request behind it, where there was one.",
+            "description": "W3C trace context of the request that caused it, if any.",
         },
     }
     required = [name for name in attributes if name != "ce-traceparent"]

@@ -53,7 +53,7 @@ class OrderEvent(Event):
     )
     assignment_seq: int = Field(description="The assignments' number that main_id was read under.")
     imported: bool = Field(
-        default=False, description="It came from another system: no news to anybody."
+        default=False, description="It was imported from another system: nobody has just placed it."
     )
 
     @property

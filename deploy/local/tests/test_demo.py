@@ -1,4 +1,4 @@
-"""How the demo counts what came out as told, and puts refusals into words."""
+"""How the demo counts its checks, and puts refusals into words."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ def demo() -> None:
         stack = choosing.begin(of_the_checkout(), report)
         stack.up()
         _call("demo", "load", stack)
-        came_out_as_told = _call("demo", "play", stack)
-    raise typer.Exit(0 if came_out_as_told else 1)
+        passed = _call("demo", "play", stack)
+    raise typer.Exit(0 if passed else 1)
 
 
 @app.command()
@@ -99,7 +99,7 @@ def down() -> None:
 
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Tell what runs where, and the sample company's sign-ins."""
+    """Show what runs where, and the sample company's sign-ins."""
     with _telling():
         stack = _stack()
         told = stack.status()
@@ -143,7 +143,7 @@ def logs(
 def mail(
     number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="One message.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write its HTML here.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="So many of the list.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="How many to list, the latest.")] = 20,
 ) -> None:
     """List the mail that the stack has sent, or show one message as text."""
     with _telling():

@@ -22,7 +22,7 @@ from bailiwick_local.services import SERVICES
 _PROCESSES = ("api", "worker", "migrate")
 _TYPES = {SecretStr: "secret", str: "text", Path: "path", float: "number", int: "whole number"}
 _BOUNDS = {"gt": "over", "ge": "at least", "lt": "below", "le": "at most"}
-_SETTINGS = ("variable", "needed by", "type", "unless set", "what it is for")
+_SETTINGS = ("variable", "needed by", "type", "default", "what it is for")
 _NAMES = ("variable", "what it is for")
 
 _HEAD = """\
@@ -30,18 +30,17 @@ _HEAD = """\
 
 Made from code by `./bailiwick contracts`: change the docstring of the setting, not this page.
 
-Services take every setting from an environment variable. `./bailiwick` sets them for the stack that it
-starts, compose and the chart for theirs. They are read once, at the start: a change takes a restart.
+Services read all settings from environment variables. `./bailiwick`, compose and the chart set them for
+the stacks that they start. They are read once, at the start: a change needs a restart.
 
-- **needed by**: the processes that do not start without it; where there is none, it may be left out.
-  `serve` is api and worker in one. What a process does not need is best not given to it: the API has no use
-  for the owner of the database. Operators' commands go by the settings of the worker; identity's
-  `create-organization` and `import` by those of the API, notifier's `subscribers` by the broker's alone.
+- **needed by**: the processes that do not start without it; if empty, the setting is optional. `serve` is
+  api and worker in one. Give a process only what it needs: the API has no use for the owner of the database.
+  Operators' commands use the settings of the worker; identity's `create-organization` and `import` those of
+  the API, notifier's `subscribers` only the broker's.
 - **secret**: may come from a file instead. `BAILIWICK_DOOR_SECRET_FILE=/run/secrets/door` stands for
-  `BAILIWICK_DOOR_SECRET`; the end of its last line is no part of it. Where both are set, the variable
-  counts.
-- An empty variable counts as absent. What is missing or wrong is named on standard error, never with its
-  value, and the exit code is 2.
+  `BAILIWICK_DOOR_SECRET`; trailing line breaks are ignored. If both are set, the variable takes precedence.
+- An empty variable counts as absent. Missing and wrong settings are named on standard error, without their
+  values, and the exit code is 2.
 """
 
 
@@ -75,7 +74,7 @@ def _sections(kinds: Mapping[str, type[ServiceSettings]]) -> Iterator[str]:
         for service, kind in kinds.items()
         if kind.model_fields.keys() == ServiceSettings.model_fields.keys()
     ]
-    yield f"{_joined(without)} need nothing else.\n"
+    yield f"{_joined(without)} have no settings of their own.\n"
 
 
 def _row(name: str, kinds: Mapping[str, type[ServiceSettings]]) -> tuple[str, ...]:
@@ -131,19 +130,19 @@ def _traces() -> Iterator[str]:
     rows = [(f"`{name}`", what) for name, what in variables.STANDARD.items()]
     yield section("Traces", _NAMES, rows)
     yield (
-        "The names and values are OpenTelemetry's own, and so are those that are not listed here. Traces are"
-        " off until an endpoint is set.\n"
+        "Names and values are OpenTelemetry's own; its other variables work too. Traces are off until an"
+        " endpoint is set.\n"
     )
 
 
 def _gateway() -> Iterator[str]:
-    """Tell of nginx before the services, in whose image these are the only ones."""
+    """Give the variables of the gateway, whose image has these only."""
     rows = [(f"`{name}`", what) for name, what in variables.GATEWAY.items()]
     yield section("The gateway", _NAMES, rows)
 
 
 def _launcher() -> Iterator[str]:
-    yield "What follows is for `./bailiwick` alone; no service reads it.\n"
+    yield "The rest is only for `./bailiwick`; no service reads it.\n"
     rows = [(f"`{name}`", what) for name, what in variables.LAUNCHER.items()]
     yield section("The stack on one machine", _NAMES, rows)
     rows = [(f"`{name}`", what) for name, what in variables.TESTS.items()]

@@ -15,61 +15,62 @@ STANDARD: Mapping[str, str] = {
     " traces.",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "The same as a whole address: `http://collector:4318/v1/traces`.",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "`http/protobuf`, and nothing else.",
-    "OTEL_EXPORTER_OTLP_HEADERS": "Headers sent with them, `name=value,name=value`, where a collector asks"
-    " who sends. A secret.",
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "Seconds that sending them may take; 10 unless set.",
-    "OTEL_SERVICE_NAME": "The service's name in traces; unless set, its own: `orders`.",
-    "OTEL_RESOURCE_ATTRIBUTES": "What every span says besides: `deployment.environment.name=staging`.",
-    "OTEL_TRACES_SAMPLER": "Which requests are traced; all unless set, `parentbased_traceidratio` for some.",
+    "OTEL_EXPORTER_OTLP_HEADERS": "Headers sent with them, `name=value,name=value`, where a collector wants"
+    " authentication. A secret.",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "Seconds that sending them may take; default 10.",
+    "OTEL_SERVICE_NAME": "The service's name in traces; by default its own: `orders`.",
+    "OTEL_RESOURCE_ATTRIBUTES": "Attributes added to every span: `deployment.environment.name=staging`.",
+    "OTEL_TRACES_SAMPLER": "Which requests are traced: all by default; `parentbased_traceidratio`: a part.",
     "OTEL_TRACES_SAMPLER_ARG": "The sampler's argument: `0.1` is a tenth.",
-    "OTEL_SDK_DISABLED": "`true` switches traces off although there is an endpoint.",
+    "OTEL_SDK_DISABLED": "`true` switches traces off even with an endpoint set.",
 }
 """OpenTelemetry's own, as far as they are of use here; its SDK reads them."""
 
 GATEWAY: Mapping[str, str] = {
-    "BAILIWICK_LISTEN": "`host:port` that clients' requests come to.",
-    "BAILIWICK_ISSUER": "The address that clients know it by, the same as the services'"
-    " `BAILIWICK_ISSUER`: what is handed on as `Host`.",
+    "BAILIWICK_LISTEN": "`host:port` to listen on for clients' requests.",
+    "BAILIWICK_ISSUER": "The address that clients use, the same as the services'"
+    " `BAILIWICK_ISSUER`; forwarded as `Host`.",
     **{
-        f"BAILIWICK_{service.upper()}_UPSTREAM": f"`host:port` of {service}; a name is looked up again every"
-        " few seconds, and has to be whole, because nginx knows no search domains."
+        f"BAILIWICK_{service.upper()}_UPSTREAM": f"`host:port` of {service}; a name is resolved again every"
+        " few seconds, and must be fully qualified, because nginx knows no search domains."
         for service in SERVICES
     },
-    "BAILIWICK_TRUSTED_PROXIES": "Networks, with spaces between, of proxies in front: their"
-    " `X-Forwarded-For` says where a request comes from, which failed sign-ins are counted by. Absent: nobody"
-    " is believed.",
-    "BAILIWICK_RESOLVER": "Name servers, with spaces between; unless set, those of `/etc/resolv.conf`.",
-    "TMPDIR": "The one folder that it writes to; `/tmp` unless set.",
-    "NGINX": "The program; unless set, the one on PATH.",
+    "BAILIWICK_TRUSTED_PROXIES": "Networks, separated by spaces, of the proxies in front: their"
+    " `X-Forwarded-For` is trusted for the client's address, by which failed sign-ins are counted. Absent:"
+    " none is trusted.",
+    "BAILIWICK_RESOLVER": "Name servers, separated by spaces; by default those of `/etc/resolv.conf`.",
+    "TMPDIR": "The only folder that it writes to; default `/tmp`.",
+    "NGINX": "The nginx program; by default the one on PATH.",
 }
 """What deploy/local/gateway-start goes by."""
 
 LAUNCHER: Mapping[str, str] = {
-    "BAILIWICK_DATA": "The data folder; `.local` beside the script unless set.",
-    "BAILIWICK_USER": "Called by root, whom everything runs as: an account's name. Unless set, who called"
-    " sudo; else `nobody`.",
-    "SUDO_USER": "Set by sudo: whom everything runs as where `BAILIWICK_USER` says nothing.",
-    "BAILIWICK_SERVERS": "`docker`: containers or nothing. `native`: processes, even where a Docker daemon"
-    " answers. Unless set, containers where they can be had.",
-    "BAILIWICK_POSTGRES_URL": "PostgreSQL that is there already: a superuser's `postgresql://…`. Databases"
-    " and roles are made in it.",
-    "BAILIWICK_RABBITMQ_URL": "RabbitMQ that is there already: `amqp://user:password@host:port/vhost`.",
+    "BAILIWICK_DATA": "The data folder; default `.local` beside the script.",
+    "BAILIWICK_USER": "When called by root, the account that everything runs as. By default whoever"
+    " called sudo, else `nobody`.",
+    "SUDO_USER": "Set by sudo: the account that everything runs as unless `BAILIWICK_USER` is set.",
+    "BAILIWICK_SERVERS": "`docker`: containers or an error. `native`: processes, even if a Docker daemon"
+    " answers. By default containers if possible.",
+    "BAILIWICK_POSTGRES_URL": "An existing PostgreSQL, as a superuser: `postgresql://…`. Databases"
+    " and roles are created in it.",
+    "BAILIWICK_RABBITMQ_URL": "An existing RabbitMQ: `amqp://user:password@host:port/vhost`.",
     "BAILIWICK_RABBITMQ_MANAGEMENT_URL": "Its management API, `http://user:password@host:port`, for"
     " subscribers and tests.",
-    "BAILIWICK_OPA_URL": "An OPA that is there already, and serves our bundle.",
-    "BAILIWICK_SMTP_URL": "A mail server that mail goes out by, for real; unless set it stays in the"
+    "BAILIWICK_OPA_URL": "An existing OPA that serves our bundle.",
+    "BAILIWICK_SMTP_URL": "A mail server that delivers mail for real; by default mail stays in the"
     " mailbox.",
-    "BAILIWICK_MAIL_FROM": "Whom that mail comes from; `Bailiwick <orders@bailiwick.example>` unless set.",
+    "BAILIWICK_MAIL_FROM": "The sender of that mail; default `Bailiwick <orders@bailiwick.example>`.",
 }
 """What `./bailiwick` goes by."""
 
 TESTS: Mapping[str, str] = {
     "BAILIWICK_NORTHWIND": "The folder of Northwind's CSV files.",
-    "BAILIWICK_CASES": "How many requests schemathesis makes of each service; 1,000 unless set.",
-    "BAILIWICK_SEED": "What random requests, worlds and mutants begin from.",
-    "BAILIWICK_MUTANTS": "How many of the policy's mutants are tried, or `all`; 16 unless set.",
-    "BAILIWICK_TRIPLES": "How many (caller, row, action) random worlds come to; 10,000 unless set.",
-    "BAILIWICK_CRASH_AT": "Places in the code, with commas, where a service ends as if killed. For tests"
-    " alone.",
+    "BAILIWICK_CASES": "How many requests schemathesis sends to each service; default 1,000.",
+    "BAILIWICK_ROUNDS": "How many rolling restarts of each service are made under load; default 1.",
+    "BAILIWICK_SEED": "The seed of random requests, worlds and mutants.",
+    "BAILIWICK_MUTANTS": "How many of the policy's mutants are tried, or `all`; default 16.",
+    "BAILIWICK_TRIPLES": "How many random (caller, row, action) triples are compared; default 10,000.",
+    "BAILIWICK_CRASH_AT": "Places in the code, separated by commas, where a service ends as if killed. For"
+    " tests only.",
 }
 """What tests go by."""

@@ -19,8 +19,8 @@ _HEAD = """\
 Made from code by `./bailiwick contracts`. How to read them: [operating](operating.md).
 
 Prometheus reads them at `/metrics` of the operations port, from the API and the worker of each service. No
-label holds an organization, a person or a path. What a process has nothing to say about is absent, not 0.
-Beside these are prometheus-client's own of the process: memory, processor time, open files.
+label holds an organization, a person or a path. A metric that a process cannot measure is absent, not 0.
+Besides these there are prometheus-client's own metrics of the process: memory, CPU time, open files.
 """
 
 
@@ -34,7 +34,7 @@ def _metrics() -> Iterator[str]:
         (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help)
         for one in DECLARED.values()
     ]
-    yield section("Metrics", ("metric", "kind", "labels", "what it says"), rows)
+    yield section("Metrics", ("metric", "kind", "labels", "meaning"), rows)
 
 
 def _alarms() -> Iterator[str]:
@@ -54,6 +54,6 @@ def _alarms() -> Iterator[str]:
             )
     yield section("Alarms", ("alarm", "severity", "when", "for", "what to do"), rows)
     yield (
-        "Prometheus calls them alerts. The chart makes them a PrometheusRule (`prometheusRule.enabled`)."
-        " Elsewhere Prometheus can read [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
+        "Prometheus calls them alerts. The chart turns them into a PrometheusRule (`prometheusRule.enabled`)."
+        " Without the operator, load [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
     )

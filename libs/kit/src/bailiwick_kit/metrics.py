@@ -127,141 +127,140 @@ _MAIL = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 BUILD_INFO: Final = _reading(
     "bailiwick_build_info",
-    "Always 1: which service, run as what (api, worker or serve), of which version.",
+    "Always 1; the labels say which service runs, as what (api, worker or serve), in which version.",
     *("service", "process", "version"),
 )
 REQUESTS: Final = _histogram(
     "bailiwick_requests_seconds",
-    "Seconds from a request's arrival to the end of its answer, however long that is, by method, route "
-    "template and status; 499: the client went away before any answer.",
+    "Seconds from a request's arrival to the end of its answer, by method, route template and status; "
+    "499: the client disconnected before any answer.",
     *("method", "route", "status"),
     buckets=_REQUEST,
 )
 REQUESTS_IN_FLIGHT: Final = _gauge(
     "bailiwick_requests_in_flight",
-    "Requests that have arrived and are not answered to the end.",
+    "Requests that have arrived and are not fully answered.",
 )
 
 OUTBOX_UNSENT: Final = _reading(
     "bailiwick_outbox_unsent",
-    "Events in the outbox that are not sent yet, as counted up to 100,000; absent where there is no outbox, "
-    "or the database does not answer.",
+    "Events in the outbox that are not sent yet, counted up to 100,000; absent if there is no outbox or the "
+    "database does not answer.",
 )
 OUTBOX_OLDEST: Final = _reading(
     "bailiwick_outbox_oldest_seconds",
-    "Seconds since the oldest unsent event was recorded, 0 where all are sent; absent like the former.",
+    "Seconds since the oldest unsent event was recorded, 0 if all are sent; absent like the former.",
 )
 OUTBOX_UNDELIVERABLE: Final = _reading(
     "bailiwick_outbox_undeliverable",
-    "Unsent events, of those counted, that the broker had no queue for: they wait, and hold up no other.",
+    "Unsent events, of those counted, for which the broker has no queue; they wait without delaying others.",
 )
 RELAY: Final = _histogram(
     "bailiwick_relay_seconds",
-    "Seconds from an event's recording to the broker's confirm.",
+    "Seconds from an event's recording to the broker's confirmation.",
     buckets=_EVENT,
 )
 RELAY_ACTIVE: Final = _reading(
     "bailiwick_relay_active",
-    "1 where this process sends the outbox to a broker that answers, 0 where it stands by or is cut off.",
+    "1 if this process sends the outbox to a broker that answers, 0 if it stands by or is cut off.",
 )
 
 CONSUMER_LAG: Final = _histogram(
     "bailiwick_consumer_lag_seconds",
-    "Seconds from an event's recording at its source to the commit of its effect here, by queue.",
+    "Seconds from an event's recording at its source to the commit of its effect in this service, by queue.",
     "queue",
     buckets=_EVENT,
 )
 IN_HAND: Final = _reading(
     "bailiwick_consumer_in_hand_seconds",
-    "Seconds that a queue's consumer has had the message in its hand, 0 where it has none (L8).",
+    "Seconds that a queue's consumer has been processing its present message, 0 if it has none.",
     "queue",
 )
 EVENTS: Final = _counter(
     "bailiwick_events_total",
-    "Deliveries of events by queue and outcome: applied, repeated (it had its effect before), retried, "
+    "Deliveries of events by queue and outcome: applied, repeated (it had taken effect before), retried, "
     "dead_lettered.",
     *("queue", "outcome"),
 )
 QUEUE_MESSAGES: Final = _reading(
     "bailiwick_queue_messages",
-    "Messages in a queue that no consumer has yet, by queue; absent where the broker does not tell. A "
-    "consumer has up to 32 more.",
+    "Messages in a queue that no consumer has taken yet; absent if the broker does not answer. A consumer "
+    "holds up to 32 more.",
     "queue",
 )
 QUEUE_CONSUMERS: Final = _reading(
     "bailiwick_queue_consumers",
-    "Consumers that the broker knows of a queue, active or standing by; absent like the former.",
+    "Consumers of a queue, active or standing by; absent like the former.",
     "queue",
 )
 DEAD_LETTERS: Final = _reading(
     "bailiwick_dead_letters",
-    "Dead letters that wait for an operator, by the queue that they come from; absent like the former.",
+    "Dead letters that wait for an operator, by the queue that they came from; absent like the former.",
     "queue",
 )
 REPLICA_AGE: Final = _reading(
     "bailiwick_replica_age_seconds",
-    "Seconds since the replica was last known to be whole: since this process began a look at the source's "
-    "door that found, or made, all organizations' changes up to its heads applied. Before the first such "
-    "look: since the process began to look.",
+    "Seconds since the replica was last known to be complete: since this process began a check at the "
+    "source's door after which all organizations' changes were applied. Before the first such check: since "
+    "the process began checking.",
     "source",
 )
 
 POLICY: Final = _histogram(
     "bailiwick_policy_seconds",
-    "Seconds that a question to the policy engine took, whatever came of it, by kind: decision, filter, "
+    "Seconds that a question to the policy engine took, whatever its outcome, by kind: decision, filter, "
     "revision.",
     "kind",
     buckets=_POLICY,
 )
 DECISIONS: Final = _counter(
     "bailiwick_policy_decisions_total",
-    "What came of asking policy, by package and outcome: allowed, denied, unavailable. A list is denied to "
-    "those alone who may not ask for it.",
+    "Questions to policy by package and outcome: allowed, denied, unavailable. A list counts as denied only "
+    "if the caller may not ask for it at all.",
     *("package", "outcome"),
 )
 POLICY_REVISION: Final = _reading(
     "bailiwick_policy_revision_info",
-    "Always 1: the bundle's revision, when last asked for readiness; absent where there was no answer, or "
-    "another revision than this service expects.",
+    "Always 1; the label is the bundle's revision at the last readiness check. Absent if there was no "
+    "answer, or a revision that this service does not expect.",
     "revision",
 )
 
 DATABASE_IN_USE: Final = _reading(
     "bailiwick_database_connections_in_use",
-    "Connections to PostgreSQL that are lent out, by pool.",
+    "Connections to PostgreSQL that are in use, by pool.",
     "pool",
 )
 DATABASE_MOST: Final = _reading(
     "bailiwick_database_connections_most",
-    "Connections to PostgreSQL that a pool may have.",
+    "The most connections to PostgreSQL that a pool may have.",
     "pool",
 )
 DATABASE_AWAITED: Final = _reading(
     "bailiwick_database_connections_awaited",
-    "Those who wait for a connection to PostgreSQL to be free or made, by pool.",
+    "Requests and jobs that wait for a connection to PostgreSQL, by pool.",
     "pool",
 )
 
 MAIL: Final = _counter(
     "bailiwick_mail_total",
-    "What came of handing a mail to the mail server: sent, refused (for good), put_off, "
-    "may_have_arrived (all was handed over and nothing heard), given_up (like the latter two, and not tried "
-    "again).",
+    "Attempts to deliver a mail to the mail server, by outcome: sent, refused (for good), put_off, "
+    "may_have_arrived (all was sent and no answer came), given_up (put_off or may_have_arrived, and not "
+    "tried again).",
     "outcome",
 )
 MAIL_SECONDS: Final = _histogram(
     "bailiwick_mail_seconds",
-    "Seconds that a conversation with the mail server took, whatever came of it.",
+    "Seconds that an attempt to deliver a mail took, whatever its outcome.",
     buckets=_MAIL,
 )
 NOTICES_WAITING: Final = _reading(
     "bailiwick_notices_waiting",
-    "Orders that came in and of which it is not fixed yet who is told; absent where the database does not "
-    "answer.",
+    "New orders whose recipients are not fixed yet; absent if the database does not answer.",
 )
 MAILS_WAITING: Final = _reading(
     "bailiwick_mails_waiting",
-    "Mails whose time has come and that nobody has begun to send; absent like the former.",
+    "Mails that are due and that no worker has begun to send; absent like the former.",
 )
 
 

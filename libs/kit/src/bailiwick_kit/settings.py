@@ -98,39 +98,39 @@ class ServiceSettings(BaseSettings):
     database_api_url: Annotated[SecretStr, For("api", "migrate")] = NOT_GIVEN
     """The same as the role that serves requests: it owns nothing, and sees one organization at a time.
 
-    A pooler between has to pool sessions, not transactions; `migrate` takes the role's name alone from it."""
+    A pooler in between must pool sessions, not transactions. `migrate` reads only the role's name."""
     database_worker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
     """The same as the role that relays and consumes events; the doors of identity and customers read with it.
 
-    `migrate` takes the role's name alone from it."""
+    `migrate` reads only the role's name."""
     broker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
     """RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://…`."""
     policy_url: Annotated[str, For("api", "worker")] = ""
     """Where this service's own OPA listens: `unix:///path` or `http://host:port`."""
     policy_revision: str | None = None
-    """The bundle revision that decisions must come from: any other is 503, and not ready. Absent: any."""
+    """The bundle revision that decisions must come from: with any other, 503 and not ready. Absent: any."""
     policy_deadline: float = Field(default=0.25, gt=0, le=5)
-    """Seconds after which a question to policy counts as unanswered, and the request as 503."""
+    """Seconds that policy has to answer; after that the request is refused with 503."""
     listen: Annotated[str, For("api")] = Field(default="", pattern=_HOST_AND_PORT)
-    """`host:port` that requests come to; without TLS, for the gateway alone to reach."""
+    """`host:port` to listen on for requests; without TLS, so let only the gateway reach it."""
     operations_listen: str = Field(default=DEFAULT, pattern=_HOST_AND_PORT)
     """`host:port` of `/live`, `/ready`, `/started` and `/metrics`, for API and worker alike."""
     drain_delay: float = Field(default=0, ge=0, le=5)
-    """Seconds that a service told to stop goes on serving, not ready any more, while routers forget it."""
+    """Seconds that a service goes on serving after SIGTERM, no longer ready, until routers avoid it."""
     version: str = "unknown"
-    """What is running, as the image's tag says; it shows in the metrics, and nothing goes by it."""
+    """The version that is running, as in the image's tag; shown in the metrics, without any other effect."""
     identity_url: Annotated[str, For("api", "worker")] = ""
     """Where identity is, `http://host:port`, for its public keys and its door; not the gateway."""
     customers_url: Annotated[str, For("api", "worker")] = ""
     """Where customers is, `http://host:port`, for its door; not the gateway."""
     door_secret: Annotated[SecretStr, For("api", "worker")] = NOT_GIVEN
-    """What services know each other by, the same in all: at least 16 characters. It also seals positions."""
+    """The secret for calls between services, the same in all: 16 characters or more. Also signs positions."""
     cursor_secret: Annotated[SecretStr, For("api")] = NOT_GIVEN
-    """What the cursors of pages are signed with, the same in all processes of a service: at least 16
+    """The key that signs the cursors of pages, the same in all processes of a service: at least 16
     characters."""
     issuer: Annotated[str, For("api")] = ""
-    """Who signs access tokens, as their `iss` says: the gateway's address as clients have it, the same in
-    all services. Changed, it makes all tokens worthless."""
+    """The issuer (`iss`) of access tokens: the gateway's address as clients use it, the same in all
+    services. Changing it invalidates all tokens."""
 
     @field_validator("door_secret", "cursor_secret")
     @classmethod

@@ -66,7 +66,7 @@ def application(settings: Settings) -> FastAPI:
     return create_app(
         title="Bailiwick notifier",
         version="1",
-        description="Who is told of new orders by mail, what became of it, and what each member wants.",
+        description="Mails about new orders: to whom, whether sent, and what each member wants.",
         routers=[
             preferences.router,
             deliveries.router,

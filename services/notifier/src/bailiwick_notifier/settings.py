@@ -13,20 +13,20 @@ class Settings(ServiceSettings):
 
     smtp_url: Annotated[SecretStr, For("worker")] = NOT_GIVEN
     """The mail server: `smtp://user:password@host:port`; `smtps://` for TLS from the start,
-    `smtp+starttls://` to insist on it."""
+    `smtp+starttls://` to require STARTTLS."""
     mail_from: Annotated[str, For("worker")] = Field(
         default="", pattern=r"^[^\r\n<>]*<[^\s<>@]+@[^\s<>@]+>$"
     )
-    """Who mail comes from: `Bailiwick <orders@example.com>`."""
+    """The sender of mails: `Bailiwick <orders@example.com>`."""
     mail_deadline: float = Field(default=30, gt=0, le=300)
-    """Seconds that a conversation with the mail server may take; a claim on a mail holds four times that."""
+    """Seconds that delivering a mail may take; a worker's claim on the mail lasts four times that."""
     mail_retry_after: float = Field(default=60, gt=0, le=3600)
-    """Seconds after which what was put off is tried again: each time twice as many, two hours at most."""
+    """Seconds after which a mail that was put off is tried again; doubled each time, up to two hours."""
     public_url: str | None = None
-    """The address below which people open the order that a mail tells of. Absent: mails carry no link."""
+    """The base address of links to orders in mails. Absent: mails have no links."""
     broker_management_url: SecretStr | None = None
-    """The broker's management API, `http://user:password@host:port`, as a user tagged administrator. The
-    command `subscribers` alone uses it: give it to nothing else."""
+    """The broker's management API, `http://user:password@host:port`, as a user tagged administrator. Only
+    the command `subscribers` uses it: give it to nothing else."""
 
     @field_validator("mail_from")
     @classmethod

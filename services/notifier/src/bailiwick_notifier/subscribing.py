@@ -74,7 +74,7 @@ def subscriber_commands(load: Callable[[], Settings]) -> typer.Typer:
 
     @program.command()
     def add(org: Org, name: Name, event: Types = None) -> None:
-        """Let another system in, or change what it hears; its password is shown this once."""
+        """Let another system in, or change what it gets; its password is shown this once."""
         settings, queue = load(), _queue(org, name)
         password, types = _done(settings, lambda readers: _put(readers, queue, org, event or []))
         typer.echo(f"queue     {queue}")

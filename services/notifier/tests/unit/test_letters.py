@@ -159,7 +159,7 @@ def test_text_part_reads_by_itself() -> None:
         "\n"
         "-- \n"
         "Alameda\n"
-        "You get this email because you are told of new orders at Alameda. "
+        "You get this email because you receive notifications of new orders at Alameda. "
         "You can change that in your notification preferences.\n"
     )
 

@@ -144,7 +144,7 @@ def rebuild_(
         bool, typer.Option("--from-nothing", help="Forget what each order counts for, too.")
     ] = False,
 ) -> None:
-    """Make replicas and cube anew; reports serves meanwhile. What orders count for, orders tells again."""
+    """Rebuild replicas and cube while reports goes on serving; `orders republish` sends the orders again."""
     settings = service.load("worker")
 
     async def rebuilt() -> None:
@@ -157,7 +157,7 @@ def rebuild_(
 
 @program.command("verify")
 def verify_(org: _Org) -> None:
-    """Compare cube and replicas with their sources; `orders tally` goes to standard input."""
+    """Compare cube and replicas with their sources; pipe `orders tally` into it."""
     settings = service.load("worker")
 
     async def verified() -> Findings:

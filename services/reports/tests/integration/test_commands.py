@@ -71,7 +71,7 @@ async def run(books: Books, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ru
 async def test_verify_says_so_where_nothing_differs(books: Books, run: Run) -> None:
     done = await run("verify", text=lines_of(books.orders))
     assert done.exit_code == 0, done.output
-    assert done.stdout == "Reports has what orders, identity and customers have.\n"
+    assert done.stdout == "No difference: reports agrees with orders, identity and customers.\n"
 
 
 async def test_verify_says_each_difference_and_what_to_do_and_rebuild_does_it(

@@ -1,4 +1,4 @@
-"""What each step of the story shows and checks: it came out as told, or what came instead."""
+"""What each step of the story shows and checks, and what was found instead."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bailiwick_local.demo.person import Answer
 
 
 class StoryEndsError(Exception):
-    """What the next steps build on did not come out; what was wrong has been told."""
+    """What the next steps build on failed; the failure has been printed."""
 
 
 @dataclass
 class Checks:
-    """Prints the story and counts what did not come out as told."""
+    """Prints the story, and counts the checks that passed and those that failed."""
 
     steps: int = 0
     right: int = 0
@@ -56,7 +56,7 @@ class Checks:
         """Check what the next steps build on.
 
         Raises:
-            StoryEndsError: it did not come out.
+            StoryEndsError: it failed.
         """
         self.that(what, is_so=answer.status == status, instead=answer)
         if answer.status != status:

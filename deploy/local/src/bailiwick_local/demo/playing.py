@@ -13,7 +13,7 @@ from bailiwick_local.stacks import Stack, sign_ins
 
 
 def play(stack: Stack) -> bool:
-    """Play the story through the gateway; say whether every step came out as told."""
+    """Play the story through the gateway; say whether every check passed."""
     known, checks = sign_ins(stack.places), Checks()
     letters = Letters(None if stack.mail_goes_out else stack.mail)
     try:
@@ -40,10 +40,10 @@ def _close(url: str, known: list[dict[str, str]], checks: Checks) -> None:
     telling.report(f"\nEverything is still running, at {url}")
     telling.report("  ./bailiwick mail     the mail that was sent")
     telling.report("  ./bailiwick status   what runs, and these sign-ins again")
-    telling.report("  ./bailiwick down     stops it; the data stay")
+    telling.report("  ./bailiwick down     stop it; the data stay")
     if checks.wrong:
-        telling.report(f"\n{len(checks.wrong)} of the checks did not come out as told:")
+        telling.report(f"\n{len(checks.wrong)} checks failed:")
         for one in checks.wrong:
             telling.report(f"  ✗ {one}")
     else:
-        telling.report(f"\nAll {checks.right} checks came out as told.")
+        telling.report(f"\nAll {checks.right} checks passed.")

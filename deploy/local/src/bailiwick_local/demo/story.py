@@ -28,7 +28,7 @@ class Story:
         self.names = {str(one.member_id): one.name for one in people}
 
     def tell(self) -> None:
-        """Tell it, step by step."""
+        """Play it, step by step."""
         self.everybody_looks()
         self.owen_assigns_a_shop()
         shop = self.ana_finds_a_shop()
@@ -41,7 +41,7 @@ class Story:
         self.owen_reads_the_figures(phoned["order_date"])
 
     def everybody_looks(self) -> None:
-        """Let everybody count the customers and orders that there are for them."""
+        """Let everybody count the customers and orders that they can see."""
         self.checks.step(
             f"{company.NAME} sells stationery and gifts. Everybody signs in and looks."
         )
@@ -117,7 +117,7 @@ class Story:
 
     def bruno_sees_neither(self, shop: Mapping[str, Any], order: Mapping[str, Any]) -> None:
         """Look for what is in somebody else's portfolio, as if it did not exist."""
-        self.checks.step("Bruno, a representative too, looks for both.")
+        self.checks.step("Bruno, another representative, looks for both.")
         by_name = self.bruno.get("/v1/customers", text=shop["name"])
         found = [
             one["name"] for one in by_name["items"] if one["customer_id"] == shop["customer_id"]
@@ -129,14 +129,14 @@ class Story:
             [f"opens {shop['name']}", str(customer)],
             [f"opens order {order['number']}", str(taken)],
         ]
-        self.checks.show(("Bruno", "what comes"), rows)
-        self.checks.that("his list does not have it", is_so=not found, instead=found)
-        self._refused("the customer is to him as if there were none", customer, _NOT_FOUND)
-        self._refused("so is the order", taken, _NOT_FOUND)
+        self.checks.show(("Bruno", "result"), rows)
+        self.checks.that("it is not in his list", is_so=not found, instead=found)
+        self._refused("the customer does not exist for him", customer, _NOT_FOUND)
+        self._refused("nor does the order", taken, _NOT_FOUND)
 
     def the_web_shop_orders(self, shop: Mapping[str, Any]) -> dict[str, Any]:
         """Let a buyer order alone; the representative sees it all the same."""
-        self.checks.step(f"At night {shop['name']} orders in the web shop.")
+        self.checks.step(f"At night {shop['name']} orders from the web shop.")
         answer = self.web_shop.post(
             "/v1/orders", bodies.new_order(shop["customer_id"], "portal", bodies.BY_WEB)
         )
@@ -149,20 +149,20 @@ class Story:
             "Ana sees it above her own", is_so=numbers[:1] == [order["number"]], instead=numbers
         )
         self.checks.that(
-            "and it is credited to her",
+            "it is credited to her too",
             is_so=order["credited_to"] == str(self.ana.member_id),
             instead=self.names.get(order["credited_to"], "nobody"),
         )
         return order
 
     def ana_is_told_by_mail(self, order: Mapping[str, Any]) -> None:
-        """Read the e-mail that tells a representative of an order that they did not place (V7)."""
-        self.checks.step("Ana did not take that order herself, so an e-mail tells her of it.")
+        """Read the e-mail to a representative about an order that they did not place (V7)."""
+        self.checks.step("Ana did not take that order herself, so she gets an e-mail about it.")
         if not self.letters.are_here:
             self.checks.say("It went to the mail server that this stack was given.")
             return
         letter = self.letters.about(order["number"], self.ana.email)
-        self.checks.that("it comes", is_so=letter is not None, instead="no mail")
+        self.checks.that("it arrives", is_so=letter is not None, instead="no mail")
         if letter is not None:
             self.checks.say(f"To: {', '.join(letter.recipients)}")
             self.checks.say(f"Subject: {letter.subject}")
@@ -174,7 +174,7 @@ class Story:
             if one is not self.ana and self.letters.has(order["number"], one.email)
         ]
         self.checks.that(
-            f"nobody else is told, of {', '.join(others[:-1])} and {others[-1]}",
+            f"none of the others gets one: {', '.join(others[:-1])} and {others[-1]}",
             is_so=not told,
             instead=told,
         )
@@ -202,7 +202,7 @@ class Story:
             differences = [new - old for old, new in zip(had, has, strict=True)]
             self.checks.that(
                 f"{one.first}: customers {moved[0]:+}, orders {moved[1]:+}, sales {moved[2]:+,.2f},"
-                " credit as it was",
+                " credit unchanged",
                 is_so=differences == moved,
                 instead=differences,
             )
@@ -222,7 +222,7 @@ class Story:
             ["changes it", str(edit)],
             [f"opens {by_web['number']}, from the web shop", str(web)],
         ]
-        self.checks.show(("Ana", "what comes"), rows)
+        self.checks.show(("Ana", "result"), rows)
         self._opens("what she wrote she can still open", hers)
         name_only = hers.status == _OK and hers["customer"] == {"name": shop["name"]}
         self.checks.that(
@@ -231,7 +231,7 @@ class Story:
             instead=", ".join(hers["customer"]) if hers.status == _OK else hers,
         )
         self._refused("she cannot change it any more", edit, _NOT_ALLOWED)
-        self._refused("the web shop's order is not hers to see", web, _NOT_FOUND)
+        self._refused("she cannot see the web shop's order", web, _NOT_FOUND)
 
     def owen_reads_the_figures(self, today: str) -> None:
         """Compare the team in a report that is built from events alone (V10)."""
@@ -262,12 +262,12 @@ class Story:
         own = self.bruno.get("/v1/reports/sales", by="credited_to", **month)
         names = [row["by"][0]["value"] for row in own["rows"]] if own.status == _OK else []
         self.checks.that(
-            "Bruno's tells his own apart from what others wrote for his customers, and names nobody",
+            "Bruno's report has a row for himself and one for 'others', and names nobody else",
             is_so=set(names) == {str(self.bruno.member_id), "others"},
             instead=names,
         )
         self._refused(
-            "the comparison of the team is not for him",
+            "he may not compare the team",
             self.bruno.get("/v1/reports/team"),
             _NOT_ALLOWED,
         )

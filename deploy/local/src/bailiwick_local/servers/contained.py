@@ -75,7 +75,7 @@ def run_opa(places: Places, name: str, bundle_file: Path | None) -> Server:
     """Run OPA on a port; without a bundle it knows no policy."""
     port = _port(places, name)
     arguments = ["run", "--server", "--addr=0.0.0.0:8181", "--log-level=error"]
-    arguments.append("--disable-telemetry")
+    arguments.append("--skip-version-check")
     volumes = {}
     if bundle_file:
         bundle_file.chmod(0o644)  # for whomever the image runs as

@@ -121,7 +121,7 @@ def native(places: Places, name: str = "opa", bundle_file: Path | None = None) -
         raise StackError("OPA is not installed")
     socket = places.socket(name)
     arguments = ["run", "--server", "--addr", f"unix://{socket}", "--log-level", "error"]
-    arguments += ["--disable-telemetry", *(["--bundle", str(bundle_file)] if bundle_file else [])]
+    arguments += ["--skip-version-check", *(["--bundle", str(bundle_file)] if bundle_file else [])]
     process = Process(
         name,
         places,

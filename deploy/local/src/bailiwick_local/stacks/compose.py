@@ -150,7 +150,7 @@ class ComposeStack:
         runner = containers.Container(
             "opa-import",
             self.places,
-            (*arguments, "--log-level=error", "--disable-telemetry"),
+            (*arguments, "--log-level=error", "--skip-version-check"),
             {8181: port},
             environment=opa.TUNED,
             image=self.project.plan["services"]["opa-identity"]["image"],

@@ -139,7 +139,7 @@ class GrantsBody(Model):
 
 
 class CreatedMember(GrantsBody):
-    """A member just created. It says nothing that would tell whether the email has an account (D3)."""
+    """A member just created. It does not reveal whether the email has an account (D3)."""
 
     member_id: UUID
     kind: KindName

@@ -58,7 +58,7 @@ class Recipient(Model):
 
 
 class DeliveryBody(Model):
-    """That a member is told of a new order, and what became of it.
+    """The mail to one member about one new order, and its state.
 
     `suppressed`: when it was to go out, the member could not view the order, or was no longer active.
     `declined`: the member wants no such mails. `last_problem` is a code.

@@ -38,7 +38,7 @@ WORDING = Wording(
     at_time="{day}, {time}",
     days="{first} – {last}",
     open_order="Open the order",
-    why="You get this email because you are told of new orders at {organization}. "
+    why="You get this email because you receive notifications of new orders at {organization}. "
     "You can change that in your notification preferences.",
     colon=":",
 )

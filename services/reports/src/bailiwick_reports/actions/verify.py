@@ -50,17 +50,17 @@ class Findings:
     def advice(self, org_id: UUID) -> str:
         """Say what to do."""
         if not self:
-            return "Reports has what orders, identity and customers have."
+            return "No difference: reports agrees with orders, identity and customers."
         steps = []
         if self.rows or any(one.counted != one.kept for one in self.cells):
             steps.append(f"`reports rebuild --org {org_id}` mends replicas and cube.")
         if any(one.told != one.counted for one in self.cells):
             steps.append(
-                f"`orders republish --org {org_id} --to reports.orders` has orders tell all again."
-                " Where the same differs after that, forget first what was counted, by"
+                f"`orders republish --org {org_id} --to reports.orders` has orders send all of them again."
+                " If the same differences remain, first forget what was counted, with"
                 f" `reports rebuild --org {org_id} --from-nothing`."
             )
-        return "\n".join([*steps, "Then add up and verify again: events may have been under way."])
+        return "\n".join([*steps, "Then run tally and verify again: events may be under way."])
 
 
 async def verify(
