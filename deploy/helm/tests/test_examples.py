@@ -17,6 +17,7 @@ from bailiwick_identity.store.signing_keys import SigningKeys
 from bailiwick_local.databases import ROLES
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.chart import FOLDER, Chart, Manifest, of_kind, ran
+from bailiwick_testkit.checkout import read
 
 EXAMPLES = FOLDER / "examples"
 # Stands in for the cluster's client: keeps what it is told to make.
@@ -167,3 +168,17 @@ def test_values_of_the_example_are_taken(chart: Chart) -> None:
     done = chart.template("-f", "examples/values.yaml")
     assert done.returncode == 0, done.stderr
     assert "bailiwick-postgres-ca" in done.stdout
+
+
+def test_instructions_wait_for_whole_servers_before_queues_are_declared() -> None:
+    # A quorum queue is made of the nodes that there are when it is declared: of one alone, it stays on one.
+    page = read(Path("docs/how-to/install-kubernetes.md"))
+    install = page.index("helm upgrade --install")
+    for kind, condition in (("Cluster", "Ready"), ("RabbitmqCluster", "AllReplicasReady")):
+        (name,) = [
+            one["metadata"]["name"]
+            for file in ("postgresql.yaml", "rabbitmq.yaml")
+            for one in documents(file)
+            if one["kind"] == kind
+        ]
+        assert f"wait {kind.lower()}/{name} --for=condition={condition} " in page[:install]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import kubernetes_validate
 import pytest
+import yaml
 from kubernetes_validate import utils as validating
 
 from bailiwick_testkit.chart import FOLDER, VALUES, Chart, Manifest, of_kind, ran
@@ -50,6 +51,40 @@ def test_kubernetes_takes_every_manifest(
     own = [one for one in chart.everything() if one["kind"] not in OF_OPERATORS]
     found = [(one["metadata"]["name"], objections(one, version)) for one in own]
     assert not [(name, said) for name, said in found if said]
+
+
+NUMBERS = """
+imagePullSecrets: ["1"]
+fullnameOverride: sales
+secrets:
+  databases: {identity: "1", customers: "2", orders: "1e3", reports: "true", notifier: "null"}
+  databaseKeys: {owner: "1", api: "2", worker: "0x3"}
+  broker: {name: "1.0", key: "true"}
+  signingKeys: {name: "1", key: "null"}
+tls: {postgresql: verify-full, authority: {secret: "1", key: "2"}}
+policy: {remote: {url: https://a, resource: "1", revision: "2", publicKey: "3", token: {name: "4", key: "5"}}}
+gateway: {trustedProxies: ["fe80::"]}
+ingress: {enabled: true, className: "1", hosts: ["2.0"], tls: [{secretName: "3", hosts: ["4.0"]}]}
+tracing: {endpoint: http://a, headers: {name: "1", key: "2"}}
+image: {tag: "1.10"}
+podLabels: {a: "1"}
+"""
+
+
+def test_words_that_look_like_numbers_stay_words(
+    chart: Chart, objections: Callable[[Manifest, str], str]
+) -> None:
+    command = [chart.helm, "template", "2026", "bailiwick", "--namespace", "7", "-f", "-"]
+    done = ran(command, NUMBERS)
+    assert done.returncode == 0, done.stderr
+    rendered = [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
+    assert not [said for one in rendered if (said := objections(one, OLDEST))]
+    (told,) = [
+        yaml.safe_load(one["data"]["config.yaml"])
+        for one in of_kind(rendered, "ConfigMap")
+        if "config.yaml" in one["data"]
+    ]
+    assert told["bundles"]["bailiwick"]["resource"] == "1"
 
 
 def test_misspelt_member_is_not_taken(

@@ -149,6 +149,19 @@ def test_ports_agree(chart: Chart) -> None:
                 assert ports[host] == int(port)
 
 
+def test_pod_that_starts_while_its_database_is_away_waits_and_is_not_restarted(
+    chart: Chart,
+) -> None:
+    # `/started` needs the database once: a restart every few minutes, each later than the last, until
+    # PostgreSQL is long back (F7). Ready alone goes by what others do.
+    for _, process, manifest in processes(chart.rendered("default")):
+        if process != "migrate":
+            main = list(containers(manifest))[-1]
+            probes = ("startupProbe", "livenessProbe", "readinessProbe")
+            asked = [main[probe]["httpGet"]["path"] for probe in probes]
+            assert asked == ["/live", "/live", "/ready"]
+
+
 def test_gateway_is_told_what_its_program_asks_for(chart: Chart) -> None:
     program = read(Path("deploy/local/gateway-start"))
     known = set(re.findall(r"^#   (BAILIWICK_\w+) ", program, re.MULTILINE))
@@ -222,6 +235,24 @@ def test_opa_is_run_as_on_one_machine(chart: Chart, values: str) -> None:
         assert f"openpolicyagent/opa:{opa.VERSION}-static" in docker.IMAGES["opa"]
         tag = engine["image"].partition("@")[0].rpartition(":")[2]
         assert tag == docker.IMAGES["opa"].rpartition(":")[2]
+
+
+def test_what_is_scaled_by_load_has_no_number_of_pods_that_an_upgrade_would_go_back_to(
+    chart: Chart,
+) -> None:
+    manifests = chart.rendered("large")
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]
+        for one in of_kind(manifests, "HorizontalPodAutoscaler")
+    }
+    counted = {
+        one["metadata"]["name"]
+        for one in of_kind(manifests, "Deployment")
+        if "replicas" in one["spec"]
+    }
+    everything = {one["metadata"]["name"] for one in of_kind(manifests, "Deployment")}
+    assert len(scaled) == len(SERVICES) + 1
+    assert counted == everything - scaled
 
 
 def test_workers_stand_by_and_end_within_what_they_are_given(chart: Chart) -> None:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from bailiwick_testkit.chart import (
     ran,
 )
 from bailiwick_testkit.servers import free_port
-from bailiwick_testkit.waiting import wait_until
+from bailiwick_testkit.waiting import until, wait_until
 
 QUESTION = {
     "subject": {"org_id": "o", "member_id": "m", "email": "ana@alameda.example"},
@@ -157,7 +157,7 @@ REMOTE = "4f1c2d3e4a5b"
 
 
 @contextmanager
-def served(folder: Path, path: str, token: str) -> Iterator[str]:
+def served(folder: Path, path: str, token: str, port: int = 0) -> Iterator[str]:
     """Serve one file of a folder at a path, to whoever has the token; give the address."""
 
     class Files(http.server.BaseHTTPRequestHandler):
@@ -172,7 +172,7 @@ def served(folder: Path, path: str, token: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Files) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/bundles"
@@ -197,6 +197,25 @@ def signed(program: str, folder: Path) -> str:
     return ran(["openssl", "ec", "-in", key, "-pubout"]).stdout
 
 
+SAID: dict[str, Any] = yaml.safe_load(
+    (FOLDER / "tests" / "values" / "remote-policy.yaml").read_text("utf-8")
+)["policy"]["remote"]
+TOKEN = "let-me-in"
+
+
+def told(manifests: list[Manifest], place: Path, url: str, key: str) -> None:
+    """Lay out the files of a sidecar whose policy is at another address, signed by another key."""
+    unpacked(manifests, place, **{SAID["url"]: url, json.dumps(SAID["publicKey"]): json.dumps(key)})
+    (place / "token" / "token").write_text(TOKEN)
+
+
+async def knows(policy: Policy) -> bool:
+    try:
+        return await policy.revision() == REMOTE
+    except PolicyUnavailable:
+        return False
+
+
 @pytest.mark.parametrize("is_its_key", [True, False])
 async def test_remote_policy_counts_if_it_is_signed_by_the_key(
     chart: Chart, opa_program: str, tmp_path: Path, *, is_its_key: bool
@@ -206,21 +225,28 @@ async def test_remote_policy_counts_if_it_is_signed_by_the_key(
     if not is_its_key:
         (tmp_path / "other").mkdir()
         public = signed(opa_program, tmp_path / "other")
-    settings = yaml.safe_load((FOLDER / "tests" / "values" / "remote-policy.yaml").read_text())
-    said = settings["policy"]["remote"]
-    with served(tmp_path, f"/bundles/{said['resource']}", "let-me-in") as url:
-        unpacked(
-            manifests,
-            tmp_path,
-            **{said["url"]: url, json.dumps(said["publicKey"]): json.dumps(public)},
-        )
-        (tmp_path / "token" / "token").write_text("let-me-in")
+    with served(tmp_path, f"/bundles/{SAID['resource']}", TOKEN) as url:
+        told(manifests, tmp_path, url, public)
         with started(manifests, opa_program, tmp_path) as sidecar:
-            if is_its_key:
-                wait_until(lambda: sidecar.answers() == 200, f"what {sidecar.log} tells of")
-            else:
-                wait_until(lambda: "failed to verify" in sidecar.log.read_text(), "it is refused")
-                assert sidecar.answers() != 200
             async with Policy(sidecar.url, expected_revision=REMOTE, deadline=5) as policy:
-                with nullcontext() if is_its_key else pytest.raises(PolicyUnavailable):
-                    assert await policy.revision() == REMOTE
+                if is_its_key:
+                    await until(lambda: knows(policy), f"what {sidecar.log} tells of")
+                else:
+                    wait_until(
+                        lambda: "failed to verify" in sidecar.log.read_text(), "it is refused"
+                    )
+                    assert not await knows(policy)
+
+
+async def test_sidecar_waits_for_a_policy_server_that_is_away_and_is_not_restarted(
+    chart: Chart, opa_program: str, tmp_path: Path
+) -> None:
+    manifests, port = chart.rendered("remote-policy"), free_port()
+    told(manifests, tmp_path, f"http://127.0.0.1:{port}/bundles", signed(opa_program, tmp_path))
+    with started(manifests, opa_program, tmp_path) as sidecar:
+        wait_until(lambda: "refused" in sidecar.log.read_text(), "it has asked")
+        wait_until(lambda: sidecar.answers() == 200, "the probe is content", within=10)
+        async with Policy(sidecar.url, expected_revision=REMOTE, deadline=5) as policy:
+            assert not await knows(policy)
+            with served(tmp_path, f"/bundles/{SAID['resource']}", TOKEN, port):
+                await until(lambda: knows(policy), f"what {sidecar.log} tells of", within=60)

@@ -13,7 +13,15 @@ import yaml
 from pydantic import SecretStr
 
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import FOLDER, Chart, component, containers, environment, of_kind
+from bailiwick_testkit.chart import (
+    FOLDER,
+    Chart,
+    component,
+    containers,
+    environment,
+    of_kind,
+    ran,
+)
 from bailiwick_testkit.declared import settings
 
 VALUES: dict[str, Any] = yaml.safe_load((FOLDER / "bailiwick" / "values.yaml").read_text("utf-8"))
@@ -53,6 +61,32 @@ WRONG = {
     "podLabels: {app.kubernetes.io/name: x}": "invalid propertyName 'app.kubernetes.io/name'",
     "bindAddress: 127.0.0.1": "/bindAddress",
     "topologySpreadConstraints: [{maxSkew: 1}]": "missing properties",
+    "topologySpreadConstraints: [{maxSkew: 0, topologyKey: a, whenUnsatisfiable: Wait}]": "/maxSkew",
+    "tolerations: [{keyy: a}]": "'keyy' not allowed",
+    "affinity: {nodeAfinity: {}}": "'nodeAfinity' not allowed",
+    "podLabels: {team: sales team}": "/podLabels/team",
+    "serviceMonitor: {labels: {helm.sh/chart: x}}": "invalid propertyName 'helm.sh/chart'",
+    "publicUrl: https://sales.example.com/~app": "/publicUrl",
+    "publicUrl: 'https://sales.example.com:'": "/publicUrl",
+    "image: {tag: 1 4}": "/image/tag",
+    "image: {prefix: Sales/}": "/image/prefix",
+    "image: {registry: https://registry.example.com}": "/image/registry",
+    "opa: {image: {repository: opa:latest}}": "/opa/image/repository",
+    "tracing: {endpoint: http://us:pass@collector:4318}": "/tracing/endpoint",
+    "policy: {remote: {url: https://us:pass@policy.example.com}}": "/policy/remote/url",
+    "policy: {remote: {publicKey: -----BEGIN PRIVATE KEY-----}}": "/policy/remote/publicKey",
+    "tls: {authority: {configMap: one, secret: other}}": "/tls/authority",
+    "gateway: {trustedProxies: [10.0.0.0/33]}": "/gateway/trustedProxies/0",
+    "gateway: {trustedProxies: ['10']}": "/gateway/trustedProxies/0",
+    "gateway: {autoscaling: {enabled: true, minReplicas: 7}}": "gateway.autoscaling: minReplicas is above",
+    "services: {orders: {api: {autoscaling: {enabled: true, maxReplicas: 1}}}}": (
+        "services.orders.api.autoscaling: minReplicas is above"
+    ),
+    "defaults: {api: {resources: {limits: {cpu: 0}}}}": "/resources/limits/cpu",
+    "networkPolicy: {clients: [{ipBlock: {}}]}": "missing property 'cidr'",
+    "networkPolicy: {mail: {to: [{ipBlock: {cidr: mail.example.com}}]}}": "/ipBlock/cidr",
+    "networkPolicy: {clients: [{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}]}": "/networkPolicy/clients",
+    "clusterDomain: '*.local'": "/clusterDomain",
 }
 
 
@@ -61,6 +95,16 @@ def test_wrong_value_is_refused_by_name(chart: Chart, wrong: str) -> None:
     done = chart.template("-f", "-", text=wrong)
     assert done.returncode != 0, f"{wrong} is taken"
     assert WRONG[wrong] in done.stderr
+
+
+@pytest.mark.parametrize("release", ["2026", "1-sales", "sales.test"])
+def test_release_whose_services_could_have_no_name_is_refused(chart: Chart, release: str) -> None:
+    # At once: Kubernetes would refuse the Services (RFC 1035) when migrations have run.
+    command = [chart.helm, "template", release, "bailiwick"]
+    done = ran(command)
+    assert done.returncode != 0
+    assert "fullnameOverride" in done.stderr
+    assert ran([*command, "--set", "fullnameOverride=sales"]).returncode == 0
 
 
 def test_older_kubernetes_is_refused(chart: Chart) -> None:

@@ -265,6 +265,13 @@ def test_an_answer_that_failed_is_logged_without_what_was_asked(running: Gateway
     assert named["seconds"] >= 0
 
 
+def test_connections_are_kept_longer_than_balancers_in_front_keep_theirs() -> None:
+    # Else one may send a request on a connection that is closed that moment: AWS's keeps them for 60
+    # seconds unless told otherwise, Google's for 600 in any case.
+    (kept,) = re.findall(r"\bkeepalive_timeout (\d+)s;", gateway_files.configuration())
+    assert int(kept) > 600
+
+
 # Where it runs: what `start` makes of its environment.
 
 
@@ -340,6 +347,16 @@ def test_where_a_request_comes_from_is_said_by_trusted_proxies_alone(
     # What the client itself made up stands first, what the last proxy saw stands last.
     forwarded = "198.51.100.1, 192.0.2.7, 10.1.2.3"
     assert headers_seen(running, X_Forwarded_For=forwarded)["x-forwarded-for"] == seen
+    process.stop()
+
+
+def test_nginx_is_not_told_where_it_is(places: Places) -> None:
+    # It takes a variable NGINX for sockets that it has inherited from another nginx.
+    process, running = started(places)
+    wait_until(
+        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+    )
+    assert "inherited sockets" not in process.log()
     process.stop()
 
 

@@ -79,13 +79,13 @@ The doors of identity and customers read as the worker. Only migrations know the
 - name: BAILIWICK_LISTEN
   value: {{ printf "%s:8000" $root.Values.bindAddress | quote }}
 - name: BAILIWICK_ISSUER
-  value: {{ $root.Values.publicUrl }}
+  value: {{ $root.Values.publicUrl | quote }}
 {{- end }}
 {{- if and (eq .process "worker") (eq .service "notifier") }}
 - name: BAILIWICK_MAIL_FROM
   value: {{ $root.Values.mail.from | quote }}
 - name: BAILIWICK_PUBLIC_URL
-  value: {{ $root.Values.publicUrl }}
+  value: {{ $root.Values.publicUrl | quote }}
 {{- end }}
 {{- range $name, $value := (index $root.Values.services .service).settings }}
 - name: BAILIWICK_{{ $name }}
@@ -94,7 +94,7 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- with $root.Values.tracing }}
 {{- if .endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
-  value: {{ .endpoint }}
+  value: {{ .endpoint | quote }}
 - name: OTEL_TRACES_SAMPLER
   value: parentbased_traceidratio
 - name: OTEL_TRACES_SAMPLER_ARG
@@ -102,7 +102,7 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- if .headers.name }}
 - name: OTEL_EXPORTER_OTLP_HEADERS
   valueFrom:
-    secretKeyRef: {name: {{ .headers.name }}, key: {{ .headers.key }}}
+    secretKeyRef: {name: {{ .headers.name | quote }}, key: {{ .headers.key | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -4,10 +4,18 @@
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
 {{- else if contains "bailiwick" .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- include "bailiwick.release" . | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-bailiwick" (.Release.Name | trunc 30 | trimSuffix "-") -}}
+{{- printf "%s-bailiwick" (include "bailiwick.release" . | trunc 30 | trimSuffix "-") -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* The release's name, if Services may begin with it (RFC 1035): refused here, before migrations run. */ -}}
+{{- define "bailiwick.release" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) -}}
+{{- fail (printf "no Service may be called %s-…: set fullnameOverride" .Release.Name) -}}
+{{- end -}}
+{{- .Release.Name -}}
 {{- end -}}
 
 {{- /* What holds of every object. */ -}}
@@ -22,7 +30,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* What all pods of this installation have, and nobody else's. */ -}}
 {{- define "bailiwick.installation" -}}
 app.kubernetes.io/name: bailiwick
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- /* What the pods of one component have: (dict "root" $ "component" "orders-api"). */ -}}
@@ -34,7 +42,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- /* The metadata of an object of a component. */ -}}
 {{- define "bailiwick.metadata" -}}
 name: {{ include "bailiwick.fullname" .root }}-{{ .name | default .component }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "bailiwick.labels" .root | nindent 2 }}
   app.kubernetes.io/component: {{ .component }}

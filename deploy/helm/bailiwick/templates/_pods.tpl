@@ -39,7 +39,7 @@ serviceAccountName: {{ include "bailiwick.fullname" $.root }}-{{ . }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -83,18 +83,18 @@ topologySpreadConstraints:
     sources:
       {{- range include "bailiwick.secrets" . | fromYamlArray }}
       - secret:
-          name: {{ .secret }}
-          items: [{key: {{ .key }}, path: {{ include "bailiwick.secretFile" .setting }}}]
+          name: {{ .secret | quote }}
+          items: [{key: {{ .key | quote }}, path: {{ include "bailiwick.secretFile" .setting }}}]
       {{- end }}
 - name: temporary
   emptyDir: {sizeLimit: {{ .temporarySize }}}
 {{- with .root.Values.tls.authority }}
 {{- if .configMap }}
 - name: trust
-  configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: {{ .key }}}]}
+  configMap: {name: {{ .configMap | quote }}, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}
 {{- else if .secret }}
 - name: trust
-  secret: {secretName: {{ .secret }}, defaultMode: 0440, items: [{key: {{ .key }}, path: {{ .key }}}]}
+  secret: {secretName: {{ .secret | quote }}, defaultMode: 0440, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}
 {{- end }}
 {{- end }}
 {{- if ne .process "migrate" }}
@@ -126,8 +126,10 @@ topologySpreadConstraints:
     - {name: GOMEMLIMIT, value: 48MiB}
   ports:
     - {name: opa-health, containerPort: 8282}
+  # The chart's own policy is there at once. For another's server a pod waits, unready: the service's readiness
+  # asks for the revision.
   startupProbe:
-    httpGet: {path: "/health?bundles", port: opa-health}
+    httpGet: {path: {{ ternary "/health" "/health?bundles" (ne .Values.policy.remote.url "") | quote }}, port: opa-health}
     periodSeconds: 1
     failureThreshold: 60
   livenessProbe:
@@ -159,8 +161,8 @@ topologySpreadConstraints:
 {{- else if .Values.policy.remote.token.name }}
 - name: policy-token
   secret:
-    secretName: {{ .Values.policy.remote.token.name }}
+    secretName: {{ .Values.policy.remote.token.name | quote }}
     defaultMode: 0440
-    items: [{key: {{ .Values.policy.remote.token.key }}, path: token}]
+    items: [{key: {{ .Values.policy.remote.token.key | quote }}, path: token}]
 {{- end }}
 {{- end -}}

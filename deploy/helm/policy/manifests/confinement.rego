@@ -9,9 +9,23 @@ faults["no-root"] contains sprintf("%s may run as root", [pod.name]) if {
 
 faults["no-root"] contains sprintf("%s says otherwise", [container.name]) if {
 	some container in parts.containers
-	some field in {"runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile", "privileged", "procMount"}
+	some field in ({"runAsUser", "runAsGroup", "runAsNonRoot", "seccompProfile", "privileged", "procMount"} | _guards)
 	field in object.keys(container.says.securityContext)
 }
+
+faults["no-root"] contains sprintf("%s says how it is guarded: %s", [pod.name, field]) if {
+	some pod in parts.pods
+	some field in _guards
+	field in object.keys(pod.spec.securityContext)
+}
+
+faults["no-root"] contains sprintf("%s is of root's group", [pod.name]) if {
+	some pod in parts.pods
+	0 in ({object.get(pod.spec.securityContext, "fsGroup", 1)} | {group | some group in pod.spec.securityContext.supplementalGroups})
+}
+
+# What the node does of itself is better than what could be said.
+_guards := {"appArmorProfile", "seLinuxOptions", "sysctls", "windowsOptions"}
 
 _is_somebody(context) if {
 	context.runAsNonRoot == true
@@ -31,10 +45,21 @@ faults["no-privileges"] contains sprintf("%s reaches into its node: %s", [pod.na
 	pod.spec[field]
 }
 
-faults["no-privileges"] contains sprintf("%s reaches into its node: %s", [pod.name, volume.name]) if {
+faults["no-privileges"] contains sprintf("%s: its containers reach into each other", [pod.name]) if {
+	some pod in parts.pods
+	pod.spec.shareProcessNamespace
+}
+
+faults["no-privileges"] contains sprintf("%s takes a port of its node: %v", [container.name, port.hostPort]) if {
+	some container in parts.containers
+	some port in container.says.ports
+	port.hostPort
+}
+
+faults["no-privileges"] contains sprintf("%s mounts what is no part of it: %s", [pod.name, volume.name]) if {
 	some pod in parts.pods
 	some volume in pod.spec.volumes
-	"hostPath" in object.keys(volume)
+	object.keys(volume) - {"name", "configMap", "emptyDir", "projected", "secret"} != set()
 }
 
 _has_none(context) if {
@@ -78,6 +103,13 @@ faults["no-token"] contains sprintf("%s is given a token of the cluster", [pod.n
 	not pod.spec.automountServiceAccountToken == false
 }
 
+faults["no-token"] contains sprintf("%s mounts a token of the cluster: %s", [pod.name, volume.name]) if {
+	some pod in parts.pods
+	some volume in pod.spec.volumes
+	some source in volume.projected.sources
+	source.serviceAccountToken
+}
+
 faults["no-token"] contains sprintf("ServiceAccount %s gives tokens", [one.metadata.name]) if {
 	some one in input
 	one.kind == "ServiceAccount"
@@ -86,7 +118,7 @@ faults["no-token"] contains sprintf("ServiceAccount %s gives tokens", [one.metad
 
 faults["no-token"] contains sprintf("%s %s gives rights in the cluster", [one.kind, one.metadata.name]) if {
 	some one in input
-	one.kind in {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+	one.kind in parts.rights
 }
 
 faults["named-image"] contains sprintf("%s: %s may be another image tomorrow", [container.name, container.says.image]) if {

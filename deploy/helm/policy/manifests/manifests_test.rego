@@ -44,6 +44,7 @@ _engine := {
 	"livenessProbe": {},
 	"securityContext": _security,
 	"resources": _resources,
+	"volumeMounts": [{"name": "opa-socket", "mountPath": "/run/opa"}],
 }
 
 _service_pod := json.patch(_pod("orders-api"), [
@@ -53,6 +54,7 @@ _service_pod := json.patch(_pod("orders-api"), [
 		{"name": "BAILIWICK_POLICY_REVISION", "value": "abc"},
 		{"name": "BAILIWICK_DOOR_SECRET_FILE", "value": "/run/secrets/door"},
 	]},
+	{"op": "add", "path": "/containers/0/volumeMounts", "value": [{"name": "opa-socket", "mountPath": "/run/opa"}]},
 	{"op": "add", "path": "/volumes/-", "value": {"name": "policy", "configMap": {"name": "policy-abc"}}},
 ])
 
@@ -91,17 +93,38 @@ _api := "/0/spec/template/spec"
 
 _job := "/2/spec/template/spec"
 
+_labels := "/0/spec/template/metadata/labels"
+
 _planted := {
+	"known-kind": {
+		{"pods that no rule looks at": [{"op": "replace", "path": "/1/kind", "value": "StatefulSet"}]},
+		{"now and then": [{"op": "add", "path": "/-", "value": {"kind": "CronJob", "metadata": {"name": "a"}}}]},
+		{"a way in of another kind": [{"op": "add", "path": "/-", "value": {"kind": "TCPRoute", "metadata": {"name": "a"}}}]},
+	},
 	"opa-beside": {
+		{"no label": [
+			{"op": "remove", "path": _labels},
+			{"op": "replace", "path": concat("", [_api, "/initContainers"]), "value": []},
+			{"op": "replace", "path": "/6/spec/podSelector", "value": {}},
+		]},
+		{"another is asked": [{"op": "replace", "path": concat("", [_api, "/containers/0/env/0/value"]), "value": "http://opa.elsewhere:8181"}]},
+		{"none is asked": [{"op": "remove", "path": concat("", [_api, "/containers/0/env/0"])}]},
+		{"not the same socket": [{"op": "replace", "path": concat("", [_api, "/containers/0/volumeMounts/0/name"]), "value": "temporary"}]},
 		{"no sidecar": [{"op": "replace", "path": concat("", [_api, "/initContainers"]), "value": []}]},
 		{"over before the service starts": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/restartPolicy"])}]},
 	},
 	"opa-alone": {
-		{"listens to the network": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": "--addr=0.0.0.0:8181"}]},
+		{"listens to the network": [
+			{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": "--addr=0.0.0.0:8181"},
+			{"op": "replace", "path": concat("", [_api, "/containers/0/env/0/value"]), "value": "http://0.0.0.0:8181"},
+		]},
+		{"listens by default": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/args/2"])}]},
 		{"says it in two words": [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": "--addr"}]},
 		{"listens on a second address": [{"op": "add", "path": concat("", [_api, "/initContainers/0/args/-"]), "value": "--addr=:8181"}]},
-		{"listens by default": [{"op": "remove", "path": concat("", [_api, "/initContainers/0/args/2"])}]},
+		{"says it in short": [{"op": "add", "path": concat("", [_api, "/initContainers/0/args/-"]), "value": "-a=:8181"}]},
+		{"says it elsewhere": [{"op": "add", "path": concat("", [_api, "/initContainers/0/command"]), "value": ["/opa", "--addr=:8181"]}]},
 		{"has a Service": [{"op": "replace", "path": "/5/spec/ports/0/targetPort", "value": 8282}]},
+		{"has a Service without more words": [{"op": "replace", "path": "/5/spec/ports/0", "value": {"port": 8282}}]},
 	},
 	"policy-pinned": {
 		{"no revision": [{"op": "remove", "path": concat("", [_api, "/containers/0/env/1"])}]},
@@ -114,11 +137,19 @@ _planted := {
 		{"any system call": [{"op": "remove", "path": concat("", [_job, "/securityContext/seccompProfile"])}]},
 		{"container": [{"op": "add", "path": concat("", [_api, "/containers/0/securityContext/runAsUser"]), "value": 0}]},
 		{"sidecar": [{"op": "add", "path": concat("", [_api, "/initContainers/0/securityContext/privileged"]), "value": true}]},
+		{"unguarded": [{"op": "add", "path": concat("", [_api, "/containers/0/securityContext/appArmorProfile"]), "value": {"type": "Unconfined"}}]},
+		{"unguarded pod": [{"op": "add", "path": concat("", [_job, "/securityContext/seLinuxOptions"]), "value": {"user": "a"}}]},
+		{"group 0": [{"op": "add", "path": concat("", [_job, "/securityContext/supplementalGroups"]), "value": [0]}]},
+		{"files of group 0": [{"op": "add", "path": concat("", [_job, "/securityContext/fsGroup"]), "value": 0}]},
 	},
 	"no-privileges": {
 		{"gains": [{"op": "remove", "path": concat("", [_api, "/containers/0/securityContext/allowPrivilegeEscalation"])}]},
 		{"has": [{"op": "add", "path": concat("", [_job, "/containers/0/securityContext/capabilities/add"]), "value": ["NET_ADMIN"]}]},
 		{"network": [{"op": "add", "path": concat("", [_api, "/hostNetwork"]), "value": true}]},
+		{"port": [{"op": "add", "path": concat("", [_api, "/containers/0/ports"]), "value": [{"containerPort": 8000, "hostPort": 8000}]}]},
+		{"processes": [{"op": "add", "path": concat("", [_api, "/shareProcessNamespace"]), "value": true}]},
+		{"visitor": [{"op": "add", "path": concat("", [_job, "/ephemeralContainers"]), "value": [{"name": "debug", "image": "a:1", "securityContext": {"readOnlyRootFilesystem": true}, "resources": _resources}]}]},
+		{"network disk": [{"op": "add", "path": concat("", [_job, "/volumes/-"]), "value": {"name": "disk", "nfs": {"server": "a", "path": "/"}}}]},
 		{"disk": [{"op": "add", "path": concat("", [_api, "/volumes/-"]), "value": {"name": "disk", "hostPath": {"path": "/"}}}]},
 	},
 	"read-only-root": {
@@ -135,6 +166,7 @@ _planted := {
 	},
 	"no-token": {
 		{"pod": [{"op": "remove", "path": concat("", [_job, "/automountServiceAccountToken"])}]},
+		{"a file": [{"op": "add", "path": concat("", [_job, "/volumes/-"]), "value": {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}}]},
 		{"account": [{"op": "replace", "path": "/4/automountServiceAccountToken", "value": true}]},
 		{"rights": [{"op": "add", "path": "/-", "value": {"kind": "RoleBinding", "metadata": {"name": "a"}}}]},
 	},
@@ -145,6 +177,8 @@ _planted := {
 	"no-secret": {
 		{"a Secret": [{"op": "add", "path": "/-", "value": {"kind": "Secret", "metadata": {"name": "a"}}}]},
 		{"a variable": [{"op": "replace", "path": concat("", [_api, "/containers/0/env/2"]), "value": {"name": "BAILIWICK_DOOR_SECRET", "value": "s3cret"}}]},
+		{"a variable that looks like a path": [{"op": "replace", "path": concat("", [_api, "/containers/0/env/2"]), "value": {"name": "BAILIWICK_DOOR_SECRET", "value": "/9j4AAQSkZJRg"}}]},
+		{"an argument": [{"op": "add", "path": concat("", [_job, "/containers/0/args"]), "value": ["migrate", "--password=s3cret"]}]},
 		{"an address": [{"op": "add", "path": "/3/data", "value": {"a": "amqp://u:p@host"}}]},
 		{"a key": [{"op": "add", "path": "/3/data", "value": {"a": "-----BEGIN PRIVATE KEY-----"}}]},
 		{"a JWK": [{"op": "add", "path": "/3/data", "value": {"a": `{"kty": "EC", "d": "x"}`}}]},
@@ -153,9 +187,22 @@ _planted := {
 		{"uncovered": [{"op": "replace", "path": "/7/spec/podSelector/matchLabels/app.kubernetes.io~1component", "value": "x"}]},
 		{"one way": [{"op": "replace", "path": "/7/spec/policyTypes", "value": ["Ingress"]}]},
 		{"anybody": [{"op": "remove", "path": "/6/spec/ingress/0/from"}]},
+		{"any namespace": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"namespaceSelector": {}}}]},
+		{"the whole internet": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"ipBlock": {"cidr": "::/0"}}}]},
+		{"any port": [{"op": "replace", "path": "/6/spec/ingress/0/ports", "value": []}]},
 		{"anywhere": [{"op": "remove", "path": "/6/spec/egress/0/ports"}]},
+		{"anywhere, by an empty list": [{"op": "replace", "path": "/6/spec/egress/0/ports", "value": []}]},
+		{"anywhere, by the protocol": [{"op": "replace", "path": "/6/spec/egress/0/ports/0", "value": {"protocol": "TCP"}}]},
+		{"anywhere, by a range": [{"op": "replace", "path": "/6/spec/egress/0/ports/0", "value": {"port": 1, "endPort": 65535}}]},
 		{"past the gateway": [{"op": "replace", "path": "/9/spec/rules/0/backendRefs/0/name", "value": "x-orders"}]},
 		{"past it by Ingress": [{"op": "replace", "path": "/10/spec/rules/0/http/paths/0/backend/service/name", "value": "x-orders"}]},
+		{"past it where nothing fits": [{"op": "add", "path": "/10/spec/defaultBackend", "value": {"service": {"name": "x-orders"}}}]},
+		{"past it, copied": [{"op": "add", "path": "/9/spec/rules/0/filters", "value": [{"requestMirror": {"backendRef": {"name": "x-orders"}}}]}]},
+		{"open to all pods": [
+			{"op": "add", "path": "/5/spec/type", "value": "LoadBalancer"},
+			{"op": "replace", "path": "/5/spec/selector", "value": {}},
+		]},
+		{"open by its address": [{"op": "add", "path": "/5/spec/externalIPs", "value": ["192.0.2.1"]}]},
 		{"open": [{"op": "add", "path": "/5/spec/type", "value": "LoadBalancer"}]},
 	},
 }
@@ -181,9 +228,13 @@ test_planted_fault_is_found_by_its_rule_alone if {
 _finds(rule, patch) if _found(json.patch(_good, patch)) == {rule}
 
 test_loopback_is_within_the_pod if {
-	every address in {"localhost:8181", "127.0.0.1:8181", "[::1]:8181", "unix:///run/opa.sock"} {
+	every address in {"localhost:8181", "127.0.0.1:8181", "[::1]:8181"} {
 		argument := sprintf("--addr=%s", [address])
-		patch := [{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": argument}]
+		asked := sprintf("http://%s", [address])
+		patch := [
+			{"op": "replace", "path": concat("", [_api, "/initContainers/0/args/2"]), "value": argument},
+			{"op": "replace", "path": concat("", [_api, "/containers/0/env/0/value"]), "value": asked},
+		]
 		_found(json.patch(_good, patch)) == set()
 	}
 }

@@ -31,11 +31,20 @@ faults.network contains sprintf("NetworkPolicy %s lets anybody to %v", [one.meta
 	some port in object.get(way, "ports", [{"port": "all ports"}])
 }
 
-faults.network contains sprintf("NetworkPolicy %s lets out to anywhere, at any port", [one.metadata.name]) if {
+faults.network contains sprintf("NetworkPolicy %s opens ports that it does not name", [one.metadata.name]) if {
 	some one in input
 	one.kind == "NetworkPolicy"
-	some way in one.spec.egress
-	not way.ports
+	some direction in {"ingress", "egress"}
+	some way in one.spec[direction]
+	not _names_ports(way)
+}
+
+_names_ports(way) if {
+	count(way.ports) > 0
+	every port in way.ports {
+		port.port
+		not port.endPort
+	}
 }
 
 faults.network contains sprintf("%s %s leads past the gateway", [one.kind, one.metadata.name]) if {
@@ -48,14 +57,38 @@ faults.network contains sprintf("%s %s leads past the gateway", [one.kind, one.m
 faults.network contains sprintf("Service %s is open to the outside, and is not the gateway", [one.metadata.name]) if {
 	some one in input
 	one.kind == "Service"
-	object.get(one.spec, "type", "ClusterIP") != "ClusterIP"
-	one.spec.selector["app.kubernetes.io/component"] != "gateway"
+	_is_open(one.spec)
+	not one.spec.selector["app.kubernetes.io/component"] == "gateway"
 }
+
+_is_open(service) if object.get(service, "type", "ClusterIP") != "ClusterIP"
+
+_is_open(service) if count(service.externalIPs) > 0
 
 _is_the_gateway(policy) if policy.spec.podSelector.matchLabels["app.kubernetes.io/component"] == "gateway"
 
-_names_somebody(way) if count(way.from) > 0
+_names_somebody(way) if {
+	count(way.from) > 0
+	every peer in way.from {
+		not _is_everybody(peer)
+	}
+}
 
-_targets(route) := {path.backend.service.name | some path in route.spec.rules[_].http.paths} if route.kind == "Ingress"
+_is_everybody(peer) if peer == {"namespaceSelector": {}}
 
-_targets(route) := {backend.name | some backend in route.spec.rules[_].backendRefs} if route.kind == "HTTPRoute"
+_is_everybody(peer) if endswith(peer.ipBlock.cidr, "/0")
+
+# Wherever a target stands: in a rule, in a filter that copies requests, where no rule fits.
+_targets(route) := {backend.service.name |
+	walk(route.spec, [path, backend])
+	path[count(path) - 1] in {"backend", "defaultBackend"}
+} if {
+	route.kind == "Ingress"
+}
+
+_targets(route) := {backend.name |
+	walk(route.spec, [path, backend])
+	regex.match(`(^|/)(backendRef|backendRefs/[0-9]+)$`, concat("/", [sprintf("%v", [part]) | some part in path]))
+} if {
+	route.kind == "HTTPRoute"
+}

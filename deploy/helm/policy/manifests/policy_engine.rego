@@ -5,6 +5,11 @@ package manifests
 
 import data.manifests.parts
 
+faults["known-kind"] contains sprintf("%s %s: no rule knows what is in it", [one.kind, one.metadata.name]) if {
+	some one in input
+	not one.kind in parts.kinds
+}
+
 faults["opa-beside"] contains sprintf("%s has no OPA beside it, before it and until its end", [pod.name]) if {
 	some pod in parts.service_pods
 	not _is_beside(pod)
@@ -16,23 +21,59 @@ _is_beside(pod) if {
 	engine.startupProbe
 }
 
-faults["opa-alone"] contains sprintf("%s: its OPA answers others too: %s", [name, argument]) if {
+faults["opa-beside"] contains sprintf("%s asks another policy than the one beside it", [pod.name]) if {
+	some pod in parts.service_pods
+	engine := parts.engines[pod.name]
+	count(_addresses(engine)) > 0
+	some container in pod.spec.containers
+	not _asks(container, engine)
+}
+
+_asks(container, engine) if {
+	some variable in container.env
+	variable.name == "BAILIWICK_POLICY_URL"
+	trim_prefix(variable.value, "http://") in _addresses(engine)
+	_shares_socket(container, engine, variable.value)
+}
+
+_addresses(engine) := {trim_prefix(word, "--addr=") | some word in _words(engine); startswith(word, "--addr=")}
+
+_shares_socket(_, _, url) if not startswith(url, "unix://")
+
+_shares_socket(container, engine, url) if {
+	some mount in engine.volumeMounts
+	startswith(url, sprintf("unix://%s/", [mount.mountPath]))
+	some own in container.volumeMounts
+	own.mountPath == mount.mountPath
+	own.name == mount.name
+}
+
+_words(engine) := array.concat(object.get(engine, "command", []), object.get(engine, "args", []))
+
+faults["opa-alone"] contains sprintf("%s: its OPA answers others too: %s", [name, word]) if {
 	some name, engine in parts.engines
-	some argument in engine.args
-	startswith(argument, "--addr")
-	not _is_within_pod(argument)
+	some word in _words(engine)
+	startswith(word, "--addr")
+	not _is_within_pod(word)
 }
 
 faults["opa-alone"] contains sprintf("%s: its OPA listens on what it likes", [name]) if {
 	some name, engine in parts.engines
-	count([argument | some argument in engine.args; startswith(argument, "--addr=")]) != 1
+	count([word | some word in _words(engine); startswith(word, "--addr=")]) != 1
+}
+
+# `-a` is `--addr`, and may stand among other letters.
+faults["opa-alone"] contains sprintf("%s: its OPA is told in short: %s", [name, word]) if {
+	some name, engine in parts.engines
+	some word in _words(engine)
+	regex.match(`^-[^-]`, word)
 }
 
 faults["opa-alone"] contains sprintf("Service %s leads to an OPA", [one.metadata.name]) if {
 	some one in input
 	one.kind == "Service"
 	some port in one.spec.ports
-	port.targetPort in _ports_of_engines
+	object.get(port, "targetPort", port.port) in _ports_of_engines
 }
 
 _is_within_pod(argument) if startswith(argument, "--addr=unix://")

@@ -13,6 +13,13 @@ faults["no-secret"] contains sprintf("%s shows %s", [container.name, variable.na
 	_is_secret(variable)
 }
 
+faults["no-secret"] contains sprintf("%s shows a secret among its arguments", [container.name]) if {
+	some container in parts.containers
+	some field in {"command", "args"}
+	some word in container.says[field]
+	regex.match(`(?i)(secret|passw(or)?d|token)[^/]*=.`, word)
+}
+
 faults["no-secret"] contains sprintf("%s %s shows a password in an address", [one.kind, one.metadata.name]) if {
 	some one in input
 	walk(one, [_, text])
@@ -30,5 +37,5 @@ faults["no-secret"] contains sprintf("%s %s shows a private key", [one.kind, one
 # By a file or a reference it is told, and not shown.
 _is_secret(variable) if {
 	regex.match(`(SECRET|PASSWORD|TOKEN|HEADERS|_KEY|_KEYS|SMTP_URL|BROKER_URL|DATABASE_\w+_URL)$`, variable.name)
-	not startswith(object.get(variable, "value", "/"), "/")
+	not regex.match(`^/run(/[-a-z]+)+$`, object.get(variable, "value", "/run/secrets"))
 }

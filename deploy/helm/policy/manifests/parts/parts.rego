@@ -4,11 +4,22 @@
 package manifests.parts
 
 # METADATA
+# description: Kinds that the rules look into, or refuse by a rule of their own; what is of another kind could hide anything.
+kinds := {
+	"ConfigMap", "Deployment", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
+	"PodDisruptionBudget", "PrometheusRule", "Secret", "Service", "ServiceAccount", "ServiceMonitor",
+} | rights
+
+# METADATA
+# description: Kinds that give rights in the cluster.
+rights := {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+
+# METADATA
 # description: Pods, as whatever makes them says.
 pods contains {
 	"name": sprintf("%s %s", [one.kind, one.metadata.name]),
 	"kind": one.kind,
-	"labels": one.spec.template.metadata.labels,
+	"labels": object.get(one.spec.template, ["metadata", "labels"], {}),
 	"spec": one.spec.template.spec,
 } if {
 	some one in input
@@ -20,7 +31,7 @@ pods contains {
 service_pods contains pod if {
 	some pod in pods
 	pod.kind == "Deployment"
-	pod.labels["app.kubernetes.io/component"] != "gateway"
+	not pod.labels["app.kubernetes.io/component"] == "gateway"
 }
 
 # METADATA
@@ -32,7 +43,8 @@ containers contains {
 	"says": container,
 } if {
 	some pod in pods
-	some container in array.concat(object.get(pod.spec, "initContainers", []), pod.spec.containers)
+	some field in {"initContainers", "containers", "ephemeralContainers"}
+	some container in pod.spec[field]
 }
 
 # METADATA
