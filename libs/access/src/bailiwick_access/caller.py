@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,9 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.tokens import Claims
-
-_PATIENCE = 0.5
-"""Seconds that a request waits for the replica of its own membership (D2)."""
 
 
 class MembershipNotHereYet(Unavailable):
@@ -57,30 +53,13 @@ class Callers:
         )
 
     async def resolve(
-        self,
-        connection: AsyncConnection,
-        claims: Claims,
-        now: datetime,
-        pull: Callable[[], Awaitable[None]],
-    ) -> Caller:
-        """Return the caller; waits where the token is ahead of the replica, and has it pulled.
-
-        Raises:
-            MembershipNotHereYet: it did not come in time.
-        """
-        loop = asyncio.get_running_loop()
-        for ask in (pull, None):
-            deadline = loop.time() + _PATIENCE
-            while True:
-                row = await self._row(connection, claims.org_id, claims.member_id)
-                if row is not None and row["version"] >= claims.member_version:
-                    return caller_of(row, claims.account, now)
-                if loop.time() >= deadline:
-                    break
-                await asyncio.sleep(0.02)
-            if ask is not None:
-                await ask()
-        raise MembershipNotHereYet("Try again in a second.", retry_after=1)
+        self, connection: AsyncConnection, claims: Claims, now: datetime
+    ) -> Caller | None:
+        """Return the caller, None where the token is ahead of the replica."""
+        row = await self._row(connection, claims.org_id, claims.member_id)
+        if row is None or row["version"] < claims.member_version:
+            return None
+        return caller_of(row, claims.account, now)
 
     async def at_command_line(
         self, connection: AsyncConnection, org_id: UUID, member_id: UUID, now: datetime

@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeAlias
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.caller import Caller, Callers, MembershipNotHereYet
 from bailiwick_access.gate import Gate
 from bailiwick_kit.bodies import SentBody
 from bailiwick_kit.clock import Clock
@@ -28,6 +29,9 @@ from bailiwick_kit.replica import ask_to_pull
 from bailiwick_kit.tokens import TokenVerifier, bearer_token
 from bailiwick_kit.wire import Model
 
+_PATIENCE = 0.5
+"""Seconds that a request waits for the replica of its own membership, and as long once it is pulled (D2)."""
+_PAUSE = 0.02
 _scheme = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
 
 
@@ -62,14 +66,30 @@ class Entrance:
         """
         claims = await self.tokens.verify(bearer_token(authorization))
         await self.positions.wait(claims.org_id, after)
-        async with self.database.reading(claims.org_id) as connection:
-            caller = await self.callers.resolve(
-                connection,
-                claims,
-                self.clock.now(),
-                lambda: ask_to_pull(self.database, "identity", claims.org_id),
-            )
-            yield Reading(caller, connection)
+        began, is_pulled = asyncio.get_running_loop().time(), False
+        while True:
+            # Nobody waits with a connection in hand: some callers' wait would be everybody's.
+            async with self.database.reading(claims.org_id) as connection:
+                caller = await self.callers.resolve(connection, claims, self.clock.now())
+                if caller is not None:
+                    yield Reading(caller, connection)
+                    return
+            is_pulled = await self._wait(claims.org_id, began, is_pulled=is_pulled)
+
+    async def _wait(self, org_id: UUID, began: float, *, is_pulled: bool) -> bool:
+        """Wait a moment for a membership; halfway, have it pulled (D2). Return whether that was done.
+
+        Raises:
+            MembershipNotHereYet: it did not come in time.
+        """
+        waited = asyncio.get_running_loop().time() - began
+        if waited >= 2 * _PATIENCE:
+            raise MembershipNotHereYet("Try again in a second.", retry_after=1)
+        if waited >= _PATIENCE and not is_pulled:
+            await ask_to_pull(self.database, "identity", org_id)
+            return True
+        await asyncio.sleep(_PAUSE)
+        return is_pulled
 
     async def until(self, instant: datetime | None) -> None:
         """Return when the instant has passed: what an act took is then taken everywhere (D18)."""

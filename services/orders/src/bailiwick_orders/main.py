@@ -126,24 +126,24 @@ def import_(
 
 @program.command()
 def republish(
-    org: Annotated[UUID, typer.Option(help="The organization whose orders are told again.")],
+    org: Annotated[UUID, typer.Option(help="The organization whose orders are sent again.")],
     to: Annotated[
         str,
-        typer.Option(help=f"The one queue to tell them to: reports.orders, or {SUBSCRIBER}.ORG.…"),
+        typer.Option(help=f"The one queue to send them to: reports.orders, or {SUBSCRIBER}.ORG.…"),
     ],
 ) -> None:
-    """Tell the present state of all orders again, to one consumer that rebuilds."""
+    """Send the present state of all orders again, to one consumer that rebuilds."""
     if to not in HEARING and not to.startswith(f"{SUBSCRIBER}.{org}."):
         known = ", ".join(sorted(HEARING))
         raise typer.BadParameter(f"name {known}, or the organization's own {SUBSCRIBER}.{org}.…")
     settings = service.load("worker")
 
-    async def told() -> int:
+    async def sent() -> int:
         url = settings.database_worker_url.get_secret_value()
         async with Database(url, name="orders-republish", pool=1) as database:
             return await Snapshots(database, SystemClock()).republish(org, to)
 
-    typer.echo(f"{asyncio.run(told())} orders told again")
+    typer.echo(f"{asyncio.run(sent())} orders sent again")
 
 
 @program.command()

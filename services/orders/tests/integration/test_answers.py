@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
+from bailiwick_contracts.identity import MemberChanged
 from bailiwick_kit.database import Database
 from bailiwick_kit.position import Position
 from bailiwick_orders.store import tables
@@ -324,3 +326,18 @@ async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: Mark
     answer = await market.shop.api.get(mia, PATH, headers=after)
     assert the_problem(answer) == (503, "position-not-reached")
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_who_waits_for_a_change_of_their_membership_holds_up_nobody(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member("brand_manager")
+    identity = market.shop.identity
+    member = identity.events[mia.member_id]
+    assert isinstance(member, MemberChanged)
+    ahead = replace(mia, token=identity.token(member.model_copy(update={"version": 99})))
+    crowd = [asyncio.create_task(market.shop.api.get(ahead, PATH)) for _ in range(15)]
+    await asyncio.sleep(0.2)  # more than there are connections
+    assert (await market.shop.api.get(ana, PATH)).status_code == 200
+    assert not any(one.done() for one in crowd)
+    answers = [the_problem(one) for one in await asyncio.gather(*crowd)]
+    assert answers == [(503, "membership-not-here-yet")] * 15
