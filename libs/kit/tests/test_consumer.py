@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit import consumer as consumers
@@ -189,6 +190,22 @@ async def test_poison_is_set_aside_with_its_reason_and_the_others_flow(
     assert await effects(things) == [1] * 20
 
 
+@pytest.mark.parametrize("words", ["no such state: a\x00b", "no such state: \ud800"])
+async def test_a_failure_in_words_that_no_database_takes_is_counted_and_holds_up_no_other(
+    things: Things, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(consumers, "ATTEMPTS", 2)
+    bad, good = changed(ORG), changed(ORG)
+    moody = Moody()
+    moody.bad = {bad.thing_id: [ValueError(words)]}
+    await publish(things, message_of(bad), message_of(good))
+    async with running(things.consumer(moody).run):
+        await arrived(things, {good.thing_id: 1})
+        [letter] = await dead(things)
+    assert letter.reason.startswith(f"ValueError: {words[:10]}")
+    assert moody.calls.count(bad.thing_id) == 2
+
+
 async def test_a_passing_failure_is_retried_and_has_one_effect(things: Things) -> None:
     event = changed(ORG)
     moody = Moody()
@@ -363,3 +380,24 @@ async def test_a_handler_that_fails_like_an_outage_does_not_hold_the_queue(
         await arrived(things, {good.thing_id: 1})
         letters = await dead(things, 2)
     assert {letter.subject for letter in letters} == {str(slow.thing_id), str(unreachable.thing_id)}
+
+
+async def test_where_failures_cannot_be_counted_everything_waits_and_nothing_is_set_aside(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with rights that are missing. Giving up again and again would use up the broker's own limit."""
+    monkeypatch.setattr(consumers, "RECONNECT_AFTER", 0.01)
+    monkeypatch.setattr(consumers, "UNCOUNTED_AFTER", 0.01)
+    events = [changed(ORG) for _ in range(3)]
+    await publish(things, *map(message_of, events))
+    await things.ask("REVOKE ALL ON inbox FROM things_worker")
+
+    async def has_failed_often() -> bool:
+        return len(logs) > 100
+
+    with capture_logs() as logs:
+        async with running(things.consumer().run):
+            await until(has_failed_often)
+            await things.ask("GRANT ALL ON inbox TO things_worker")
+            await arrived(things, {event.thing_id: 1 for event in events})
+    assert await DeadLetters(things.broker_url, QUEUE).list() == []

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from bailiwick_kit import migrations
+from bailiwick_kit.database import Database
 from bailiwick_kit.problems import answer_to
 from bailiwick_testkit.servers import Rabbitmq, Servers
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
@@ -95,3 +96,42 @@ async def test_a_message_waits_for_the_database_and_is_then_applied(
         await until(doomed.is_settled)
     originals, copies, times = await doomed.state()
     assert (len(originals), originals, times) == (40, copies, {1})
+
+
+@pytest.mark.parametrize("connections", ["idle", "lent"])
+async def test_a_frozen_database_holds_up_no_end(
+    doomed: Things, fragile: Servers, connections: str
+) -> None:
+    """Asked one after the other, each connection would wait for as long as a statement may take."""
+    server, database = fragile.postgres(), Database(doomed.urls.api, name="frozen", pool=5)
+    free = asyncio.Event()
+    lent: list[None] = []
+
+    async def borrow() -> None:
+        async with database.reading(None):
+            lent.append(None)
+            await free.wait()
+
+    async def are_lent() -> bool:
+        return len(lent) == 5
+
+    async def are_gone() -> bool:
+        return not await doomed.ask(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'frozen'"
+        )
+
+    borrowing = [asyncio.create_task(borrow()) for _ in range(5)]
+    await until(are_lent)
+    if connections == "idle":
+        free.set()
+        await asyncio.gather(*borrowing)
+    server.pause()
+    try:
+        for task in borrowing:
+            task.cancel()  # as a server does with requests that have no more time
+        async with asyncio.timeout(5):
+            await database.close()
+    finally:
+        server.resume()
+    await asyncio.gather(*borrowing, return_exceptions=True)
+    await until(are_gone)

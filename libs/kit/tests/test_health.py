@@ -1,8 +1,10 @@
 """The operations port says how a process is, by name and never why; the probe asks it."""
 
 import asyncio
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,6 +55,24 @@ async def test_ready_means_that_every_check_passes_and_live_that_somebody_answer
         assert body["checks"] == {"database": "ok", "policy": "failed", "frozen": "failed"}
         assert "hunter2" not in str(body) + str(logs)
         assert await ask("/live") == (200, {"status": "ok"})
+
+
+async def test_an_answer_that_came_in_time_counts_however_late_it_is_read() -> None:
+    """A process that had no processor for a while is no worse than before."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+
+    def answer_and_wait() -> None:
+        theirs.sendall(b".")
+        time.sleep(0.2)
+
+    async def answers() -> None:
+        asyncio.get_running_loop().call_soon(answer_and_wait)
+        await reader.readexactly(1)
+
+    assert await Health({"database": answers}, deadline=0.1).ready() == (True, {"database": "ok"})
+    writer.close()
+    theirs.close()
 
 
 async def test_a_part_that_joins_while_the_others_are_asked_is_asked_from_then_on() -> None:

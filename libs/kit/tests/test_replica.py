@@ -13,9 +13,11 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event
+from bailiwick_kit import metrics
 from bailiwick_kit.door import Changes, Door
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.replica import Replica, ask_to_pull
+from bailiwick_testkit.figures import figure
 from bailiwick_testkit.things import (
     ThingChanged,
     Things,
@@ -206,6 +208,54 @@ async def test_one_organization_that_cannot_be_applied_holds_up_no_other(
         await replica.look()
     assert (await replica.position(ORG), await replica.position(OTHER)) == (1, 0)
     assert "replica.failed" in {line["event"] for line in logs}
+
+
+async def test_one_organization_that_the_door_does_not_tell_of_holds_up_no_other(
+    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = door.changes
+
+    async def telling(org_id: UUID, after: int, limit: int = 1000) -> Changes:
+        if org_id == OTHER:
+            raise Unavailable
+        return await changes(org_id, after, limit)
+
+    monkeypatch.setattr(door, "changes", telling)
+    metrics.REPLICA_AGE.forget("things")
+    door.change(OTHER)
+    door.change(ORG)
+    with capture_logs() as logs:
+        await replica.look()
+    assert (await replica.position(ORG), await replica.position(OTHER)) == (1, 0)
+    told = [(line["event"], line["org_id"]) for line in logs]
+    assert told == [("replica.not_pulled", str(OTHER))]
+    assert figure("bailiwick_replica_age_seconds", source="things") is None  # it is not whole
+
+
+async def test_an_organization_with_much_to_tell_holds_up_no_other(
+    silent: Things, replica: Replica, door: Authority
+) -> None:
+    door.page = 2
+    for _ in range(5):
+        door.change(OTHER)
+    door.change(ORG)
+    await replica.look()
+    assert door.asked == [(OTHER, 0), (ORG, 0), (OTHER, 2), (OTHER, 4)]
+    assert await kept(silent) == wanted(door)
+    door.asked.clear()
+    asked: asyncio.Queue[str | None] = asyncio.Queue()
+    for _ in range(5):
+        door.change(OTHER)
+    door.change(ORG)
+    for question in (f"things:{OTHER}", f"things:{ORG}", f"things:{OTHER}"):
+        asked.put_nowait(question)
+
+    async def is_whole() -> bool:
+        return await kept(silent) == wanted(door)
+
+    async with running(lambda: replica._answer(asked)):
+        await until(is_whole)
+    assert door.asked == [(OTHER, 5), (ORG, 1), (OTHER, 7), (OTHER, 9)]
 
 
 async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(

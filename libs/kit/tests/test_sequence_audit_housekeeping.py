@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from bailiwick_kit import audit as trail
 from bailiwick_kit import housekeeping
@@ -23,6 +25,7 @@ from bailiwick_testkit.things import (
     outbox,
     upsert,
 )
+from bailiwick_testkit.waiting import running, until
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
 
@@ -108,10 +111,20 @@ async def test_what_is_past_its_time_goes_in_bounded_steps_and_nothing_else(
              v (kind, arrived, done)
     """)
     await silent.ask("""
-        INSERT INTO idempotency_keys (key, created_at)
-        VALUES ('old', now() - interval '25 hours'), ('new', now() - interval '23 hours')
+        INSERT INTO idempotency_keys
+        SELECT gen_random_uuid(), gen_random_uuid(), 'POST', '/things', key, '', gen_random_uuid(), 1, 201,
+               now() - age::interval
+        FROM generate_series(1, 5), (VALUES ('old', '25 hours'), ('new', '23 hours')) v (key, age)
     """)
+    deleted: list[int] = []
+
+    def count(_: object, cursor: Any, statement: str, *__: object) -> None:
+        if statement.startswith("DELETE"):
+            deleted.append(cursor.rowcount)
+
+    sa.event.listen(silent.worker.engine.sync_engine, "after_cursor_execute", count)
     await Housekeeping(silent.worker, outbox, IdempotencyKeys(keys), inbox).tidy()
+    assert max(deleted) == 3
 
     async def left(table: str, column: str = "type") -> dict[str, int]:
         rows = await silent.ask(f"SELECT {column} AS kind, count(*) FROM {table} GROUP BY 1")  # noqa: S608
@@ -119,8 +132,24 @@ async def test_what_is_past_its_time_goes_in_bounded_steps_and_nothing_else(
 
     assert await left("outbox") == {"sent": 5, "unsent": 5}
     assert await left("inbox") == {"replayed": 5, "new": 5}
-    assert await left("idempotency_keys", "key") == {"new": 1}
+    assert await left("idempotency_keys", "key") == {"new": 5}
     assert timedelta(days=14) == housekeeping.SENT_KEPT
+
+
+async def test_what_cannot_be_tidied_holds_up_nothing_else(silent: Things) -> None:
+    await silent.ask("""
+        INSERT INTO inbox (event_id, type, arrived_at, done_at)
+        VALUES (gen_random_uuid(), 'old', now() - interval '31 days', now() - interval '31 days')
+    """)
+    missing = IdempotencyKeys(idempotency_keys(sa.MetaData()))
+
+    async def is_tidied() -> bool:
+        return not await silent.ask("SELECT * FROM inbox")
+
+    with capture_logs() as logs:
+        async with running(Housekeeping(silent.worker, outbox, missing, inbox).run):
+            await until(is_tidied)
+    assert [line["event"] for line in logs] == ["housekeeping.failed"]
 
 
 async def test_housekeeping_leaves_alone_what_a_service_does_not_have(silent: Things) -> None:

@@ -20,11 +20,14 @@ from bailiwick_kit import migrations
 from bailiwick_kit.health import Health
 from bailiwick_kit.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_testkit.servers import Postgres, free_port
+from bailiwick_testkit.servers import Postgres, Servers, free_port
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
 
 ORG = UUID(int=1)
+AT_MOST = 25
+"""Seconds until a process that is told to stop has gone (F26)."""
+RUN = "import runpy; runpy.run_module('bailiwick_testkit.things', run_name='__main__')"
 
 
 class Program:
@@ -46,17 +49,22 @@ class Program:
 
         await until(has, line)
 
-    async def stopped_by(self, number: signal.Signals) -> float:
+    async def stopped_by(self, number: signal.Signals, *, within: float = 15) -> float:
         started = time.monotonic()
         self.process.send_signal(number)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(within):
             await self.process.wait()
         return time.monotonic() - started
 
 
 @asynccontextmanager
 async def program(
-    things: Things, command: str, port: int = 0, operations: int = 0, drain_delay: float = 0
+    things: Things,
+    command: str,
+    port: int = 0,
+    operations: int = 0,
+    drain_delay: float = 0,
+    first: str = "",
 ) -> AsyncIterator[Program]:
     port = port or free_port()
     nowhere = "http://127.0.0.1:9"
@@ -76,7 +84,7 @@ async def program(
         "ISSUER": nowhere,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bailiwick_testkit.things", command),
+        *(sys.executable, "-c", f"{first}\n{RUN}", command),
         env={**things.environment(), **{f"BAILIWICK_{k}": v for k, v in settings.items()}},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -152,6 +160,55 @@ async def test_a_worker_without_broker_or_database_ends_in_time_too(silent: Thin
         await one.has_said("worker open")
         seconds = await one.stopped_by(signal.SIGTERM)
         assert (one.process.returncode, seconds < 10) == (0, True)
+
+
+@pytest.fixture
+async def stiff(fragile: Servers, old_vhost: str) -> AsyncIterator[Things]:
+    """Give the service on a database and a broker that can both be frozen."""
+    server = await asyncio.to_thread(fragile.postgres)
+    urls = await server.fresh_database("things", migrated=False)
+    roles = {"api_role": "things_api", "worker_role": "things_worker"}
+    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
+    async with open_things(urls, old_vhost, server.url) as things:
+        yield things
+
+
+@asynccontextmanager
+async def frozen(fragile: Servers) -> AsyncIterator[None]:
+    servers = fragile.postgres(), fragile.rabbitmq()
+    for server in servers:
+        server.pause()
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.resume()
+
+
+@pytest.mark.faults
+async def test_whose_database_and_broker_are_frozen_and_client_is_slow_ends_in_time_all_the_same(
+    stiff: Things, fragile: Servers
+) -> None:
+    async with program(stiff, "serve", drain_delay=5) as one, aiohttp.ClientSession() as session:
+        await until(lambda: is_answering(one))
+        url = f"http://127.0.0.1:{one.port}"
+        await asyncio.gather(*(session.get(f"{url}/slow") for _ in range(3)))
+        await stiff.change(*(changed(ORG) for _ in range(20)))
+        await until(stiff.is_settled)
+        async with session.get(f"{url}/endless") as endless, frozen(fragile):
+            assert endless.status == 200
+            seconds = await one.stopped_by(signal.SIGTERM, within=60)
+            assert seconds < AT_MOST
+
+
+async def test_what_does_not_end_is_cut_off(silent: Things) -> None:
+    first = "from bailiwick_kit import service; service.GRACE, service.AT_MOST = 60, 3"
+    async with program(silent, "serve", first=first) as one, aiohttp.ClientSession() as session:
+        await until(lambda: is_answering(one))
+        async with session.get(f"http://127.0.0.1:{one.port}/endless") as endless:
+            assert endless.status == 200
+            await one.stopped_by(signal.SIGTERM)
+        assert one.process.returncode == 1
 
 
 async def test_who_is_told_to_stop_is_not_ready_and_serves_until_routers_have_forgotten_it(

@@ -229,8 +229,9 @@ WRONG = {
 async def test_whatever_else_comes_through_the_door_is_unavailable(options: dict[str, Any]) -> None:
     async with running() as sibling, Door(sibling.url, SECRET) as door:
         sibling.says_raw(**options)
-        with capture_logs(), pytest.raises(Unavailable):
+        with capture_logs() as logs, pytest.raises(Unavailable):
             await door.changes(ORG, 5)
+    assert [line["event"] for line in logs] == ["sibling.unavailable"]
 
 
 async def test_a_sibling_that_is_frozen_or_gone_is_unavailable_in_time() -> None:

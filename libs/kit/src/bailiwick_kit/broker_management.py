@@ -5,6 +5,7 @@ AMQP cannot make users. Nothing that serves requests or handles events needs thi
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ DEADLINE = 10.0
 _CREATED, _MISSING, _DONE = 201, 404, 2
 _NOTHING = "^$"
 """The pattern of permissions that no name matches."""
+_TRIES, _PAUSE = 5, 0.2
+"""How often connections are tried to be closed, and the seconds between."""
 
 
 class ManagementError(Exception):
@@ -112,8 +115,20 @@ class Management:
             await self._ask("PUT", f"/user-limits/{_quoted(user)}/{name}", {"value": value})
 
     async def close_connections(self, user: str) -> None:
-        """Close every open connection of a user."""
-        await self._ask("DELETE", f"/connections/username/{_quoted(user)}", missing=True)
+        """Close every open connection of a user.
+
+        The broker fails at one that ends by itself meanwhile, as after its user was deleted, and leaves
+        the others: so it is asked again.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._ask("DELETE", f"/connections/username/{_quoted(user)}", missing=True)
+            except ManagementError:
+                if not left:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def drop_user(self, user: str) -> bool:
         """Delete a user with its permissions; say whether there was one."""

@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
 PREFETCH = 32
+UNCOUNTED_AFTER = 5.0
+"""Seconds of rest before a failure is counted that could not be, by a fault of ours."""
 
 Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 """Applies one event in the open transaction, whose organization is the event's."""
@@ -142,7 +144,7 @@ class Consumer:
         try:
             envelope = from_message(message)
         except UnreadableMessageError as error:
-            await self._set_aside(channel, message, None, f"unreadable: {error}")
+            await self._set_aside(channel, message, None, _writable(f"unreadable: {error}"))
         else:
             of = told_of("process", self.queue, envelope.event_id, envelope.type)
             with trace.span(
@@ -165,7 +167,7 @@ class Consumer:
             async with asyncio.timeout(self.deadline):
                 await self._apply(envelope)
         except PoisonError as error:
-            await self._set_aside(channel, message, envelope, str(error))
+            await self._set_aside(channel, message, envelope, _writable(str(error)))
         except Exception as error:  # whatever a handler raises, the queue goes on
             reason = _reason(error)
             trace.failed(error)
@@ -214,18 +216,24 @@ class Consumer:
             metrics.CONSUMER_LAG.labels(self.queue).observe(lag)
 
     async def _failed(self, envelope: Envelope, reason: str) -> int:
-        """Count a failure of our own (L5), as soon as the database is there to count it."""
+        """Count a failure of our own (L5), as soon as the database counts it.
+
+        Whatever keeps it from that, the message is held: given back again and again, it and all that
+        were fetched with it would reach the broker's limit of deliveries, and be set aside.
+        """
         while True:
             try:
                 async with self.database.writing(None) as connection:
                     return await inbox.count_failure(
-                        connection, self.inbox, envelope.event_id, envelope.type, reason
+                        connection, self.inbox, envelope.event_id, _writable(envelope.type), reason
                     )
             except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("consumer.database_away", queue=self.queue)
-                await asyncio.sleep(RECONNECT_AFTER)
+                if is_outage(error):
+                    log.warning("consumer.database_away", queue=self.queue)
+                    await asyncio.sleep(RECONNECT_AFTER)
+                else:
+                    log.exception("consumer.not_counted", queue=self.queue)
+                    await asyncio.sleep(UNCOUNTED_AFTER)
 
     async def _set_aside(
         self,
@@ -261,4 +269,9 @@ def _without_id(handler: Handler) -> KeyedHandler:
 def _reason(error: Exception) -> str:
     """Say what failed in one line: the lines after it may show rows, and with them personal data."""
     first = without_values(next(iter(str(error).splitlines()), ""))
-    return f"{type(error).__name__}: {first}"[:500]
+    return _writable(f"{type(error).__name__}: {first}"[:500])
+
+
+def _writable(words: str) -> str:
+    """Return words as database and broker take them: what cannot be written down would never be counted."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in words)

@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
+from weakref import WeakSet
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -34,6 +36,8 @@ _SETTINGS = {
     "jit": "off",
 }
 _FAILED = "bailiwick.failed"
+_GOODBYE = 1.0
+"""Seconds that the server is given to answer, when all connections are closed."""
 
 
 class Database:
@@ -75,11 +79,13 @@ class Database:
         )
         self._after_commit: list[Callable[[], None]] = []
         self._returning: set[asyncio.Task[None]] = set()
+        self._open: WeakSet[asyncpg.Connection] = WeakSet()
         self._name = name
         self._awaiting = 0
         metrics.DATABASE_MOST.set(pool, name)
         metrics.DATABASE_IN_USE.set(self._in_use, name)
         metrics.DATABASE_AWAITED.set(lambda: self._awaiting, name)
+        sa.event.listen(self.engine.sync_engine, "connect", self._keep)
         sa.event.listen(self.engine.sync_engine, "handle_error", _note_failure)
         sa.event.listen(self.engine.sync_engine, "rollback_savepoint", _forget_failure)
 
@@ -167,12 +173,27 @@ class Database:
             await self._give_back(connection, sound=sound)
 
     async def close(self) -> None:
-        """Close all connections."""
-        if self._returning:
-            await asyncio.wait(self._returning)
+        """Close all connections, at once and within a second: those that a frozen server keeps are cut.
+
+        The pool would ask one after the other, and wait with each for as long as a statement may take.
+        """
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    if self._returning:
+                        await asyncio.wait(self._returning)
+                    closing = [connection.close() for connection in self._open]
+                    await asyncio.gather(*closing, return_exceptions=True)
+        finally:
+            for connection in list(self._open):
+                if not connection.is_closed():
+                    connection.terminate()
         await self.engine.dispose()
         for reading in (metrics.DATABASE_MOST, metrics.DATABASE_IN_USE, metrics.DATABASE_AWAITED):
             reading.forget(self._name)
+
+    def _keep(self, connection: Any, _record: object) -> None:
+        self._open.add(connection.driver_connection)
 
     def _in_use(self) -> int:
         pool = self.engine.pool

@@ -16,8 +16,8 @@ import aiohttp
 from fastapi import Header
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from bailiwick_kit.errors import Unauthenticated, Unavailable
-from bailiwick_kit.outgoing import fetch_json
+from bailiwick_kit.errors import Unauthenticated
+from bailiwick_kit.outgoing import fetch_json, unavailable
 from bailiwick_kit.tokens import bearer_token
 
 PATH = "/internal/v1/changes"
@@ -93,9 +93,9 @@ class Door:
             found = Changes.model_validate(answer)
             numbers = [Change.model_validate(change).seq for change in found.changes]
         except ValidationError:
-            raise Unavailable(retry_after=1) from None
+            raise unavailable("no list of changes") from None
         if numbers != sorted(set(numbers)) or any(number <= after for number in numbers):
-            raise Unavailable(retry_after=1)
+            raise unavailable("numbers out of order")
         return found
 
     async def heads(self) -> list[tuple[UUID, int]]:
@@ -108,7 +108,7 @@ class Door:
         try:
             return [(one.org_id, one.head) for one in Heads.model_validate(answer).heads]
         except ValidationError:
-            raise Unavailable(retry_after=1) from None
+            raise unavailable("no list of heads") from None
 
     async def _get(self, **params: str) -> Any:
         if self._session is None:

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import structlog
 
 from bailiwick_kit.database import Database
+from bailiwick_kit.deadline import answered_within
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.settings import ServiceSettings
 
@@ -66,7 +67,7 @@ class Health:
 
     async def _state(self, name: str, check: Check) -> State:
         try:
-            async with asyncio.timeout(self._deadline):
+            async with answered_within(self._deadline):
                 await check()
         except NotYetError:
             return "failed"

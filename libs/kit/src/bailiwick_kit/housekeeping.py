@@ -35,21 +35,29 @@ class Housekeeping:
     async def run(self) -> None:
         """Tidy every hour until cancelled."""
         while True:
-            try:
-                await self.tidy()
-            except Exception:  # the next round may do better
-                log.exception("housekeeping.failed")
+            await self.tidy()
             await asyncio.sleep(EVERY)
 
     async def tidy(self) -> None:
         """Delete what is past its time, each kind on its own and a bounded number at a time."""
-        now = datetime.now(UTC)
-        if self.keys is not None:
+        for kind in (self._tidy_keys, self._tidy_outbox, self._tidy_inbox):
+            try:
+                await kind(datetime.now(UTC))
+            except Exception:  # the next round may do better
+                log.exception("housekeeping.failed")
+
+    async def _tidy_keys(self, now: datetime) -> None:
+        deleted = AT_ONCE
+        while self.keys is not None and deleted == AT_ONCE:
             async with self.database.writing(None) as connection:
-                await self.keys.expire(connection, now=now)
+                deleted = await self.keys.expire(connection, now=now, most=AT_ONCE)
+
+    async def _tidy_outbox(self, now: datetime) -> None:
         if self.outbox is not None:
             sent_at = self.outbox.c.sent_at
             await self._delete(self.outbox, self.outbox.c.position, sent_at < now - SENT_KEPT)
+
+    async def _tidy_inbox(self, now: datetime) -> None:
         if self.inbox is not None:
             # What had its effect late, replayed from the dead letters, is kept from then on.
             last = sa.func.coalesce(self.inbox.c.done_at, self.inbox.c.arrived_at)

@@ -27,6 +27,7 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -140,7 +141,11 @@ class IdempotencyKeys:
         self._find = select(
             table.c.fingerprint, table.c.entity_id, table.c.version, table.c.status
         ).where(*same, table.c.created_at > bindparam("since"))
-        self._expire = delete(table).where(table.c.created_at <= bindparam("until"))
+        key = table.primary_key.columns
+        past = table.c.created_at <= bindparam("until")
+        some = select(*key).where(past).limit(bindparam("most"))
+        # Twice, because one that is used anew meanwhile is past its time no more.
+        self._expire = delete(table).where(tuple_(*key).in_(some), past)
 
     async def claim(
         self, connection: AsyncConnection, claim: Claim, *, now: datetime
@@ -178,9 +183,9 @@ class IdempotencyKeys:
             statement.on_conflict_do_update(index_elements=self._table.primary_key, set_=values)
         )
 
-    async def expire(self, connection: AsyncConnection, *, now: datetime) -> int:
-        """Delete what is older than 24 hours; return how many. Housekeeping calls it."""
-        result = await connection.execute(self._expire, {"until": now - KEPT})
+    async def expire(self, connection: AsyncConnection, *, now: datetime, most: int) -> int:
+        """Delete at most so many of those older than 24 hours; return how many. Housekeeping calls it."""
+        result = await connection.execute(self._expire, {"until": now - KEPT, "most": most})
         return result.rowcount
 
 

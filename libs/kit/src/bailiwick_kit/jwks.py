@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.outgoing import fetch_json
+from bailiwick_kit.outgoing import fetch_json, unavailable
 
 _FRESH, _USABLE, _PAUSE = 600.0, 3600.0, 10.0
 _MOST_BYTES = 64 * 1024
@@ -167,5 +167,5 @@ class KeySet:
         try:
             keys = usable_keys(document)
         except ValueError:
-            raise Unavailable(retry_after=1) from None
+            raise unavailable("no list of keys") from None
         self._keys, self._fetched, self._failed = keys, self._asked, False

@@ -38,17 +38,18 @@ async def fetch_json(
             url, params=params, headers=headers, timeout=timeout, allow_redirects=False
         ) as answer:
             if answer.status != 200:  # noqa: PLR2004
-                raise _unavailable(f"status {answer.status}")
+                raise unavailable(f"status {answer.status}")
             raw = bytearray()
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 raw += chunk
                 if len(raw) > most_bytes:
-                    raise _unavailable("too large")
+                    raise unavailable("too large")
             return json.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
-        raise _unavailable(type(error).__name__) from None
+        raise unavailable(type(error).__name__) from None
 
 
-def _unavailable(why: str) -> Unavailable:
+def unavailable(why: str) -> Unavailable:
+    """Log why a sibling's answer is none, and return what is raised then."""
     _log.warning("sibling.unavailable", why=why)
     return Unavailable(retry_after=1)

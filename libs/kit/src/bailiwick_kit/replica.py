@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.door import MOST_CHANGES, Changes, Door
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.outages import is_outage
+from bailiwick_kit.outgoing import unavailable
 from bailiwick_kit.wake import plain_dsn
 
 log = structlog.get_logger(__name__)
@@ -111,13 +113,16 @@ class Replica:
         Raises:
             Unavailable: the authority does not answer, or not as it should.
         """
-        complete = False
-        while not complete:
-            answer = await self.door.changes(org_id, await self.position(org_id), MOST_CHANGES)
-            if not answer.complete and not answer.changes:
-                raise Unavailable(retry_after=1)
-            await self._apply(org_id, answer)
-            complete = answer.complete
+        while not await self._pull_page(org_id):
+            pass
+
+    async def _pull_page(self, org_id: UUID) -> bool:
+        """Pull as much as the door tells at once; say whether that was all."""
+        answer = await self.door.changes(org_id, await self.position(org_id), MOST_CHANGES)
+        if not answer.complete and not answer.changes:
+            raise unavailable("more is said to come, and nothing comes")
+        await self._apply(org_id, answer)
+        return answer.complete
 
     async def read_all(self, org_id: UUID, take: Callable[[Event], None]) -> int:
         """Have `take` take all that the door tells, and return up to which change that is everything.
@@ -136,7 +141,7 @@ class Replica:
             if answer.complete and not answer.changes and answer.head == after:
                 return after
             if not answer.complete and not answer.changes:
-                raise Unavailable(retry_after=1)
+                raise unavailable("more is said to come, and nothing comes")
             after = _last(answer)
 
     @asynccontextmanager
@@ -184,12 +189,17 @@ class Replica:
         """Pull every organization that is behind; one that cannot be pulled does not hold up the others.
 
         Raises:
-            Unavailable: the authority does not answer.
+            Unavailable: the authority does not tell how far its organizations are.
         """
         began, is_whole = time.monotonic(), True
-        for org_id, head in await self.door.heads():
-            if await self.position(org_id) < head:
-                is_whole = await self._try_to_pull(org_id) and is_whole
+        heads = await self.door.heads()
+        behind = deque([org_id for org_id, head in heads if await self.position(org_id) < head])
+        while behind:  # a page each in turn: one with much to tell holds up no other
+            org_id = behind.popleft()
+            is_all = await self._try_to_pull(org_id)
+            is_whole = is_whole and is_all is not None
+            if is_all is False:
+                behind.append(org_id)
         if is_whole:
             metrics.REPLICA_AGE.since(began, self.source)
 
@@ -197,7 +207,7 @@ class Replica:
         """Hold one connection for as long as it lasts, and pull what is asked for over it."""
         asked: asyncio.Queue[str | None] = asyncio.Queue()
         dsn = plain_dsn(self.database.engine.url.render_as_string(hide_password=False))
-        connection = await asyncpg.connect(dsn, timeout=5)
+        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=5)
         # Whoever asks over a connection that is gone is not heard: at once another, and a look.
         connection.add_termination_listener(lambda _: asked.put_nowait(None))
         looking = None
@@ -213,48 +223,55 @@ class Replica:
                 await connection.close(timeout=1)
 
     async def _look_regularly(self) -> None:
-        """Look now and then. Beside answering: who asks is waiting, for seconds at most (D6)."""
+        """Look now and then. Beside answering: who asks is waiting, for seconds at most (D6).
+
+        This also bounds what a network does that cuts the listening connection without a word, which
+        nothing here would notice: what is asked for over it comes with the next look, `look_every` later.
+        """
         while True:
             try:
                 await self.look()
             except Unavailable:
-                pass  # `kit.outgoing` has logged it
+                pass  # it has been logged where it was asked
             except Exception as error:  # noqa: BLE001 - as in `keep_up`
                 self._report(error)
             await asyncio.sleep(self.look_every)
 
     async def _answer(self, asked: asyncio.Queue[str | None]) -> None:
-        """Pull what is asked for, each organization once however many ask.
+        """Pull what is asked for, each organization once however many ask, and a page each in turn.
 
         Raises:
             ConnectionResetError: nothing more can be heard.
         """
+        behind: deque[str] = deque()
         while True:
-            questions = {await asked.get()}
-            while not asked.empty():
-                questions.add(asked.get_nowait())
-            if None in questions:
-                raise ConnectionResetError
-            for source, _, org_id in (str(question).partition(":") for question in questions):
-                if source == self.source:
-                    with contextlib.suppress(Unavailable):
-                        await self._try_to_pull(org_id)
+            while not behind or not asked.empty():
+                question = await asked.get()
+                if question is None:
+                    raise ConnectionResetError
+                source, _, org_id = question.partition(":")
+                if source == self.source and org_id not in behind:
+                    behind.append(org_id)
+            org_id = behind.popleft()
+            if await self._try_to_pull(org_id) is False:
+                behind.append(org_id)
 
-    async def _try_to_pull(self, org_id: UUID | str) -> bool:
+    async def _try_to_pull(self, org_id: UUID | str) -> bool | None:
+        """Pull a page; say whether that was all, None where it failed."""
         try:
-            await self.pull(UUID(str(org_id)))
-        except Unavailable:
-            raise
+            return await self._pull_page(UUID(str(org_id)))
+        except Unavailable:  # why, has been logged where it was asked
+            log.warning("replica.not_pulled", source=self.source, org_id=str(org_id))
         except Exception as error:  # noqa: BLE001 - one organization's trouble is not the others'
-            self._report(error)
-            return False
-        return True
+            self._report(error, org_id=str(org_id))
+        return None
 
-    def _report(self, error: Exception) -> None:
-        if is_outage(error) or isinstance(error, asyncpg.InterfaceError | Unavailable):
-            log.warning("replica.interrupted", source=self.source, error=type(error).__name__)
+    def _report(self, error: Exception, **about: str) -> None:
+        about["source"] = self.source
+        if is_outage(error) or isinstance(error, asyncpg.InterfaceError):
+            log.warning("replica.interrupted", error=type(error).__name__, **about)
         else:
-            log.error("replica.failed", source=self.source, exc_info=error)
+            log.error("replica.failed", exc_info=error, **about)
 
     async def _queue_up(self, connection: AsyncConnection, org_id: UUID) -> None:
         """Apply one thing at a time per authority and organization, whoever brings it."""

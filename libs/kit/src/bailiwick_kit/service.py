@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
+import structlog
 import typer
 import uvicorn
 import uvloop
@@ -32,6 +35,8 @@ from bailiwick_kit.probe import probe
 from bailiwick_kit.sampling import QueueSampling
 from bailiwick_kit.settings import Process, ServiceSettings, SettingsError
 
+log = structlog.get_logger(__name__)
+
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Work = Callable[[], Awaitable[None]]
 """Runs until cancelled."""
@@ -46,10 +51,15 @@ _BLANK = {
 """Settings of an application that is described and never started."""
 
 GRACE = 12
-"""Seconds that requests in hand are given when the service is told to stop.
+"""Seconds that requests in hand are given when the service is told to stop."""
+AT_MOST = 24.0
+"""Seconds from being told to stop to the end of the process, in whatever state it is then (F26: 25).
 
-With a drain delay of five, five more for mails under way and two for spans, the whole takes less than
-25 seconds (F26).
+In order, an API takes five of drain delay, `GRACE`, and a second for each pool of connections to a
+database that does not answer, some six with the spans' two. A worker takes five for the event or mail in
+hand, two for a broker that does not answer, and the same six. One process that does both takes the sum
+only where everything is at its worst at once: a client that does not read, an event that does not end,
+database, broker and collector frozen. Then it is cut off; what it loses, it would lose to `kill -9`.
 """
 
 
@@ -250,6 +260,10 @@ def _told_to_stop() -> asyncio.Event:
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def hear() -> None:
+        # Of a thread, which no closing can hold up, and no other thread that does not end.
+        last = threading.Timer(AT_MOST, _cut_off)
+        last.daemon = True
+        last.start()
         told.set()
         for number in numbers:
             loop.remove_signal_handler(number)
@@ -257,6 +271,11 @@ def _told_to_stop() -> asyncio.Event:
     for number in numbers:
         loop.add_signal_handler(number, hear)
     return told
+
+
+def _cut_off() -> None:
+    log.error("service.cut_off", after=AT_MOST)
+    os._exit(1)
 
 
 def _run(service: str, work: Coroutine[Any, Any, None]) -> None:

@@ -2,7 +2,8 @@
 
 A NOTIFY inside the placing transaction would cut concurrent placement to a third; this one goes out
 after the commit, on a connection of its own, many commits at a time (performance §0.5). When it is
-lost, the relay's slow poll finds the rows.
+lost, the relay's slow poll finds the rows: so no time is spent on finding out whether either end of it is
+cut off without a word, beyond the five seconds within which PostgreSQL answers a NOTIFY.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import asyncio
 import contextlib
 
 import asyncpg
+import structlog
+
+log = structlog.get_logger(__name__)
 
 CHANNEL = "bailiwick_outbox"
 
@@ -37,6 +41,11 @@ class Wake:
             try:
                 await self._session()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(1)
+            except (
+                Exception
+            ):  # nobody would miss it, and all events would be slower: report and go on
+                log.exception("wake.failed")
                 await asyncio.sleep(1)
 
     async def _session(self) -> None:

@@ -10,11 +10,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import StreamingResponse
 
 from bailiwick_kit.http import create_app
 from bailiwick_kit.service import Service, Work
@@ -29,20 +31,31 @@ def say(line: str) -> None:
 
 
 def application(_: ServiceSettings) -> FastAPI:
-    """Build an application whose one request takes a while."""
+    """Build an application with a request that takes a while, and one that takes for ever."""
     router = APIRouter()
 
     @router.get("/slow")
-    async def slow() -> str:
+    async def slow(request: Request) -> str:
         say("request begun")
-        await asyncio.sleep(1)
+        async with request.state.database.reading(None):
+            await asyncio.sleep(1)
         say("request answered")
         return "done"
 
+    @router.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def drops() -> AsyncIterator[bytes]:
+            while True:
+                yield b"."
+                await asyncio.sleep(0.1)
+
+        return StreamingResponse(drops())
+
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        say("application open")
-        yield
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with things() as opened:
+            say("application open")
+            yield {"database": opened.api}
         say("application closed")
 
     return create_app(title="Things", version="1", routers=[router], lifespan=lifespan)

@@ -102,8 +102,7 @@ async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: 
         ending = (State.SUPPRESSED, Problem.OUT_OF_SIGHT)
         await _do_without(office, dispatch, opened, ending, now)
         return
-    mail = _mail(office, dispatch, opened, seen)
-    if mail is None:
+    if not opened.recipient.email:
         ending = (State.FAILED, Problem.NO_ADDRESS)
         await _do_without(office, dispatch, opened, ending, now)
         return
@@ -113,7 +112,7 @@ async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: 
     now = office.clock.now()  # asking about a long digest took its time: a claim runs from here on
     begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + office.held)
     if begun is not None:
-        await _attempt(office, begun, mail, kept)
+        await _attempt(office, begun, opened, seen)
 
 
 async def _do_without(
@@ -162,10 +161,8 @@ async def _viewable(gate: Gate, opened: Opened) -> list[Item]:
     return seen
 
 
-def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]) -> Mail | None:
+def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]) -> Mail:
     recipient, caller = opened.recipient, opened.recipient.caller
-    if not recipient.email:
-        return None
     orders = [item.order for item in items]
     name = one_line(caller.name) or None
     addressee = Addressee(
@@ -183,7 +180,7 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
     return Mail(
         message_id=dispatch.message_id(office.domain),
         sender=office.sender,
-        recipient=recipient.email,
+        recipient=recipient.email or "",
         recipient_name=name,
         subject=one_line(letter.subject),
         text=letter.text,
@@ -192,13 +189,19 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
 
 
 async def _attempt(
-    office: Office, dispatch: Dispatch, mail: Mail, deliveries: Sequence[UUID]
+    office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]
 ) -> None:
-    """Talk to the mail server, and write down what came of it."""
+    """Write the mail, talk to the mail server, and write down what came of it.
+
+    A mail that cannot be made is a fault of ours, and may be made by the next version: it is tried for as
+    long as one that a server puts off.
+    """
     told = {"dispatch_id": str(dispatch.dispatch_id), "attempts": dispatch.attempts}
+    deliveries = [item.delivery_id for item in items]
     crash_points.reach("dispatch.before-send")
-    began = time.perf_counter()
     try:
+        mail = _mail(office, dispatch, opened, items)
+        began = time.perf_counter()
         await office.mailer.send(mail)
     except Undeliverable as error:
         problem = _problem(Problem.REFUSED, error)
@@ -210,6 +213,10 @@ async def _attempt(
         _count("may_have_arrived" if unknown else "put_off", began)
         problem = _problem(Problem.MAY_HAVE_ARRIVED if unknown else Problem.PUT_OFF, error)
         await _put_off(office, dispatch, deliveries, problem)
+    except Exception as error:  # no server's answer: those are the two above
+        trace.failed(error)
+        log.exception("mail.not_made", **told)
+        await _put_off(office, dispatch, deliveries, Problem.REFUSED)
     else:
         _count("sent", began)
         crash_points.reach("dispatch.after-send")
