@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 from uuid import UUID
 
 import aio_pika
+import asyncpg
 import pytest
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +20,7 @@ from bailiwick_kit.broker import open_channel
 from bailiwick_kit.messages import from_message
 from bailiwick_kit.outbox import record
 from bailiwick_kit.relay import WINDOW, Relay
-from bailiwick_kit.wake import Wake
+from bailiwick_kit.wake import Wake, plain_dsn
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
 
@@ -269,6 +271,44 @@ async def test_rows_that_meet_a_closed_channel_are_no_worse_for_it(
     assert got == [str(one) for one in ids]
     assert await things.ask("SELECT 1 FROM outbox WHERE attempts > 0 OR retry_at IS NOT NULL") == []
     assert {line["log_level"] for line in logs} <= {"info", "warning"}
+
+
+@dataclass
+class Freezing:
+    """A connection whose database freezes after some questions."""
+
+    database: asyncpg.Connection
+    left: int
+    in_vain: int = 0
+
+    async def _ask(self, ask: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        if not self.left:
+            self.in_vain += 1
+            raise TimeoutError
+        self.left -= 1
+        return await ask(*arguments)
+
+    async def fetch(self, *arguments: Any) -> Any:
+        return await self._ask(self.database.fetch, *arguments)
+
+    async def execute(self, *arguments: Any) -> Any:
+        return await self._ask(self.database.execute, *arguments)
+
+
+async def test_a_frozen_database_is_not_asked_again_over_the_same_connection(
+    things: Things,
+) -> None:
+    await things.change(*(changed(ORG) for _ in range(WINDOW)))
+    database = await asyncpg.connect(plain_dsn(things.urls.worker))
+    # The first row alone and its mark, then a batch; when it freezes, that one is under way.
+    frozen = Freezing(database, left=3)
+    try:
+        async with open_channel(things.broker_url, "test") as channel:
+            with pytest.raises(asyncpg.InterfaceError):
+                await things.relay()._drain(cast("Any", frozen), channel, asyncio.Event())
+    finally:
+        await database.close()
+    assert (frozen.left, frozen.in_vain) == (0, 1)
 
 
 async def test_a_commit_wakes_the_relay_long_before_its_next_look(

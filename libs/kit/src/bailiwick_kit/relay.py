@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -108,9 +108,10 @@ class Relay:
             try:
                 await self._session()
             except LOST as error:
-                log.warning("relay.interrupted", error=type(error).__name__)
+                log.warning("relay.interrupted", by="broker", error=type(error).__name__)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("relay.interrupted", error=type(error).__name__)
+                cause = error.__cause__ or error
+                log.warning("relay.interrupted", by="database", error=type(cause).__name__)
             except Exception:  # a relay that stops is an outage: report and go on
                 log.exception("relay.failed")
             await asyncio.sleep(RECONNECT_AFTER)
@@ -118,17 +119,19 @@ class Relay:
     async def _session(self) -> None:
         """Hold the lock and the broker for as long as both last."""
         metrics.RELAY_ACTIVE.set(0)
-        database = await asyncpg.connect(
-            plain_dsn(self.database_url),
-            timeout=5,
-            command_timeout=15,
-            server_settings={**_SETTINGS, "application_name": f"{self.source}-relay"},
-        )
+        with _asking_the_database():
+            database = await asyncpg.connect(
+                plain_dsn(self.database_url),
+                timeout=5,
+                command_timeout=15,
+                server_settings={**_SETTINGS, "application_name": f"{self.source}-relay"},
+            )
         try:
-            while not await database.fetchval(_LOCK):  # noqa: ASYNC110 - another process holds it
-                await asyncio.sleep(_STAND_BY)
             woken = asyncio.Event()
-            await database.add_listener(CHANNEL, lambda *_: woken.set())
+            with _asking_the_database():
+                while not await database.fetchval(_LOCK):  # noqa: ASYNC110 - another process holds it
+                    await asyncio.sleep(_STAND_BY)
+                await database.add_listener(CHANNEL, lambda *_: woken.set())
             async with open_channel(self.broker_url, f"{self.source} relay") as channel:
                 metrics.RELAY_ACTIVE.set(1)
                 await self._drain(database, channel, woken)
@@ -150,7 +153,8 @@ class Relay:
             while True:
                 woken.clear()
                 held = [position for batch in under_way for position in batch.positions]
-                rows = await database.fetch(_UNSENT, limit, held)
+                with _asking_the_database():
+                    rows = await database.fetch(_UNSENT, limit, held)
                 if rows:
                     under_way.append(self._publishing(rows, exchange, channel.default_exchange))
                 has_more = len(rows) == limit
@@ -189,12 +193,14 @@ class Relay:
 
         Raises:
             `broker.LOST`: the broker is lost, or does not confirm.
+            asyncpg.PostgresError, asyncpg.InterfaceError: the database is lost, or does not answer.
         """
         outcomes = await batch.outcomes()
         crash_points.reach("relay.after-publish")
         rows, positions = batch.rows, batch.positions
         sent = [at for at, outcome in zip(positions, outcomes, strict=True) if outcome is None]
-        await database.execute(_MARK, sent)
+        with _asking_the_database():
+            await database.execute(_MARK, sent)
         crash_points.reach("relay.after-mark")
         lost: BaseException | None = None
         late: list[tuple[int, str, int]] = []
@@ -216,7 +222,8 @@ class Relay:
                     error=reason,
                 )
         if late:
-            await database.execute(_POSTPONE, *map(list, zip(*late, strict=True)))
+            with _asking_the_database():
+                await database.execute(_POSTPONE, *map(list, zip(*late, strict=True)))
         if lost is not None:
             raise lost
 
@@ -241,6 +248,15 @@ class Relay:
                 return
             mandatory = row["type"] in self.bound
             await exchange.publish(message, f"{row['type']}.{row['org_id']}", mandatory=mandatory)
+
+
+@contextlib.contextmanager
+def _asking_the_database() -> Iterator[None]:
+    """Tell a database that is cut off, or does not answer, from a broker: then nothing can be marked."""
+    try:
+        yield
+    except OSError as error:  # a TimeoutError is one
+        raise asyncpg.InterfaceError("the database is away") from error
 
 
 def _is_broker_lost(outcome: BaseException | None) -> bool:
