@@ -56,6 +56,7 @@ async def swallowing(url: str, words: bytes) -> AsyncIterator[str]:
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         yield real._replace(netloc=real.netloc.replace(f":{real.port}", f":{port}")).geturl()
+    assert swallowed, f"nobody said {words!r}"
 
 
 async def test_a_replica_whose_connection_is_cut_without_a_word_tries_another(

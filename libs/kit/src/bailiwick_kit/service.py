@@ -260,13 +260,13 @@ def _told_to_stop() -> asyncio.Event:
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def hear() -> None:
+        told.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
         # Of a thread, which no closing can hold up, and no other thread that does not end.
         last = threading.Timer(AT_MOST, _cut_off)
         last.daemon = True
         last.start()
-        told.set()
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
     for number in numbers:
         loop.add_signal_handler(number, hear)
@@ -274,8 +274,16 @@ def _told_to_stop() -> asyncio.Event:
 
 
 def _cut_off() -> None:
-    log.error("service.cut_off", after=AT_MOST)
-    os._exit(1)
+    def say() -> None:
+        log.error("service.cut_off", after=AT_MOST)
+
+    try:
+        # Whoever is in the middle of a line that nobody reads holds up all who log.
+        saying = threading.Thread(target=say, daemon=True)
+        saying.start()
+        saying.join(1)
+    finally:
+        os._exit(1)
 
 
 def _run(service: str, work: Coroutine[Any, Any, None]) -> None:
