@@ -7,12 +7,12 @@ both settle 401 before anything of the request is judged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, TypeAlias
-from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -31,7 +31,7 @@ from bailiwick_kit.wire import Model
 
 _PATIENCE = 0.5
 """Seconds that a request waits for the replica of its own membership, and as long once it is pulled (D2)."""
-_PAUSE = 0.02
+_PAUSE = 0.05
 _scheme = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
 
 
@@ -53,12 +53,14 @@ class Entrance:
     gate: Gate
     positions: Positions
     clock: Clock
+    monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
+    pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
     @asynccontextmanager
     async def reading(
         self, authorization: str | None, after: tuple[Position, ...]
     ) -> AsyncIterator[Reading]:
-        """Let a request in and lend it a connection.
+        """Let a request in and lend it a connection. A membership that is late is waited for, then pulled.
 
         Raises:
             Unauthenticated: nobody we know is calling.
@@ -66,7 +68,8 @@ class Entrance:
         """
         claims = await self.tokens.verify(bearer_token(authorization))
         await self.positions.wait(claims.org_id, after)
-        began, is_pulled = asyncio.get_running_loop().time(), False
+        since: float | None = None
+        is_pulled = False
         while True:
             # Nobody waits with a connection in hand: some callers' wait would be everybody's.
             async with self.database.reading(claims.org_id) as connection:
@@ -74,22 +77,15 @@ class Entrance:
                 if caller is not None:
                     yield Reading(caller, connection)
                     return
-            is_pulled = await self._wait(claims.org_id, began, is_pulled=is_pulled)
-
-    async def _wait(self, org_id: UUID, began: float, *, is_pulled: bool) -> bool:
-        """Wait a moment for a membership; halfway, have it pulled (D2). Return whether that was done.
-
-        Raises:
-            MembershipNotHereYet: it did not come in time.
-        """
-        waited = asyncio.get_running_loop().time() - began
-        if waited >= 2 * _PATIENCE:
-            raise MembershipNotHereYet("Try again in a second.", retry_after=1)
-        if waited >= _PATIENCE and not is_pulled:
-            await ask_to_pull(self.database, "identity", org_id)
-            return True
-        await asyncio.sleep(_PAUSE)
-        return is_pulled
+            if since is None:  # from the first look on, which may have had to wait for a connection
+                since = self.monotonic()
+            if self.monotonic() - since < _PATIENCE:
+                await self.pause(_PAUSE)
+            elif is_pulled:
+                raise MembershipNotHereYet("Try again in a second.", retry_after=1)
+            else:
+                await ask_to_pull(self.database, "identity", claims.org_id)
+                since, is_pulled = self.monotonic(), True
 
     async def until(self, instant: datetime | None) -> None:
         """Return when the instant has passed: what an act took is then taken everywhere (D18)."""

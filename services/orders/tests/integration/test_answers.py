@@ -10,11 +10,14 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from bailiwick_access import requests
+from bailiwick_access.caller import Caller, Callers
 from bailiwick_contracts.identity import MemberChanged
 from bailiwick_kit.database import Database
 from bailiwick_kit.position import Position
 from bailiwick_orders.store import tables
 from bailiwick_testkit.market import PATH, Market, a_line
+from bailiwick_testkit.waiting import until
 
 NOWHERE = f"{PATH}/01900000-0000-7000-8000-000000000000"
 
@@ -328,16 +331,31 @@ async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: Mark
     assert answer.headers["retry-after"] == "1"
 
 
-async def test_who_waits_for_a_change_of_their_membership_holds_up_nobody(market: Market) -> None:
+async def test_who_waits_for_a_change_of_their_membership_holds_up_nobody(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member("brand_manager")
     identity = market.shop.identity
     member = identity.events[mia.member_id]
     assert isinstance(member, MemberChanged)
     ahead = replace(mia, token=identity.token(member.model_copy(update={"version": 99})))
+    resolve, looking = Callers.resolve, set[asyncio.Task[Any] | None]()
+
+    async def note_and_resolve(callers: Callers, *asked: Any) -> Caller | None:
+        looking.add(asyncio.current_task())
+        return await resolve(callers, *asked)
+
+    async def all_are_looking() -> bool:
+        return len(looking) == len(crowd)
+
+    monkeypatch.setattr(Callers, "resolve", note_and_resolve)
+    monkeypatch.setattr(requests, "_PATIENCE", 5.0)
+    # More than there are connections.
     crowd = [asyncio.create_task(market.shop.api.get(ahead, PATH)) for _ in range(15)]
-    await asyncio.sleep(0.2)  # more than there are connections
+    await until(all_are_looking)
     assert (await market.shop.api.get(ana, PATH)).status_code == 200
     assert not any(one.done() for one in crowd)
+    monkeypatch.setattr(requests, "_PATIENCE", 0.0)
     answers = [the_problem(one) for one in await asyncio.gather(*crowd)]
     assert answers == [(503, "membership-not-here-yet")] * 15

@@ -1,0 +1,86 @@
+"""How long a request waits for its own membership, and that it is pulled before a refusal (D2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+from uuid import UUID
+
+import pytest
+
+from bailiwick_access.caller import MembershipNotHereYet
+from bailiwick_access.requests import Entrance
+from bailiwick_kit.clock import FixedClock
+
+ORG = UUID(int=1)
+
+
+@dataclass
+class Replica:
+    """A database whose time is the test's own: how long a connection and a pull take, and who is in it."""
+
+    connecting: float = 0.0
+    pulling: float = 0.0
+    here: Callable[[Replica], bool] = lambda _: False
+    now: float = 0.0
+    pulled: list[tuple[float, str]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def reading(self, _: UUID | None) -> AsyncIterator[Replica]:
+        self.now += self.connecting
+        yield self
+
+    async def exec_driver_sql(self, _: str, notified: tuple[str, str]) -> None:
+        self.now += self.pulling
+        self.pulled.append((self.now, notified[1]))
+
+    async def resolve(self, *_: object) -> str | None:
+        return "the caller" if self.here(self) else None
+
+    async def pause(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def let_in(self) -> object:
+        everything: Any = self
+        entrance = Entrance(
+            database=everything,
+            tokens=AsyncMock(verify=AsyncMock(return_value=Mock(org_id=ORG))),
+            callers=everything,
+            gate=Mock(),
+            positions=AsyncMock(),
+            clock=FixedClock(),
+            monotonic=lambda: self.now,
+            pause=self.pause,
+        )
+        async with entrance.reading("Bearer token", ()) as reading:
+            return reading.caller
+
+
+async def test_a_membership_that_is_not_late_for_long_is_waited_for_and_not_pulled() -> None:
+    replica = Replica(here=lambda it: it.now >= 0.4)
+    assert await replica.let_in() == "the caller"
+    assert not replica.pulled
+
+
+async def test_one_that_does_not_come_is_pulled_halfway_and_then_refused() -> None:
+    replica = Replica()
+    with pytest.raises(MembershipNotHereYet):
+        await replica.let_in()
+    [(pulled_at, what)] = replica.pulled
+    assert what == f"identity:{ORG}"
+    assert (pulled_at, replica.now) == pytest.approx((0.5, 1.0), abs=0.11)
+
+
+async def test_whoever_waits_long_for_a_connection_has_the_membership_pulled_all_the_same() -> None:
+    replica = Replica(connecting=3.0, here=lambda it: bool(it.pulled))
+    assert await replica.let_in() == "the caller"
+    assert len(replica.pulled) == 1
+
+
+async def test_a_pull_that_takes_long_leaves_as_much_time_after_it() -> None:
+    replica = Replica(pulling=3.0)
+    replica.here = lambda it: bool(it.pulled) and it.now >= it.pulled[0][0] + 0.4
+    assert await replica.let_in() == "the caller"
