@@ -244,14 +244,14 @@ DATABASE_AWAITED: Final = _reading(
 
 MAIL: Final = _counter(
     "bailiwick_mail_total",
-    "Attempts to deliver a mail to the mail server, by outcome: sent, refused (for good), put_off, "
-    "may_have_arrived (all was sent and no answer came), given_up (put_off or may_have_arrived, and not "
-    "tried again).",
+    "Attempts to send a mail, by outcome: sent, refused (for good), put_off, may_have_arrived (all was "
+    "sent and no answer came), not_made (it could not be built, so that no mail server saw it). given_up "
+    "is counted besides one of the last three, if it is not tried again.",
     "outcome",
 )
 MAIL_SECONDS: Final = _histogram(
     "bailiwick_mail_seconds",
-    "Seconds that an attempt to deliver a mail took, whatever its outcome.",
+    "Seconds that an attempt to send a mail took, whatever its outcome but not_made.",
     buckets=_MAIL,
 )
 NOTICES_WAITING: Final = _reading(

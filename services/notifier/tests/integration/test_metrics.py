@@ -60,6 +60,20 @@ async def test_mails_are_counted_and_timed_by_what_came_of_them(
     assert timed() == len(room.server.tried) == 5
 
 
+async def test_a_mail_that_could_not_be_made_is_counted_each_time_and_not_timed(
+    room: Postroom, mia: Person
+) -> None:
+    ana = await room.person("Ana", permissions=["seller"])
+    rises = {one: rise_of("bailiwick_mail_total", outcome=one) for one in OUTCOMES}
+    timed = rise_of("bailiwick_mail_seconds_count")
+    room.server.answers = [UnicodeError(), UnicodeError()]
+    with capture_logs():
+        await room.come_in(await room.customer(ana), mia)
+        await room.later(minutes=1)
+    assert {outcome: rise() for outcome, rise in rises.items() if rise()} == {"not_made": 2}
+    assert timed() == 0
+
+
 async def test_outcomes_that_never_were_are_0_so_that_the_first_is_a_rise(room: Postroom) -> None:
     MAIL.clear()  # what other tests counted
 

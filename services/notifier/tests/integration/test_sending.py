@@ -311,7 +311,7 @@ async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_wh
     broken = await room.come_in(customer, mia, customer_name="Broken")
     whole = await room.come_in(customer, mia, customer_name="Whole")
     assert await state(room, whole) == ("sent", None, 1)
-    assert await state(room, broken) == ("pending", "refused", 1)
+    assert await state(room, broken) == ("pending", "not-made", 1)
     room.letters = PlainLetters()
     await room.later(minutes=1)
     assert await state(room, broken) == ("sent", None, 2)
@@ -331,7 +331,7 @@ async def test_a_mail_that_cannot_be_made_is_given_up_after_a_day(
         for _ in range(40):
             await room.later(hours=1)
     [row] = await room.deliveries(broken)
-    assert (row["state"], row["last_problem"]) == ("failed", "refused")
+    assert (row["state"], row["last_problem"]) == ("failed", "not-made")
     assert row["settled_at"] - room.clock.now() == timedelta(hours=24 - 40)
     assert given_up() == 1
     told = [line["event"] for line in logs if line["log_level"] == "error"]

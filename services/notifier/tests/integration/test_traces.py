@@ -65,6 +65,16 @@ async def test_each_attempt_to_send_goes_on_from_the_order_that_came_in(
         assert word not in spans.shown()
 
 
+async def test_an_attempt_whose_mail_could_not_be_made_says_so(
+    room: Postroom, ana: Person, mia: Person, spans: Spans
+) -> None:
+    await came_in(room, ana, mia)
+    room.server.answers = [UnicodeError()]
+    with capture_logs():
+        await room.work()
+    assert spans.one("send mail").attributes["bailiwick.outcome"] == "not_made"
+
+
 async def test_a_digest_has_a_trace_of_its_own_linked_to_every_order_in_it(
     room: Postroom, ana: Person, mia: Person, spans: Spans
 ) -> None:

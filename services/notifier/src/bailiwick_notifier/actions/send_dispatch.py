@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 SOON = timedelta(seconds=30)
 AGAIN = timedelta(seconds=1)
 """Between two tries to write down what came of an attempt."""
-OUTCOMES = ("sent", "refused", "put_off", "may_have_arrived", "given_up")
+OUTCOMES = ("sent", "refused", "put_off", "may_have_arrived", "not_made", "given_up")
 """What becomes of a mail, as it is counted."""
 _CODE = re.compile(r"\b[45]\d\d\b", re.ASCII)
 
@@ -102,7 +102,7 @@ async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: 
         ending = (State.SUPPRESSED, Problem.OUT_OF_SIGHT)
         await _do_without(office, dispatch, opened, ending, now)
         return
-    if not opened.recipient.email:
+    if not (address := opened.recipient.email):
         ending = (State.FAILED, Problem.NO_ADDRESS)
         await _do_without(office, dispatch, opened, ending, now)
         return
@@ -112,7 +112,7 @@ async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: 
     now = office.clock.now()  # asking about a long digest took its time: a claim runs from here on
     begun = await office.dispatches.begin(dispatch, kept, dropped, now, now + office.held)
     if begun is not None:
-        await _attempt(office, begun, opened, seen)
+        await _attempt(office, begun, opened, seen, address)
 
 
 async def _do_without(
@@ -161,7 +161,9 @@ async def _viewable(gate: Gate, opened: Opened) -> list[Item]:
     return seen
 
 
-def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]) -> Mail:
+def _mail(
+    office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item], address: str
+) -> Mail:
     recipient, caller = opened.recipient, opened.recipient.caller
     orders = [item.order for item in items]
     name = one_line(caller.name) or None
@@ -180,7 +182,7 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
     return Mail(
         message_id=dispatch.message_id(office.domain),
         sender=office.sender,
-        recipient=recipient.email or "",
+        recipient=address,
         recipient_name=name,
         subject=one_line(letter.subject),
         text=letter.text,
@@ -189,7 +191,7 @@ def _mail(office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[It
 
 
 async def _attempt(
-    office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item]
+    office: Office, dispatch: Dispatch, opened: Opened, items: Sequence[Item], address: str
 ) -> None:
     """Write the mail, talk to the mail server, and write down what came of it.
 
@@ -200,34 +202,39 @@ async def _attempt(
     deliveries = [item.delivery_id for item in items]
     crash_points.reach("dispatch.before-send")
     try:
-        mail = _mail(office, dispatch, opened, items)
+        mail = _mail(office, dispatch, opened, items, address)
         began = time.perf_counter()
         await office.mailer.send(mail)
     except Undeliverable as error:
         problem = _problem(Problem.REFUSED, error)
-        _count("refused", began)
+        _count_timed("refused", began)
         log.error("mail.undeliverable", problem=problem, **told)  # noqa: TRY400 - its place is known
         await _finish(office, dispatch, deliveries, State.FAILED, problem)
     except PutOff as error:
         unknown = error.may_have_arrived
-        _count("may_have_arrived" if unknown else "put_off", began)
+        _count_timed("may_have_arrived" if unknown else "put_off", began)
         problem = _problem(Problem.MAY_HAVE_ARRIVED if unknown else Problem.PUT_OFF, error)
         await _put_off(office, dispatch, deliveries, problem)
     except Exception as error:  # no server's answer: those are the two above
         trace.failed(error)
+        _count("not_made")
         log.exception("mail.not_made", **told)
-        await _put_off(office, dispatch, deliveries, Problem.REFUSED)
+        await _put_off(office, dispatch, deliveries, Problem.NOT_MADE)
     else:
-        _count("sent", began)
+        _count_timed("sent", began)
         crash_points.reach("dispatch.after-send")
         await _finish(office, dispatch, deliveries, State.SENT, None)
         crash_points.reach("dispatch.after-finish")
         log.info("mail.sent", orders=len(deliveries), **told)
 
 
-def _count(outcome: str, began: float) -> None:
+def _count(outcome: str) -> None:
     trace.note("outcome", outcome)
     metrics.MAIL.labels(outcome).inc()
+
+
+def _count_timed(outcome: str, began: float) -> None:
+    _count(outcome)
     metrics.MAIL_SECONDS.observe(time.perf_counter() - began)
 
 

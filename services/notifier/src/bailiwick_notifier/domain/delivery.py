@@ -32,6 +32,7 @@ class Problem(StrEnum):
     PUT_OFF = "put-off"
     MAY_HAVE_ARRIVED = "may-have-arrived"
     REFUSED = "refused"
+    NOT_MADE = "not-made"
 
 
 @dataclass(frozen=True)
