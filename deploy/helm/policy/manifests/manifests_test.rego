@@ -188,6 +188,9 @@ _planted := {
 		{"one way": [{"op": "replace", "path": "/7/spec/policyTypes", "value": ["Ingress"]}]},
 		{"anybody": [{"op": "remove", "path": "/6/spec/ingress/0/from"}]},
 		{"any namespace": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"namespaceSelector": {}}}]},
+		{"any namespace, any pod": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"namespaceSelector": {}, "podSelector": {}}}]},
+		{"any namespace, by no labels": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"namespaceSelector": {"matchLabels": {}}}}]},
+		{"any namespace, by no expressions": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"namespaceSelector": {"matchExpressions": []}}}]},
 		{"the whole internet": [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": {"ipBlock": {"cidr": "::/0"}}}]},
 		{"any port": [{"op": "replace", "path": "/6/spec/ingress/0/ports", "value": []}]},
 		{"anywhere": [{"op": "remove", "path": "/6/spec/egress/0/ports"}]},
@@ -236,5 +239,14 @@ test_loopback_is_within_the_pod if {
 			{"op": "replace", "path": concat("", [_api, "/containers/0/env/0/value"]), "value": asked},
 		]
 		_found(json.patch(_good, patch)) == set()
+	}
+}
+
+test_peers_that_either_selector_chooses_are_somebody if {
+	every selector in {{"matchLabels": {"a": "b"}}, {"matchExpressions": [{"key": "a", "operator": "Exists"}]}} {
+		every peer in {{"namespaceSelector": selector}, {"namespaceSelector": {}, "podSelector": selector}} {
+			patch := [{"op": "replace", "path": "/6/spec/ingress/0/from/0", "value": peer}]
+			_found(json.patch(_good, patch)) == set()
+		}
 	}
 }

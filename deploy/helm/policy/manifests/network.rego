@@ -74,9 +74,18 @@ _names_somebody(way) if {
 	}
 }
 
-_is_everybody(peer) if peer == {"namespaceSelector": {}}
+# Every pod of the cluster, however it is spelt: without a namespaceSelector they are those of one namespace.
+_is_everybody(peer) if {
+	peer.namespaceSelector
+	not _chooses(peer.namespaceSelector)
+	not _chooses(object.get(peer, "podSelector", {}))
+}
 
 _is_everybody(peer) if endswith(peer.ipBlock.cidr, "/0")
+
+_chooses(selector) if count(selector.matchLabels) > 0
+
+_chooses(selector) if count(selector.matchExpressions) > 0
 
 # Wherever a target stands: in a rule, in a filter that copies requests, where no rule fits.
 _targets(route) := {backend.service.name |
