@@ -207,6 +207,20 @@ async def test_a_failure_in_words_that_no_database_takes_is_counted_and_holds_up
     assert moody.calls.count(bad.thing_id) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("a\x00b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("a\x1bb", "a\N{REPLACEMENT CHARACTER}b"),
+        ("a\ud800b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("a\r\nb\tc\xa0d", "a  b c d"),
+        ("naïve: → 🫖\u200d", "naïve: → 🫖\u200d"),
+    ],
+)
+def test_only_what_cannot_be_written_down_is_replaced_in_a_reason(words: str, written: str) -> None:
+    assert consumers._writable(words) == written
+
+
 async def test_a_passing_failure_is_retried_and_has_one_effect(things: Things) -> None:
     event = changed(ORG)
     moody = Moody()
@@ -390,7 +404,8 @@ async def test_where_failures_cannot_be_counted_everything_waits_and_nothing_is_
     monkeypatch.setattr(consumers, "RECONNECT_AFTER", 0.01)
     monkeypatch.setattr(consumers, "UNCOUNTED_AFTER", 0.01)
     events = [changed(ORG) for _ in range(3)]
-    await publish(things, *map(message_of, events))
+    event_ids = [uuid4() for _ in events]
+    await publish(things, *map(message_of, events, event_ids))
     await things.ask("REVOKE ALL ON inbox FROM things_worker")
 
     async def has_failed_often() -> bool:
@@ -402,3 +417,6 @@ async def test_where_failures_cannot_be_counted_everything_waits_and_nothing_is_
             await things.ask("GRANT ALL ON inbox TO things_worker")
             await arrived(things, {event.thing_id: 1 for event in events})
     assert await DeadLetters(things.broker_url, QUEUE).list() == []
+    uncounted = [line for line in logs if line["event"] == "consumer.not_counted"]
+    told = {(line["type"], line["event_id"]) for line in uncounted}
+    assert told == {(ThingChanged.type, str(event_ids[0]))}

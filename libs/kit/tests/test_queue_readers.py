@@ -13,13 +13,11 @@ import aio_pika
 import aiohttp
 import pytest
 from aio_pika.abc import AbstractChannel
-from aiohttp import web
 
 from bailiwick_kit import queue_readers, topology
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.broker_management import Management, ManagementError
 from bailiwick_kit.queue_readers import CONNECTIONS, NoReaderError, Reader, Readers
-from bailiwick_testkit.apps import served
 from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
@@ -378,40 +376,3 @@ async def test_an_api_that_wants_another_password_is_an_error_that_shows_none(si
         with pytest.raises(ManagementError, match="401") as raised:
             await management.has_user(NAME)
     assert "the-word" not in str(raised.value)
-
-
-async def test_an_api_that_leads_elsewhere_has_done_nothing() -> None:
-    elsewhere = b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n"
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(elsewhere)
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        url = f"http://us:the-word@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Management(url, "amqp://a:b@h/") as management:
-            with pytest.raises(ManagementError, match="301"):
-                await management.put_user(NAME, "another word")
-
-
-@pytest.mark.parametrize(("failing", "is_done"), [(1, True), (99, False)])
-async def test_a_connection_that_ends_by_itself_while_it_is_closed_is_no_error(
-    failing: int, *, is_done: bool
-) -> None:
-    """The broker, which ends the connections of a deleted user too, answers 500 then."""
-    answered: list[int] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        answered.append(500 if len(answered) < failing else 204)
-        return web.Response(status=answered[-1])
-
-    application = web.Application()
-    application.router.add_delete("/api/connections/username/reader", answer)
-    async with served(application) as (url,), Management(url, "amqp://127.0.0.1/v") as management:
-        if is_done:
-            await management.close_connections("reader")
-        else:
-            with pytest.raises(ManagementError, match="500"):
-                await management.close_connections("reader")
-    assert (answered[-1] == 204) == is_done

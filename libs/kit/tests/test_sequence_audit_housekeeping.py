@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from bailiwick_kit import audit as trail
 from bailiwick_kit import housekeeping
 from bailiwick_kit.housekeeping import Housekeeping
-from bailiwick_kit.idempotency import IdempotencyKeys, idempotency_keys
+from bailiwick_kit.idempotency import idempotency_keys
 from bailiwick_kit.sequence import next_numbers
 from bailiwick_testkit.things import (
     Things,
@@ -123,7 +123,7 @@ async def test_what_is_past_its_time_goes_in_bounded_steps_and_nothing_else(
             deleted.append(cursor.rowcount)
 
     sa.event.listen(silent.worker.engine.sync_engine, "after_cursor_execute", count)
-    await Housekeeping(silent.worker, outbox, IdempotencyKeys(keys), inbox).tidy()
+    await Housekeeping(silent.worker, outbox, keys, inbox).tidy()
     assert max(deleted) == 3
 
     async def left(table: str, column: str = "type") -> dict[str, int]:
@@ -141,7 +141,7 @@ async def test_what_cannot_be_tidied_holds_up_nothing_else(silent: Things) -> No
         INSERT INTO inbox (event_id, type, arrived_at, done_at)
         VALUES (gen_random_uuid(), 'old', now() - interval '31 days', now() - interval '31 days')
     """)
-    missing = IdempotencyKeys(idempotency_keys(sa.MetaData()))
+    missing = idempotency_keys(sa.MetaData())
 
     async def is_tidied() -> bool:
         return not await silent.ask("SELECT * FROM inbox")
@@ -149,7 +149,8 @@ async def test_what_cannot_be_tidied_holds_up_nothing_else(silent: Things) -> No
     with capture_logs() as logs:
         async with running(Housekeeping(silent.worker, outbox, missing, inbox).run):
             await until(is_tidied)
-    assert [line["event"] for line in logs] == ["housekeeping.failed"]
+    failed = [(line["event"], line["kind"]) for line in logs]
+    assert failed == [("housekeeping.failed", "idempotency_keys")]
 
 
 async def test_housekeeping_leaves_alone_what_a_service_does_not_have(silent: Things) -> None:

@@ -17,7 +17,7 @@ import aiohttp
 DEADLINE = 10.0
 """Seconds for each request."""
 
-_CREATED, _MISSING, _DONE = 201, 404, 2
+_CREATED, _MISSING, _FAILED, _DONE = 201, 404, 500, 2
 _NOTHING = "^$"
 """The pattern of permissions that no name matches."""
 _TRIES, _PAUSE = 5, 0.2
@@ -25,7 +25,14 @@ _TRIES, _PAUSE = 5, 0.2
 
 
 class ManagementError(Exception):
-    """The management API refuses, or does not answer; says what it said, and shows no credentials."""
+    """The management API refuses, or does not answer; says what it said, and shows no credentials.
+
+    `status` is that of the refusal; None if nothing that could be read came back.
+    """
+
+    def __init__(self, why: str, status: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @dataclass
@@ -117,14 +124,14 @@ class Management:
     async def close_connections(self, user: str) -> None:
         """Close every open connection of a user.
 
-        The broker fails at one that ends by itself meanwhile, as after its user was deleted, and leaves
-        the others: so it is asked again.
+        The broker answers 500 if one ends by itself meanwhile, as after its user was deleted, and leaves
+        the others: so it is asked again. Nothing else that goes wrong is repeated.
         """
         for left in reversed(range(_TRIES)):
             try:
                 await self._ask("DELETE", f"/connections/username/{_quoted(user)}", missing=True)
-            except ManagementError:
-                if not left:
+            except ManagementError as error:
+                if error.status != _FAILED or not left:
                     raise
                 await asyncio.sleep(_PAUSE)
             else:
@@ -162,7 +169,8 @@ class Management:
                 is_done = answer.status // 100 == _DONE  # aiohttp's `ok` is a redirect too
                 if is_done or (missing and answer.status == _MISSING):
                     return answer.status, await answer.json() if content and is_done else None
-                raise ManagementError(f"{method} {path}: {answer.status} {content[:300]}")
+                why = f"{method} {path}: {answer.status} {content[:300]}"
+                raise ManagementError(why, answer.status)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
             raise ManagementError(f"{method} {path}: {type(error).__name__}") from None
 

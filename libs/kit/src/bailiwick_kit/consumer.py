@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -232,7 +233,12 @@ class Consumer:
                     log.warning("consumer.database_away", queue=self.queue)
                     await asyncio.sleep(RECONNECT_AFTER)
                 else:
-                    log.exception("consumer.not_counted", queue=self.queue)
+                    log.exception(
+                        "consumer.not_counted",
+                        queue=self.queue,
+                        type=envelope.type,
+                        event_id=str(envelope.event_id),
+                    )
                     await asyncio.sleep(UNCOUNTED_AFTER)
 
     async def _set_aside(
@@ -274,4 +280,8 @@ def _reason(error: Exception) -> str:
 
 def _writable(words: str) -> str:
     """Return words as database and broker take them: what cannot be written down would never be counted."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in words)
+    spaced = (" " if one.isspace() else one for one in words)
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in {"Cc", "Cs"} else one
+        for one in spaced
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from bailiwick_kit.database import Database
-from bailiwick_kit.idempotency import IdempotencyKeys
+from bailiwick_kit.idempotency import KEPT as KEYS_KEPT
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ class Housekeeping:
 
     database: Database
     outbox: sa.Table | None = None
-    keys: IdempotencyKeys | None = None
+    keys: sa.Table | None = None
     inbox: sa.Table | None = None
 
     async def run(self) -> None:
@@ -40,36 +40,29 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Delete what is past its time, each kind on its own and a bounded number at a time."""
-        for kind in (self._tidy_keys, self._tidy_outbox, self._tidy_inbox):
+        for table, past in self._kinds(datetime.now(UTC)):
             try:
-                await kind(datetime.now(UTC))
+                await self._delete(table, past)
             except Exception:  # the next round may do better
-                log.exception("housekeeping.failed")
+                log.exception("housekeeping.failed", kind=table.name)
 
-    async def _tidy_keys(self, now: datetime) -> None:
-        deleted = AT_ONCE
-        while self.keys is not None and deleted == AT_ONCE:
-            async with self.database.writing(None) as connection:
-                deleted = await self.keys.expire(connection, now=now, most=AT_ONCE)
-
-    async def _tidy_outbox(self, now: datetime) -> None:
+    def _kinds(self, now: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
+        if self.keys is not None:
+            yield self.keys, self.keys.c.created_at < now - KEYS_KEPT
         if self.outbox is not None:
-            sent_at = self.outbox.c.sent_at
-            await self._delete(self.outbox, self.outbox.c.position, sent_at < now - SENT_KEPT)
-
-    async def _tidy_inbox(self, now: datetime) -> None:
+            yield self.outbox, self.outbox.c.sent_at < now - SENT_KEPT
         if self.inbox is not None:
             # What had its effect late, replayed from the dead letters, is kept from then on.
             last = sa.func.coalesce(self.inbox.c.done_at, self.inbox.c.arrived_at)
             arrived = self.inbox.c.arrived_at < now - INBOX_KEPT
-            past = arrived & (last < now - INBOX_KEPT)
-            await self._delete(self.inbox, self.inbox.c.event_id, past)
+            yield self.inbox, arrived & (last < now - INBOX_KEPT)
 
-    async def _delete(
-        self, table: sa.Table, key: sa.Column[Any], past: sa.ColumnElement[bool]
-    ) -> None:
-        some = table.delete().where(key.in_(sa.select(key).where(past).limit(AT_ONCE)))
+    async def _delete(self, table: sa.Table, past: sa.ColumnElement[bool]) -> None:
+        key = table.primary_key.columns
+        some = sa.select(*key).where(past).limit(AT_ONCE)
+        # Twice, because a key that is used anew meanwhile is past its time no more.
+        statement = table.delete().where(sa.tuple_(*key).in_(some), past)
         deleted = AT_ONCE
         while deleted == AT_ONCE:
             async with self.database.writing(None) as connection:
-                deleted = (await connection.execute(some)).rowcount
+                deleted = (await connection.execute(statement)).rowcount

@@ -24,10 +24,8 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
-    delete,
     func,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -141,11 +139,6 @@ class IdempotencyKeys:
         self._find = select(
             table.c.fingerprint, table.c.entity_id, table.c.version, table.c.status
         ).where(*same, table.c.created_at > bindparam("since"))
-        key = table.primary_key.columns
-        past = table.c.created_at <= bindparam("until")
-        some = select(*key).where(past).limit(bindparam("most"))
-        # Twice, because one that is used anew meanwhile is past its time no more.
-        self._expire = delete(table).where(tuple_(*key).in_(some), past)
 
     async def claim(
         self, connection: AsyncConnection, claim: Claim, *, now: datetime
@@ -182,11 +175,6 @@ class IdempotencyKeys:
         await connection.execute(
             statement.on_conflict_do_update(index_elements=self._table.primary_key, set_=values)
         )
-
-    async def expire(self, connection: AsyncConnection, *, now: datetime, most: int) -> int:
-        """Delete at most so many of those older than 24 hours; return how many. Housekeeping calls it."""
-        result = await connection.execute(self._expire, {"until": now - KEPT, "most": most})
-        return result.rowcount
 
 
 def _columns(claim: Claim) -> dict[str, object]:

@@ -42,9 +42,8 @@ class Wake:
                 await self._session()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(1)
-            except (
-                Exception
-            ):  # nobody would miss it, and all events would be slower: report and go on
+            except Exception:
+                # Nobody would miss it, and all events would be slower: report and go on.
                 log.exception("wake.failed")
                 await asyncio.sleep(1)
 

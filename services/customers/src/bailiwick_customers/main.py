@@ -26,7 +26,6 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
-from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
@@ -86,9 +85,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             OutboxSampling(database, tables.outbox).run,
             from_identity(identity, broker_url, tables.inbox).run,
             identity.keep_up,
-            Housekeeping(
-                database, tables.outbox, IdempotencyKeys(tables.idempotency_keys), tables.inbox
-            ).run,
+            Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]
 
 

@@ -31,7 +31,6 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
-from bailiwick_kit.idempotency import IdempotencyKeys
 from bailiwick_kit.jwks import StaticKeys
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
@@ -111,7 +110,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         yield [
             Relay(worker_url, broker_url, "identity", EXCHANGE, BOUND).run,
             OutboxSampling(database, tables.outbox).run,
-            Housekeeping(database, tables.outbox, IdempotencyKeys(tables.idempotency_keys)).run,
+            Housekeeping(database, tables.outbox, tables.idempotency_keys).run,
             SessionExpiry(database).run,
         ]
 

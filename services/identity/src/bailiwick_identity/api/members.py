@@ -80,7 +80,7 @@ async def post_member(
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewMemberBody], json_body(wire.NewMemberBody)],
 ) -> wire.CreatedMember:
-    """Create a member with email and password. The answer does not say whether it has an account."""
+    """Create a member with email and password. The answer does not say whether the email has an account."""
     act = Act(caller, "POST", request.url.path, key, body)
     submitted = Mapped(body, wire.NewMemberBody.command)
     written = await create_member(open_unit, gate, desk.passwords, caller, submitted, act)
