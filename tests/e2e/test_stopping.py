@@ -4,7 +4,7 @@ Two instances of each, API and worker in one process, and a router that sends re
 One is told to stop, comes back, and then the other: a rolling restart. Meanwhile orders come in all the
 time, so that relays, consumers and mail are in the middle of something when they are told.
 
-BAILIWICK_ROUNDS says how many rolling restarts of each; seventeen are R6's 20,000 requests.
+BAILIWICK_ROUNDS says how many rolling restarts of each; five are more than R6's 20,000 requests.
 """
 
 from __future__ import annotations
