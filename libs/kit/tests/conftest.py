@@ -63,6 +63,12 @@ def fragile(servers: Servers) -> Iterator[Servers]:
         yield mine
 
 
+@pytest.fixture
+async def fragile_urls(fragile: Servers) -> DatabaseUrls:
+    """Give a database on a server to do harm to."""
+    return await migrated(await asyncio.to_thread(fragile.postgres))
+
+
 @pytest.fixture(scope="session")
 async def old_vhost(fragile: Servers, template: DatabaseUrls, postgres: Postgres) -> str:
     """Give a virtual host on a broker to do harm to, with queues that are old enough for it.

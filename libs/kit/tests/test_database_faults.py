@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_kit import migrations
 from bailiwick_kit.database import Database
 from bailiwick_kit.problems import answer_to
+from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.servers import Rabbitmq, Servers
-from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
+from bailiwick_testkit.things import Things, changed, open_things
 from bailiwick_testkit.waiting import running, until
 
 pytestmark = pytest.mark.faults
@@ -19,14 +19,12 @@ ORG = UUID(int=1)
 
 
 @pytest.fixture
-async def doomed(fragile: Servers, rabbitmq: Rabbitmq) -> AsyncIterator[Things]:
+async def doomed(
+    fragile: Servers, fragile_urls: DatabaseUrls, rabbitmq: Rabbitmq
+) -> AsyncIterator[Things]:
     """Give the service on a database to do harm to."""
-    server = await asyncio.to_thread(fragile.postgres)
-    urls = await server.fresh_database("things", migrated=False)
-    roles = {"api_role": "things_api", "worker_role": "things_worker"}
-    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
     vhost = await asyncio.to_thread(rabbitmq.vhost)
-    async with open_things(urls, vhost, server.url) as things:
+    async with open_things(fragile_urls, vhost, fragile.postgres().url) as things:
         await things.declare()
         yield things
     await asyncio.to_thread(rabbitmq.drop_vhost, vhost)

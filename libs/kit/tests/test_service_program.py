@@ -20,6 +20,7 @@ from bailiwick_kit import migrations
 from bailiwick_kit.health import Health
 from bailiwick_kit.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
+from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.servers import Postgres, Servers, free_port
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
@@ -163,13 +164,11 @@ async def test_a_worker_without_broker_or_database_ends_in_time_too(silent: Thin
 
 
 @pytest.fixture
-async def stiff(fragile: Servers, old_vhost: str) -> AsyncIterator[Things]:
+async def stiff(
+    fragile: Servers, fragile_urls: DatabaseUrls, old_vhost: str
+) -> AsyncIterator[Things]:
     """Give the service on a database and a broker that can both be frozen."""
-    server = await asyncio.to_thread(fragile.postgres)
-    urls = await server.fresh_database("things", migrated=False)
-    roles = {"api_role": "things_api", "worker_role": "things_worker"}
-    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
-    async with open_things(urls, old_vhost, server.url) as things:
+    async with open_things(fragile_urls, old_vhost, fragile.postgres().url) as things:
         yield things
 
 

@@ -17,6 +17,8 @@ import structlog
 log = structlog.get_logger(__name__)
 
 CHANNEL = "bailiwick_outbox"
+_REST = 1.0
+"""Seconds of rest before another connection is tried."""
 
 
 def plain_dsn(url: str) -> str:
@@ -41,11 +43,11 @@ class Wake:
             try:
                 await self._session()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await asyncio.sleep(1)
+                pass
             except Exception:
                 # Nobody would miss it, and all events would be slower: report and go on.
                 log.exception("wake.failed")
-                await asyncio.sleep(1)
+            await asyncio.sleep(_REST)
 
     async def _session(self) -> None:
         await self._due.wait()

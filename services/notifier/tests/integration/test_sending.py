@@ -31,6 +31,14 @@ def later_please() -> PutOff:
     return PutOff("the server answered 451 (SMTPDataError)", may_have_arrived=False)
 
 
+async def due(room: Postroom, customer: UUID, author: Person) -> OrderPlaced:
+    """Let an order come in, of which one mail is to be sent."""
+    order = room.order(customer, author)
+    await room.take(order)
+    await room.fixing().round()
+    return order
+
+
 @pytest.fixture
 async def ana(room: Postroom) -> Person:
     return await room.person("Ana", permissions=["seller"])
@@ -234,9 +242,7 @@ async def test_slow_conversations_are_few_at_once_and_hold_no_connection(
 async def test_told_to_stop_a_worker_ends_the_conversations_under_way(
     room: Postroom, customer: UUID, mia: Person
 ) -> None:
-    order = room.order(customer, mia)
-    await room.take(order)
-    await room.fixing().round()
+    order = await due(room, customer, mia)
     room.server.slow = asyncio.Event()
     running = asyncio.create_task(room.sending().run())
 
@@ -254,9 +260,7 @@ async def test_told_to_stop_a_worker_ends_the_conversations_under_way(
 async def test_told_to_stop_while_it_claims_a_worker_sends_what_it_has_claimed(
     room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = room.order(customer, mia)
-    await room.take(order)
-    await room.fixing().round()
+    order = await due(room, customer, mia)
     claimed, go_on, job = asyncio.Event(), asyncio.Event(), room.sending()
     claim = job.office.dispatches.claim
 
@@ -279,9 +283,7 @@ async def test_told_to_stop_while_it_claims_a_worker_sends_what_it_has_claimed(
 async def test_who_has_lost_the_claim_sends_nothing_and_writes_nothing(
     room: Postroom, customer: UUID, mia: Person
 ) -> None:
-    order = room.order(customer, mia)
-    await room.take(order)
-    await room.fixing().round()
+    order = await due(room, customer, mia)
     stalled, now = room.sending(), room.clock.now()
     [claimed] = await stalled.office.dispatches.claim(now, now + timedelta(minutes=2), 5)
 
@@ -368,9 +370,7 @@ async def test_what_a_server_has_answered_is_written_down_as_soon_as_the_databas
 async def test_a_database_that_stays_away_lets_the_mail_go_out_again_and_no_sooner(
     room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = room.order(customer, mia)
-    await room.take(order)
-    await room.fixing().round()
+    order = await due(room, customer, mia)
 
     async def away(*_: object) -> None:
         room.clock.instant += timedelta(seconds=40)
