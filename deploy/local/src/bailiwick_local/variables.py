@@ -70,6 +70,7 @@ TESTS: Mapping[str, str] = {
     "BAILIWICK_SEED": "The seed of random requests, worlds and mutants.",
     "BAILIWICK_MUTANTS": "How many of the policy's mutants are tried, or `all`; default 16.",
     "BAILIWICK_TRIPLES": "How many random (caller, row, action) triples are compared; default 10,000.",
+    "BAILIWICK_SLOW": "`1` runs the tests marked `slow` too: each stated limit at its real size.",
     "BAILIWICK_CRASH_AT": "Places in the code, separated by commas, where a service ends as if killed. For"
     " tests only.",
 }

@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the folder of this run."""
     given: dict[str, str] = getattr(config, "workerinput", {})
     config.addinivalue_line("markers", "faults: kills, freezes and restarts servers of its own")
+    config.addinivalue_line("markers", "slow: a limit at its real size; only with BAILIWICK_SLOW=1")
     config.stash[_folder] = given.get(_INPUT, f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
@@ -65,6 +66,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out what needs a Docker daemon, unless it is named."""
     folder = config.rootpath / _WITH_A_DAEMON
     return True if collection_path == folder and not _named(config, folder) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `slow`, unless they are asked for."""
+    if os.environ.get("BAILIWICK_SLOW") == "1":
+        return
+    left_out = [item for item in items if item.get_closest_marker("slow")]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
