@@ -210,6 +210,32 @@ def test_bodies_refuse_what_they_do_not_know(service: str) -> None:
             )
 
 
+def _instants(schema: Any, schemas: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    match schema:
+        case {"$ref": str(reference)}:
+            yield from _instants(schemas[reference.rpartition("/")[2]], schemas)
+        case {"format": "date-time"}:
+            yield schema
+        case dict():
+            for part in schema.values():
+                yield from _instants(part, schemas)
+        case list():
+            for part in schema:
+                yield from _instants(part, schemas)
+        case _:
+            pass
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_instants_that_are_sent_have_bounds(operation: tuple[str, str, str, Operation]) -> None:
+    service, method, path, told = operation
+    schemas = declared.document(service)["components"]["schemas"]
+    sent = [told.get("requestBody", {}), *told.get("parameters", ())]
+    for instant in _instants(sent, schemas):
+        told_bounds = "9999-12-31T00:00:00Z" in instant.get("description", "")
+        assert told_bounds, f"{method} {path}: use kit.wire.Instant"
+
+
 def test_nothing_that_was_released_is_gone() -> None:
     for path, text in released("contracts/openapi").items():
         now = json.loads((CHECKOUT / path).read_text("utf-8"))["paths"]

@@ -145,6 +145,37 @@ def test_hostile_text_in_any_place_is_an_error_of_nobodys_but_the_senders(
                 assert answer.status_code in {404, 422}, (at, text, answer.text)
 
 
+BEYOND = [
+    "0001-01-01T00:00:00Z",
+    "1899-12-31T23:59:59Z",
+    "9999-12-31T00:00:00.000001Z",
+    "9999-12-31T23:59:59.9999999Z",
+    "9999-12-31T00:00:00-14:00",
+]
+
+
+def test_instants_that_no_database_holds_are_refused_with_the_bounds(target: Target) -> None:
+    tried = 0
+    for name in TAKING_BODIES:
+        good = {**target.good(name), **fresh(name)}
+        for at, value in leaves(good):
+            if not isinstance(value, str) or not value.endswith("T00:00:00Z"):
+                continue
+            for instant in BEYOND:
+                sent = with_at(good, at, instant)
+                answer = target.send(target.boss, name, sent, if_match="*")
+                assert problem(answer) == (422, "invalid"), (name, at, instant)
+                [fault] = answer.json()["errors"]
+                assert "1900-01-01T00:00:00Z to 9999-12-31T00:00:00Z" in fault["message"]
+                tried += 1
+    assert tried >= 5 * len(BEYOND), "valid_from and valid_until or valid_to, in three operations"
+    for path in ("/v1/orders", "/v1/orders/count", "/v1/reports/sales"):
+        answer = target.boss.get(path, order_date_from="0001-01-01")
+        assert problem(answer) == (422, "invalid"), path
+        assert "1900-01-01 to 9999-12-31" in answer.json()["errors"][0]["message"]
+        assert target.boss.get(path, order_date_to="9999-12-31").status_code == 200, path
+
+
 def fresh(name: str) -> dict[str, Any]:
     """Give what has to differ from one time to the next."""
     return {"email": f"{uuid4().hex}@wines.example"} if name == "create_member" else {}

@@ -16,13 +16,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_testkit import oracle
 from bailiwick_testkit.company import Company, Someone, a_company, done
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.stack import Running
 
 _LATER = "2999-01-01T00:00:00Z"
-_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PEOPLE: dict[str, dict[str, Any]] = {
     "max": {"role": "sales_manager"},
@@ -152,16 +152,16 @@ def _customers_and_orders() -> tuple[
     )
     past, future = _NOW - timedelta(days=1), _NOW + timedelta(days=1)
     assignments = (
-        oracle.Assignment("C1", "ana", is_main=True, valid_from=past, valid_to=_EVER),
-        oracle.Assignment("C2", "bruno", is_main=True, valid_from=past, valid_to=_EVER),
-        oracle.Assignment("C2", "ana", is_main=False, valid_from=past, valid_to=_EVER),
-        oracle.Assignment("C4", "mia", is_main=True, valid_from=past, valid_to=_EVER),
+        oracle.Assignment("C1", "ana", is_main=True, valid_from=past, valid_to=END_OF_TIME),
+        oracle.Assignment("C2", "bruno", is_main=True, valid_from=past, valid_to=END_OF_TIME),
+        oracle.Assignment("C2", "ana", is_main=False, valid_from=past, valid_to=END_OF_TIME),
+        oracle.Assignment("C4", "mia", is_main=True, valid_from=past, valid_to=END_OF_TIME),
         oracle.Assignment("C5", "ben", is_main=True, valid_from=past, valid_to=_NOW),
-        oracle.Assignment("C5", "bruno", is_main=True, valid_from=_NOW, valid_to=_EVER),
+        oracle.Assignment("C5", "bruno", is_main=True, valid_from=_NOW, valid_to=END_OF_TIME),
         oracle.Assignment("C6", "bruno", is_main=True, valid_from=past, valid_to=future),
-        oracle.Assignment("C6", "ana", is_main=True, valid_from=future, valid_to=_EVER),
-        oracle.Assignment("C7", "bruno", is_main=True, valid_from=past, valid_to=_EVER),
-        oracle.Assignment("C8", "ines", is_main=True, valid_from=past, valid_to=_EVER),
+        oracle.Assignment("C6", "ana", is_main=True, valid_from=future, valid_to=END_OF_TIME),
+        oracle.Assignment("C7", "bruno", is_main=True, valid_from=past, valid_to=END_OF_TIME),
+        oracle.Assignment("C8", "ines", is_main=True, valid_from=past, valid_to=END_OF_TIME),
     )
     return customers, orders, assignments
 

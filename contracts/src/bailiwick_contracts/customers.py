@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Amount, Interval, Payload, Pii, Sequenced
+from bailiwick_contracts.instants import Instant
 
 CustomerStatus = Literal["pending", "approved", "suspended"]
 Relation = Literal["main", "additional"]
@@ -62,7 +62,7 @@ class CustomerChanged(Sequenced):
     parent_id: UUID | None = Field(default=None, description="The customer that it belongs to.")
     terms: Terms = Field(default=Terms(), description="The commercial conditions.")
     created_by: UUID = Field(description="The member who made it.")
-    created_at: datetime
+    created_at: Instant
     imported: bool = Field(
         default=False, description="It was imported from another system, with its history."
     )

@@ -7,12 +7,13 @@ key is the type followed by the organization (D15).
 from __future__ import annotations
 
 from abc import abstractmethod
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from bailiwick_contracts.instants import Instant
 
 EXCHANGE = "bailiwick"
 """The one topic exchange (D14)."""
@@ -69,5 +70,5 @@ class Sequenced(Event):
 class Interval(Payload):
     """A half-open stretch of time [valid_from, valid_to), UTC; the open end is 9999-12-31 (D7)."""
 
-    valid_from: datetime = Field(description="From this instant on it holds.")
-    valid_to: datetime = Field(description="From this instant on it no longer holds.")
+    valid_from: Instant = Field(description="From this instant on it holds.")
+    valid_to: Instant = Field(description="From this instant on it no longer holds.")

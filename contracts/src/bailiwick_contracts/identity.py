@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Payload, Pii, Sequenced
+from bailiwick_contracts.instants import Instant
 
 MemberKind = Literal["member", "service"]
 MembershipMode = Literal["role", "permissions"]
@@ -94,8 +94,8 @@ class MemberChanged(Sequenced):
     ticks: dict[TickColumn, Tick] = Field(description="Of a custom member: what is ticked.")
     collections: tuple[UUID, ...] = Field(description="Of a sales manager: those they may edit.")
     status: MembershipStatus = Field(description="Only an active membership may do anything.")
-    valid_from: datetime = Field(description="From this instant on it holds.")
-    valid_until: datetime = Field(description="From this instant on it no longer holds.")
+    valid_from: Instant = Field(description="From this instant on it holds.")
+    valid_until: Instant = Field(description="From this instant on it no longer holds.")
     name: Annotated[str | None, Pii] = Field(description="Null once erased.")
     email: Annotated[str | None, Pii] = Field(
         description="Null once erased, or of a service account."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Amount, Event, Payload, Pii
+from bailiwick_contracts.instants import Day, Instant
 
 OrderState = Literal["draft", "placed", "confirmed", "fulfilled", "cancelled"]
 Source = Literal["portal", "visit", "phone", "whatsapp", "other", "import"]
@@ -40,9 +40,9 @@ class OrderEvent(Event):
     credited_to: UUID | None = Field(description="Fixed when placed; null then means the house.")
     source: Source = Field(description="How it came in.")
     state: OrderState
-    order_date: date | None = Field(description="The date in the organization's zone when placed.")
-    listed_at: datetime = Field(description="When it was made; lists go by it.")
-    placed_at: datetime | None
+    order_date: Day | None = Field(description="The date in the organization's zone when placed.")
+    listed_at: Instant = Field(description="When it was made; lists go by it.")
+    placed_at: Instant | None
     currency: str = Field(description="ISO 4217; one an order.")
     lines: tuple[OrderLine, ...]
     net: Amount = Field(description="The sum of the lines' nets.")

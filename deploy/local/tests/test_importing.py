@@ -141,7 +141,7 @@ def test_right_files_become_the_lines_that_services_take(checked: Checker) -> No
         "external_ref": "A",
         "name": "Sol",
         "addresses": [{"country": "ES"}],
-        "created_at": "2020-02-29T00:00:00+01:00",
+        "created_at": "2020-02-28T23:00:00+00:00",
     }
     lines = [line.body for line in staging.lines("11")]
     order = staging.get("orders", "11")
@@ -239,6 +239,15 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(checked: Checker
                 "members.csv:6:title: Input should be 'brand_manager', 'sales_manager',",
                 "members.csv:7:name: This is empty",
                 "members.csv:7:name: This is empty",
+            ],
+        ),
+        (
+            "customers.csv",
+            CUSTOMERS + "C,Mar,FR,0001-01-01\nD,Mar,FR,1899-12-31\nE,Mar,FR,0001-01-01T00:00:00Z\n",
+            [
+                "customers.csv:4:since: '0001-01-01' is too early; choose a date from 1900-01-01",
+                "customers.csv:5:since: '1899-12-31' is too early; choose a date from 1900-01-01",
+                "customers.csv:6:since: Send an instant from 1900-01-01T00:00:00Z to 9999-12-31T",
             ],
         ),
         (
@@ -435,6 +444,28 @@ def test_formats_of_other_places_are_read(checked: Checker) -> None:
     assert order is not None
     assert order.body["order_date"] == "2024-02-29"
     assert result.staging.lines("10")[0].body["unit_price"] == "2.50"
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "kept"),
+    [
+        ("Europe/Berlin", "1900-01-01", "1900-01-01T00:00:00+00:00"),
+        ("Europe/Amsterdam", "1920-05-01", "1920-04-30T22:40:28+00:00"),
+        ("America/Los_Angeles", "9999-12-31", "9999-12-31T00:00:00+00:00"),
+        ("Asia/Tokyo", "9999-12-31", "9999-12-31T00:00:00+00:00"),
+    ],
+)
+def test_a_day_at_the_edge_is_an_instant_that_the_services_take(
+    checked: Checker, zone: str, since: str, kept: str
+) -> None:
+    text = MAPPING.replace("Europe/Madrid", zone)
+    result = checked(
+        {"customers.csv": f"code,shop,country,since\nA,Sol,FR,{since}\nB,Luna,FR,\n"}, text
+    )
+    assert result.faults == []
+    customer = result.staging.get("customers", "A")
+    assert customer is not None
+    assert customer.body["created_at"] == kept
 
 
 def test_two_hundred_thousand_rows_are_checked_in_bounded_memory(

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Protocol
 
-END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
-"""The open end of every interval (D7)."""
+from bailiwick_contracts.instants import END_OF_TIME, START_OF_TIME
+
+__all__ = [
+    "END_OF_TIME",
+    "START_OF_TIME",
+    "Clock",
+    "FixedClock",
+    "SystemClock",
+    "beginning",
+]
+
+
+def beginning(day: date, zone: tzinfo) -> datetime:
+    """Return the instant at which a day begins in a zone, in UTC; the last day means the open end.
+
+    Raises:
+        ValueError: there is no such instant from START_OF_TIME to END_OF_TIME.
+    """
+    if day >= END_OF_TIME.date():
+        return END_OF_TIME
+    if day < START_OF_TIME.date():
+        msg = f"no instant of {day} is within the bounds"
+        raise ValueError(msg)
+    # East of Greenwich the first day begins before the first instant.
+    return max(datetime.combine(day, time(), zone).astimezone(UTC), START_OF_TIME)
 
 
 class Clock(Protocol):

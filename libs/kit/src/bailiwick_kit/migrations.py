@@ -8,7 +8,8 @@ finds all that it needs, since a migration takes away nothing that the version b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,6 +18,11 @@ from alembic import command, context, op
 from alembic.config import Config
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from bailiwick_contracts.instants import END_OF_TIME, FIRST_DAY, LAST_DAY, START_OF_TIME
+
+_INSTANTS = (START_OF_TIME.isoformat(), END_OF_TIME.isoformat())
+_DAYS = (FIRST_DAY.isoformat(), LAST_DAY.isoformat())
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +90,51 @@ def isolate(table: str) -> None:
         f"CREATE POLICY one_organization ON {table} USING "
         "(org_id = NULLIF(current_setting('app.org', true), '')::uuid)"
     )
+
+
+def keep_finite(*tables: str) -> None:
+    """Let no infinite instant or day into these tables any more; those that are there are repaired.
+
+    An infinite one comes back from the driver without a zone, and every comparison in Python fails.
+    -infinity becomes START_OF_TIME, infinity the open end, and of days the first and the last.
+    """
+    for table in tables:
+        columns = {
+            column["name"]: isinstance(column["type"], sa.DateTime)
+            for column in sa.inspect(op.get_bind()).get_columns(table)
+            if isinstance(column["type"], sa.DateTime | sa.Date)
+        }
+        _repair(table, columns)
+        checks = (
+            f"ADD CONSTRAINT {table}_{name}_finite CHECK (isfinite({name}))" for name in columns
+        )
+        op.execute(f"ALTER TABLE {table} {', '.join(checks)}")
+
+
+def _repair(table: str, columns: Mapping[str, bool]) -> None:
+    """Bring the rows that have an infinite value within the bounds; `columns`: is it an instant."""
+    # All of such a row: where one end of an interval moves, the other may not stay before it.
+    moved = ", ".join(
+        f"{name} = CASE WHEN {name} < '{first}' THEN '{first}' WHEN {name} > '{last}' THEN '{last}'"
+        f" ELSE {name} END"
+        for name, is_instant in columns.items()
+        for first, last in [_INSTANTS if is_instant else _DAYS]
+    )
+    infinite = " OR ".join(f"NOT isfinite({name})" for name in columns)
+    with every_organization(table):
+        op.execute(f"UPDATE {table} SET {moved} WHERE {infinite}")  # noqa: S608
+
+
+@contextmanager
+def every_organization(table: str) -> Iterator[None]:
+    """Let the owner see the rows of all organizations, to repair them, until the block ends."""
+    statement = "SELECT relforcerowsecurity FROM pg_class WHERE oid = CAST(:name AS regclass)"
+    isolated = op.get_bind().scalar(sa.text(statement), {"name": table})
+    if isolated:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    yield
+    if isolated:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def show_all_to_worker(table: str) -> None:

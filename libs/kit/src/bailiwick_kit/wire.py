@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -20,6 +21,8 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
+
+from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -63,12 +66,34 @@ def _instant(value: Any) -> Any:
         )
     try:
         return datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise _beyond() from None
+    except ValueError:
         raise PydanticCustomError("instant", "Choose an instant that exists") from None
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-"""A point in time: RFC 3339 with an offset, kept in UTC."""
+def _beyond() -> PydanticCustomError:
+    return PydanticCustomError(
+        "instant",
+        "Send an instant from {first} to {last}; the last stands for 'without end'",
+        {"first": _FIRST, "last": _LAST},
+    )
+
+
+def _within(instant: datetime) -> datetime:
+    if not START_OF_TIME <= instant <= END_OF_TIME:
+        raise _beyond()
+    return instant
+
+
+_FIRST, _LAST = (f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in (START_OF_TIME, END_OF_TIME))
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_instant),
+    AfterValidator(_within),
+    Field(description=f"From {_FIRST} to {_LAST}, which stands for 'without end'"),
+]
+"""A point in time: RFC 3339 with an offset, within the bounds, kept in UTC."""
 
 
 def _day(value: Any) -> Any:
@@ -83,8 +108,15 @@ def _day(value: Any) -> Any:
     return value
 
 
-Day = Annotated[date, BeforeValidator(_day)]
-"""A date: 2026-01-31."""
+def _day_within(day: date) -> date:
+    if not START_OF_TIME.date() <= day <= END_OF_TIME.date():
+        raise PydanticCustomError("day", _DAYS)
+    return day
+
+
+_DAYS = f"Send a date from {START_OF_TIME.date()} to {END_OF_TIME.date()}"
+Day = Annotated[date, BeforeValidator(_day), AfterValidator(_day_within)]
+"""A date within the bounds: 2026-01-31."""
 
 
 def _exact(value: Any) -> Any:

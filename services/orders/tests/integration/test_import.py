@@ -151,6 +151,13 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
         ({"author_id": str(uuid4())}, "line 2: author_id: Name a member"),
         ({"order_date": None}, "line 2: order_date: Say when"),
         ({"order_date": TOMORROW}, "line 2: placed_at: Choose an instant that has passed"),
+        (
+            {"order_date": "9999-12-31", "placed_at": "2024-01-01T00:00:00Z"},
+            "line 2: order_date: Choose a day that has come",
+        ),
+        ({"order_date": "0001-01-01"}, "line 2: order_date: Send a date from 1900-01-01"),
+        ({"placed_at": "0001-01-01T00:00:00Z"}, "line 2: placed_at: Send an instant from 1900"),
+        ({"listed_at": "1899-12-31T23:59:59Z"}, "line 2: listed_at: Send an instant from 1900"),
         ({"state": "draft"}, "line 2: order_date: A draft has no date"),
         ({"currency": "USD"}, "line 2: lines"),
         ({"lines": [a_line("99999999999999", "2")]}, "line 2: lines"),

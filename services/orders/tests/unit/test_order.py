@@ -24,8 +24,6 @@ from bailiwick_orders.domain.order import (
     State,
     check_amounts,
     check_currency,
-    date_in,
-    midnight_in,
     random_number,
 )
 
@@ -134,14 +132,6 @@ def test_each_step_is_taken_from_its_states_only(step: str, state: State) -> Non
     else:
         with pytest.raises(OrderStateForbids, match=state):
             _STEPS[step](an_order(state))
-
-
-def test_a_day_begins_at_its_midnight_in_the_zone() -> None:
-    assert midnight_in("Europe/Madrid", date(2026, 7, 1)) == datetime(2026, 6, 30, 22, tzinfo=UTC)
-    for zone in ("Europe/Madrid", "America/Santiago", "Asia/Tokyo", "UTC"):
-        for month in range(1, 13):
-            day = date(2026, month, 6)
-            assert date_in(zone, midnight_in(zone, day)) == day
 
 
 def test_numbers_are_eight_characters_that_spell_nothing() -> None:

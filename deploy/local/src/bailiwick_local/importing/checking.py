@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_local.importing import records
 from bailiwick_local.importing.faults import Faults, UnreadableError
 from bailiwick_local.importing.fields import Build
@@ -15,7 +16,6 @@ from bailiwick_local.importing.plan import Plan, Section
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Span, Staging
 
-_END = datetime(9999, 12, 31, tzinfo=UTC)
 _IN_ORDERS = {"customer_id": "customer"} | {
     field: name for name, field in records.MEMBERS_OF_AN_ORDER.items()
 }
@@ -122,7 +122,7 @@ class Check:
     def _span(self, found: Found) -> Span | None:
         body = found.body
         valid_from = _instant(body.get("valid_from")) or self.now
-        valid_to = _instant(body.get("valid_to")) or _END
+        valid_to = _instant(body.get("valid_to")) or END_OF_TIME
         if valid_to <= valid_from:
             self._fault(found, ("valid_to",), "This is not after the beginning")
             return None

@@ -7,11 +7,12 @@ import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME, beginning
 from bailiwick_local.importing.files import Table
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|([a-z]+))?\}")
@@ -180,11 +181,18 @@ class Field:
             case Kind.DATE:
                 return self._date(text).isoformat()
             case Kind.INSTANT if self.date_format or "T" not in text:
-                return datetime.combine(self._date(text), time(), zone).isoformat()
+                return self._beginning(text, zone).isoformat()
             case Kind.LIST:
                 return [part for one in text.split(self.separator) if (part := one.strip())]
             case _:
                 return text
+
+    def _beginning(self, text: str, zone: ZoneInfo) -> datetime:
+        try:
+            return beginning(self._date(text), zone)
+        except ValueError:
+            bounds = f"from {START_OF_TIME.date()} to {END_OF_TIME.date()}"
+            raise FieldError(f"{text!r} is too early; choose a date {bounds}") from None
 
     def _date(self, text: str) -> date:
         try:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_orders.actions.credit import earns
 from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport
@@ -23,7 +25,6 @@ from bailiwick_orders.domain.order import (
     check_amounts,
     check_currency,
     date_in,
-    midnight_in,
     random_number,
 )
 
@@ -163,7 +164,7 @@ def dated(
     """
     placed_at, day = record.placed_at, record.order_date
     if placed_at is None and day is not None:
-        placed_at = midnight_in(time_zone, day)
+        placed_at = beginning(day, ZoneInfo(time_zone))
     elif placed_at is not None and day is None:
         day = date_in(time_zone, placed_at)
     if record.state is State.DRAFT and placed_at is not None:
@@ -173,6 +174,8 @@ def dated(
     for name, instant in (("placed_at", placed_at), ("listed_at", record.listed_at)):
         if instant is not None and instant > now:
             raise _wrong(name, "in-the-future", "Choose an instant that has passed.")
+    if day is not None and day > date_in(time_zone, now):
+        raise _wrong("order_date", "in-the-future", "Choose a day that has come.")
     return placed_at, day
 
 

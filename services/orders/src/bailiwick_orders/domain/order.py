@@ -208,11 +208,6 @@ def date_in(time_zone: str, instant: datetime) -> date:
     return instant.astimezone(ZoneInfo(time_zone)).date()
 
 
-def midnight_in(time_zone: str, day: date) -> datetime:
-    """Return the instant at which the day begins in the zone."""
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone))
-
-
 def random_number() -> str:
     """Return an order number: short and random, because a counter would show others' volume (D5)."""
     return "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(8))

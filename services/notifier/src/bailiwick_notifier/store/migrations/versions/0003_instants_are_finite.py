@@ -1,0 +1,22 @@
+"""Instants and days are finite: infinite ones are repaired, and refused from now on."""
+
+from __future__ import annotations
+
+from bailiwick_kit.migrations import keep_finite
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    keep_finite(
+        "assignments",
+        "audit",
+        "deliveries",
+        "digests",
+        "inbox",
+        "members",
+        "notices",
+    )
