@@ -96,17 +96,22 @@ def keep_finite(*tables: str) -> None:
     """Let no infinite instant or day into these tables any more; those that are there are repaired.
 
     An infinite one comes back from the driver without a zone, and every comparison in Python fails.
-    -infinity becomes START_OF_TIME, infinity the open end, and of days the first and the last.
+    -infinity becomes START_OF_TIME, infinity the open end, and of days the first and the last. Of a
+    table that has some of the checks, only new columns get theirs.
     """
+    inspector = sa.inspect(op.get_bind())
     for table in tables:
         columns = {
             column["name"]: isinstance(column["type"], sa.DateTime)
-            for column in sa.inspect(op.get_bind()).get_columns(table)
+            for column in inspector.get_columns(table)
             if isinstance(column["type"], sa.DateTime | sa.Date)
         }
         _repair(table, columns)
+        known = {check["name"] for check in inspector.get_check_constraints(table)}
+        named = {f"{table}_{column}_finite": column for column in columns}
         checks = (
-            f"ADD CONSTRAINT {table}_{name}_finite CHECK (isfinite({name}))" for name in columns
+            f"ADD CONSTRAINT {name} CHECK (isfinite({named[name]}))"
+            for name in named.keys() - known
         )
         op.execute(f"ALTER TABLE {table} {', '.join(checks)}")
 
