@@ -38,6 +38,12 @@ class OrderEvent(Event):
     author_id: UUID = Field(description="Who made the draft; never changes.")
     placed_by: UUID | None = Field(description="Who placed it: a member or a service account.")
     credited_to: UUID | None = Field(description="Fixed when placed; null then means the house.")
+    author_keeps_view: bool | None = Field(
+        default=None,
+        description="Whether the author goes on viewing it after they no longer represent the customer: they"
+        " placed it, or represented the customer when it was placed. Fixed then; false for a draft. Absent"
+        " from events of earlier versions.",
+    )
     source: Source = Field(description="How it came in.")
     state: OrderState
     order_date: Day | None = Field(description="The date in the organization's zone when placed.")
@@ -60,6 +66,13 @@ class OrderEvent(Event):
     @override
     def subject(self) -> UUID:
         return self.order_id
+
+    @property
+    def is_view_kept(self) -> bool:
+        """`author_keeps_view`; where it is absent, whether the order says enough to be sure of it."""
+        if self.author_keeps_view is not None:
+            return self.author_keeps_view
+        return self.author_id in {self.placed_by, self.credited_to}
 
 
 class OrderDrafted(OrderEvent):

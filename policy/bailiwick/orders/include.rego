@@ -66,12 +66,13 @@ _order_within("portfolio") if {
 	input.order.additional == true
 }
 
-# V5: who made an order goes on viewing it once it is placed, where the organization wants it.
+# V5: who made an order goes on viewing it where the organization wants it, if they placed it or represented its
+# customer when it was placed. What was never placed is never kept (domain §3).
 _order_within("portfolio") if {
 	input.action == "view"
 	input.settings.author_keeps_order_view == true
 	input.order.author == true
-	input.order.state != "draft"
+	input.order.author_keeps_view == true
 }
 
 # V6: for any customer, or for one of the portfolio.

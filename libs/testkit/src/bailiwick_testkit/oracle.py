@@ -61,12 +61,17 @@ class Customer:
 
 @dataclass(frozen=True)
 class Order:
-    """An order, for whom, and who wrote it."""
+    """An order, for whom, and who wrote it.
+
+    `author_keeps_view` was fixed when it was placed: its author placed it, or represented the customer then.
+    It is false for what was never placed.
+    """
 
     id: str
     customer_id: str
     author: str
     state: str = "placed"
+    author_keeps_view: bool = True
     org_id: str = ORGANIZATION
 
 
@@ -349,10 +354,10 @@ class Oracle:
         return self._refusals_to_change(member, action, order) if is_restricted(member) else []
 
     def _refusals_to_view(self, member: Member, order: Order) -> list[str]:
-        """L8: all orders of the portfolio; V5: and those one placed oneself."""
+        """L8: all orders of the portfolio; V5: and those of one's own that were placed in one's time."""
         relation = self.relation(member.id, order.customer_id)
-        placed = order.author == member.id and order.state != "draft"
-        keeps = placed and self.world.settings.author_keeps_order_view
+        kept = order.author == member.id and order.author_keeps_view
+        keeps = kept and self.world.settings.author_keeps_order_view
         return [] if relation.main or relation.additional or keeps else [relation.refusal]
 
     def _refusals_to_change(self, member: Member, action: str, order: Order) -> list[str]:

@@ -147,6 +147,7 @@ class Postroom:
             "customer_name": "Librería Sol",
             "source": "phone",
             "author_id": by.member_id,
+            "author_keeps_view": True,
             "main_id": mains[0] if mains else None,
             "additional_ids": tuple(
                 one.member_id for one in current if one.relation == "additional"

@@ -56,6 +56,7 @@ async def moved_in(shop: Shop, world: World) -> tuple[Shop, Mapping[str, Person]
             permissions=None if one.role or one.is_storefront else one.permissions,
             ticks=dict(one.ticks),
             kind="service" if one.is_storefront else "member",
+            email=None if one.is_storefront else f"{one.id}@people.example",
             status=one.status,
             **({"valid_until": LONG_AGO + timedelta(days=1)} if one.expired else {}),
         )

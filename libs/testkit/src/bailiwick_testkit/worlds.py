@@ -62,6 +62,8 @@ PERMISSIONS = (
 TICKS = ("products", "inventory", "looks", "prices", "collections", "customers")
 DELIVERY_STATES = ("pending", "sent", "suppressed", "failed")
 STATES = ("draft", "placed", "confirmed", "fulfilled", "cancelled")
+_PLACED = STATES[1:]
+"""What was placed, or may have been before it was cancelled."""
 ACTIONS = {
     "customers": sorted(CUSTOMER_WORK | CUSTOMER_MANAGEMENT),
     "orders": sorted(ORDER_ACTIONS | WATCHING),
@@ -155,6 +157,20 @@ def assignments(draw: st.DrawFn) -> Assignment:
 
 
 @st.composite
+def orders(draw: st.DrawFn, order_id: str, authors: st.SearchStrategy[str]) -> Order:
+    """Draw an order; its author may keep the view of what was placed, and of nothing else."""
+    state = draw(st.sampled_from(STATES))
+    return Order(
+        order_id,
+        customer_id=draw(st.sampled_from(_CUSTOMERS)),
+        author=draw(authors),
+        state=state,
+        author_keeps_view=state in _PLACED and draw(st.booleans()),
+        org_id=draw(_organizations),
+    )
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Draw a company of a fixed size, so that a number of worlds is a number of questions."""
     authors = st.sampled_from(_MEMBERS)
@@ -171,16 +187,7 @@ def worlds(draw: st.DrawFn) -> World:
             )
             for each in _CUSTOMERS
         ),
-        orders=tuple(
-            Order(
-                each,
-                customer_id=draw(st.sampled_from(_CUSTOMERS)),
-                author=draw(authors),
-                state=draw(st.sampled_from(STATES)),
-                org_id=draw(_organizations),
-            )
-            for each in _ORDERS
-        ),
+        orders=tuple(draw(orders(each, authors)) for each in _ORDERS),
         assignments=tuple(draw(st.lists(assignments(), min_size=4, max_size=16))),
         deliveries=tuple(
             Delivery(
@@ -207,9 +214,17 @@ def world_of(caller: Member) -> World:
         members=(caller,),
         customers=tuple(Customer(each, created_by="somebody") for each in (theirs, others)),
         orders=tuple(
-            Order(f"{customer} {author} {state}", customer, author=author, state=state)
-            for customer, author, state in product(
-                (theirs, others), (caller.id, "somebody"), ("draft", "placed")
+            Order(
+                f"{customer} {author} {state} {keeps}",
+                customer,
+                author=author,
+                state=state,
+                author_keeps_view=keeps,
+            )
+            for customer, author, (state, keeps) in product(
+                (theirs, others),
+                (caller.id, "somebody"),
+                (("draft", False), ("placed", False), ("placed", True)),
             )
         ),
         assignments=(
@@ -306,7 +321,11 @@ def row_document(world: World, member: Member, row: Row) -> dict[str, object]:
     if isinstance(row, Preference):
         return {"org_id": row.org_id, "recipient": row.member_id == member.id}
     if isinstance(row, Order):
-        customer_id, author, itself = row.customer_id, row.author, {"state": row.state}
+        customer_id, author = row.customer_id, row.author
+        itself: dict[str, object] = {
+            "state": row.state,
+            "author_keeps_view": row.author_keeps_view,
+        }
     else:
         customer_id, author, itself = row.id, row.created_by, {"status": row.status}
     relation = Oracle(world).relation(member.id, customer_id)

@@ -92,6 +92,7 @@ async def written(
                 lines=(Line("A", "A", Decimal(1), Decimal(1)),),
                 listed_at=now - timedelta(days=place),
                 state=State(one.state),
+                author_keeps_view=one.author_keeps_view,
             )
             for place, one in enumerate(world.orders)
         ]

@@ -56,7 +56,12 @@ def a_customer(status: str = "approved") -> Customer:
 
 def placed(order: Order, status: str = "approved") -> Order:
     return order.placed(
-        a_customer(status), by=uuid4(), at=NOW, time_zone="Europe/Madrid", credited_to=None
+        a_customer(status),
+        by=uuid4(),
+        at=NOW,
+        time_zone="Europe/Madrid",
+        credited_to=None,
+        author_represents=False,
     )
 
 
@@ -110,8 +115,8 @@ def test_placing_needs_an_approved_customer(status: str) -> None:
 
 _STEPS: dict[str, Callable[[Order], Order]] = {
     "place": placed,
-    "edit": lambda order: order.edited(None, "note"),
-    "confirm": Order.confirmed,
+    "edit": lambda order: order.edited(a_customer(), None, "note"),
+    "confirm": lambda order: order.confirmed(a_customer()),
     "fulfil": Order.fulfilled,
     "cancel": Order.cancelled,
 }
@@ -132,6 +137,50 @@ def test_each_step_is_taken_from_its_states_only(step: str, state: State) -> Non
     else:
         with pytest.raises(OrderStateForbids, match=state):
             _STEPS[step](an_order(state))
+
+
+@pytest.mark.parametrize("author_places", [True, False])
+@pytest.mark.parametrize("author_represents", [True, False])
+def test_authors_keep_the_view_of_what_they_placed_or_was_placed_in_their_time(
+    author_places: bool, author_represents: bool
+) -> None:
+    draft = an_order()
+    assert not draft.author_keeps_view
+    assert not draft.cancelled().author_keeps_view
+    order = draft.placed(
+        a_customer(),
+        by=draft.author_id if author_places else uuid4(),
+        at=NOW,
+        time_zone="Europe/Madrid",
+        credited_to=None,
+        author_represents=author_represents,
+    )
+    assert order.author_keeps_view == (author_places or author_represents)
+    assert order.cancelled().author_keeps_view == order.author_keeps_view
+
+
+@pytest.mark.parametrize("state", [State.PLACED, State.CONFIRMED])
+@pytest.mark.parametrize("status", ["suspended", "approved", "pending"])
+@pytest.mark.parametrize(
+    ("quantity", "raises"), [("0.9999", False), ("1", False), ("1.0001", True)]
+)
+def test_what_a_suspended_customer_pays_is_lowered_and_not_raised(
+    state: State, status: str, quantity: str, raises: bool
+) -> None:
+    order, lines = an_order(state), (a_line(quantity),)
+    if raises and status == "suspended":
+        with pytest.raises(CustomerStateForbids):
+            order.edited(a_customer(status), lines, None)
+    else:
+        assert order.edited(a_customer(status), lines, None).lines == lines
+
+
+def test_a_suspended_customers_orders_are_not_confirmed_but_cancelled_and_drafts_edited() -> None:
+    with pytest.raises(CustomerStateForbids):
+        an_order(State.PLACED).confirmed(a_customer("suspended"))
+    assert an_order(State.PLACED).cancelled().state is State.CANCELLED
+    more = (a_line("1000"),)
+    assert an_order().edited(a_customer("suspended"), more, None).lines == more
 
 
 def test_numbers_are_eight_characters_that_spell_nothing() -> None:

@@ -68,7 +68,9 @@ def write(desk: Desk, customer_id: UUID, author_id: UUID, order: Order, place: i
     if order.state == "draft":
         desk.orders.draft(customer_id, author_id, lines=lines)
         return
-    order_id = desk.orders.placed(customer_id, author_id, author_id, lines=lines)
+    order_id = desk.orders.placed(
+        customer_id, author_id, author_id, lines=lines, author_keeps_view=order.author_keeps_view
+    )
     if order.state in {"confirmed", "fulfilled"}:
         desk.orders.confirm(order_id)
     if order.state == "fulfilled":

@@ -22,6 +22,7 @@ def test_it_is_the_whole_key_with_the_pieces_of_all_lines_and_the_event_s_net() 
         "order_id": order_id,
         "customer_id": CUSTOMER,
         "author_id": ANA,
+        "author_keeps_view": True,
         "credited_to": ANA,
         "source": "visit",
         "order_date": A_DAY,

@@ -84,6 +84,7 @@ async def opened(connection: AsyncConnection, dispatch: Dispatch, now: datetime)
                 **facts(stretches[row["customer_id"]], now),
                 "org_id": str(org_id),
                 "author": row["author_id"] == member_id,
+                "author_keeps_view": row["author_keeps_view"],
                 "state": row["state"],
             },
         )

@@ -32,6 +32,7 @@ def notice_row(event: OrderPlaced, event_id: Any, clock: Clock) -> dict[str, Any
         ),
         "event_id": event_id,
         "order_number": event.number,
+        "author_keeps_view": event.is_view_kept,
         "additional_ids": list(event.additional_ids),
         "content": event.model_dump(mode="json", include=_CONTENT),
         "taken_at": now,

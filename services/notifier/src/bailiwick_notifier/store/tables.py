@@ -42,6 +42,13 @@ notices = sa.Table(
     sa.Column("order_number", sa.Text, nullable=False),
     sa.Column("customer_id", sa.Uuid, nullable=False),
     sa.Column("author_id", sa.Uuid, nullable=False),
+    sa.Column(
+        "author_keeps_view",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Whether the author goes on viewing the order without representing the customer.",
+    ),
     sa.Column("placed_by", sa.Uuid),
     sa.Column("main_id", sa.Uuid, comment="As orders knew them, as are the additionals."),
     sa.Column("additional_ids", ARRAY(sa.Uuid), nullable=False),

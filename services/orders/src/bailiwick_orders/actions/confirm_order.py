@@ -21,10 +21,11 @@ async def confirm_order(
         Forbidden, Missing: the caller may not.
         PreconditionRequired, Stale: the version is not named, or not the present one.
         OrderStateForbids: it is not placed, or more than that.
+        CustomerStateForbids: the customer is suspended.
     """
     async with open_unit(caller.org_id, caller.now) as unit:
         found = await permitted(unit, gate, caller, order_id, "confirm")
         expected.check(found.order.version)
-        order = found.order.confirmed()
+        order = found.order.confirmed(found.customer)
         await unit.save(found.order, order, change_by(caller, found, Happening.CONFIRMED))
     return Written.one(order_id, order.version)

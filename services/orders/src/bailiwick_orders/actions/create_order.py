@@ -129,6 +129,7 @@ async def _placed(
         at=caller.now,
         time_zone=caller.time_zone,
         credited_to=await credit(gate, caller, found.representation, new.credited_to),
+        author_represents=found.representation.is_representative(draft.author_id),
     )
 
 

@@ -42,6 +42,7 @@ async def edit_order(
         PreconditionRequired, Stale: the version is not named, or not the present one.
         Invalid: a field is wrong; or the reason is missing that a confirmed order needs.
         OrderStateForbids: it is fulfilled or cancelled.
+        CustomerStateForbids: the customer is suspended, and would have more to pay.
     """
     async with open_unit(caller.org_id, caller.now) as unit:
         found = await permitted(unit, gate, caller, order_id, "edit")
@@ -53,7 +54,7 @@ async def edit_order(
             message = "Say why a confirmed order changes."
             raise Invalid(faults=(Fault("reason", "missing", message),))
         note = edit.note if edit.sets_note else found.order.note
-        order = found.order.edited(edit.lines, note)
+        order = found.order.edited(found.customer, edit.lines, note)
         change = change_by(caller, found, Happening.EDITED, edit.reason)
         await unit.save(found.order, order, change)
     return Written.one(order_id, order.version)

@@ -129,23 +129,30 @@ def _made(
     except Refusal as refusal:
         faults = [Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults]
         raise Invalid(refusal.title, faults=faults) from None
+    author_id = record.author_id or caller.member_id
+    placed_by = record.placer_id if placed_at else None
     order = Order(
         org_id=caller.org_id,
         order_id=uuid7(),
         number=number,
         customer_id=record.customer_id,
         customer_name=found.customer.name,
-        author_id=record.author_id or caller.member_id,
+        author_id=author_id,
         source=Source.IMPORT,
         currency=currency,
         lines=record.lines,
         listed_at=record.listed_at or placed_at or caller.now,
         note=record.note,
         state=record.state,
-        placed_by=record.placer_id if placed_at else None,
+        placed_by=placed_by,
         placed_at=placed_at,
         order_date=order_date,
         credited_to=_credit(record, found, placed_at, holders),
+        author_keeps_view=placed_at is not None
+        and (
+            placed_by == author_id
+            or found.representation.seen_from(placed_at).is_representative(author_id)
+        ),
         imported=True,
         import_source=source,
         external_ref=record.external_ref,

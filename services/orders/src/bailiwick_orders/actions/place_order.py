@@ -41,6 +41,7 @@ async def place_order(
             at=caller.now,
             time_zone=caller.time_zone,
             credited_to=await credit(gate, caller, found.representation, named),
+            author_represents=found.representation.is_representative(found.order.author_id),
         ).as_next_version()
         await unit.save(found.order, order, change_by(caller, found, Happening.PLACED))
     return Written.one(order_id, order.version)

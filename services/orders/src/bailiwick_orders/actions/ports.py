@@ -73,6 +73,7 @@ class FoundOrder:
             **self.representation.facts(member_id),
             "org_id": str(self.order.org_id),
             "author": self.order.author_id == member_id,
+            "author_keeps_view": self.order.author_keeps_view,
             "state": self.order.state.value,
         }
 

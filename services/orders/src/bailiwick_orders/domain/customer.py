@@ -8,6 +8,7 @@ from uuid import UUID
 from bailiwick_orders.domain.errors import CustomerStateForbids
 
 APPROVED = "approved"
+SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,14 @@ class Customer:
         """
         if self.status != APPROVED:
             raise CustomerStateForbids("Orders are placed for approved customers only.")
+
+    def check_more_is_payable(self) -> None:
+        """Make sure that what the customer has to pay may be confirmed, or rise (domain §3).
+
+        Raises:
+            CustomerStateForbids: they are suspended.
+        """
+        if self.status == SUSPENDED:
+            raise CustomerStateForbids(
+                "The customer is suspended: orders may be lowered or cancelled, not raised or confirmed."
+            )

@@ -62,7 +62,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Order:
-    """An order as it stands."""
+    """An order as it stands.
+
+    `author_keeps_view` is fixed when the order is placed: the author placed it, or represented the customer
+    then. Until then, and for ever if it is never placed, it is false (domain §3, D11).
+    """
 
     org_id: UUID
     order_id: UUID
@@ -80,6 +84,7 @@ class Order:
     placed_at: datetime | None = None
     order_date: date | None = None
     credited_to: UUID | None = None
+    author_keeps_view: bool = False
     version: int = 1
     imported: bool = False
     import_source: str | None = None
@@ -98,8 +103,11 @@ class Order:
         at: datetime,
         time_zone: str,
         credited_to: UUID | None,
+        author_represents: bool,
     ) -> Order:
-        """Let the draft come in as a new order, once; credit and date are fixed from here on.
+        """Let the draft come in as a new order, once; it fixes credit, date and the author's view.
+
+        `author_represents`: the author is main or additional for the customer at that instant.
 
         Raises:
             OrderStateForbids: it is no draft any more.
@@ -115,27 +123,34 @@ class Order:
             placed_at=at,
             order_date=date_in(time_zone, at),
             credited_to=credited_to,
+            author_keeps_view=by == self.author_id or author_represents,
         )
 
-    def edited(self, lines: tuple[Line, ...] | None, note: str | None) -> Order:
+    def edited(self, customer: Customer, lines: tuple[Line, ...] | None, note: str | None) -> Order:
         """Change the lines, where there are new ones, and the note.
 
         Raises:
             OrderStateForbids: it is fulfilled or cancelled.
             AmountTooLarge: an amount is more than can be kept.
+            CustomerStateForbids: the customer is suspended, and would have more to pay.
         """
         self._check_state("edited", State.DRAFT, State.PLACED, State.CONFIRMED)
         if lines is not None:
             check_amounts(lines)
+            # A draft is nothing to pay yet, and is not placed while its customer is suspended.
+            if self.state is not State.DRAFT and net_of(lines) > self.net:
+                customer.check_more_is_payable()
         return self._next(lines=self.lines if lines is None else lines, note=note)
 
-    def confirmed(self) -> Order:
+    def confirmed(self, customer: Customer) -> Order:
         """Confirm a placed order.
 
         Raises:
             OrderStateForbids: it is not placed, or more than that.
+            CustomerStateForbids: the customer is suspended.
         """
         self._check_state("confirmed", State.PLACED)
+        customer.check_more_is_payable()
         return self._next(state=State.CONFIRMED)
 
     def fulfilled(self) -> Order:

@@ -53,6 +53,10 @@ class Representation:
         """The additional representatives (L8)."""
         return tuple(dict.fromkeys(one.member_id for one in self._current(ADDITIONAL)))
 
+    def is_representative(self, member_id: UUID) -> bool:
+        """Tell whether the member is main or additional, active or not."""
+        return any(one.member_id == member_id and one.holds_at(self.at) for one in self.assignments)
+
     def is_active_representative(self, member_id: UUID) -> bool:
         """Tell whether the member is main or additional, and active."""
         return any(

@@ -20,7 +20,9 @@ from bailiwick_orders.store.filters import asked, narrowed
 from bailiwick_orders.store.rows import to_earlier_version, to_order
 from bailiwick_orders.store.tables import assignments, order_versions, orders, visibility
 
-LISTED = Listed(entity="order", table=orders, visibility=visibility, columns=("state",))
+LISTED = Listed(
+    entity="order", table=orders, visibility=visibility, columns=("state", "author_keeps_view")
+)
 
 _SUMMARY = [column for column in orders.columns if column.name not in {"lines", "note"}]
 """What a list reads: not the lines, which may be five hundred an order."""
@@ -73,6 +75,7 @@ class OrderQueries:
             **seen.facts,
             "org_id": str(row["org_id"]),
             "state": row["state"],
+            "author_keeps_view": row["author_keeps_view"],
             "relation_state": row["relation_state"],
         }
         return Seen(seen.order, seen.net, facts)

@@ -32,6 +32,7 @@ _PLAIN = (
     "author_id",
     "placed_by",
     "credited_to",
+    "author_keeps_view",
     "order_date",
     "listed_at",
     "placed_at",

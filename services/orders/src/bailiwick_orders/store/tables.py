@@ -58,6 +58,13 @@ orders = sa.Table(
     sa.Column("author_id", sa.Uuid, nullable=False),
     sa.Column("placed_by", sa.Uuid),
     sa.Column("credited_to", sa.Uuid, comment="Fixed when placed; null then means the house."),
+    sa.Column(
+        "author_keeps_view",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Fixed when placed: by its author, or while they represented the customer (D11).",
+    ),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("order_date", sa.Date, comment="In the organization's zone, when placed."),

@@ -61,6 +61,7 @@ def contribution(event: OrderEvent) -> dict[str, Any]:
         "order_id": event.order_id,
         "customer_id": event.customer_id,
         "author_id": event.author_id,
+        "author_keeps_view": event.is_view_kept,
         "credited_to": event.credited_to or HOUSE,
         "source": event.source,
         "order_date": event.order_date,

@@ -31,17 +31,20 @@ from bailiwick_reports.store.tables import customers, members, sales
 _PEOPLE = frozenset({Dimension.AUTHOR, Dimension.CREDITED_TO})
 
 
-def sums(counting: sa.ColumnElement[bool]) -> Sequence[sa.Label[Any]]:
+def sums(
+    counting: sa.ColumnElement[bool],
+    figures: Mapping[str, sa.ColumnElement[Any]],
+) -> Sequence[sa.Label[Any]]:
     """Return the figures of a group of rows, of which those that meet the condition count as sold."""
     is_cancelled = sales.c.state == CANCELLED
     return [
         sa.func.coalesce(sa.func.sum(column).filter(condition), 0).label(name)
         for name, column, condition in (
-            ("orders", sales.c.orders, counting),
-            ("pieces", sales.c.pieces, counting),
-            ("net", sales.c.net, counting),
-            ("cancelled_orders", sales.c.orders, is_cancelled),
-            ("cancelled_net", sales.c.net, is_cancelled),
+            ("orders", figures["orders"], counting),
+            ("pieces", figures["pieces"], counting),
+            ("net", figures["net"], counting),
+            ("cancelled_orders", figures["orders"], is_cancelled),
+            ("cancelled_net", figures["net"], is_cancelled),
         )
     ]
 
@@ -102,7 +105,7 @@ def _grouped(
         rows = of_country(rows)
     keys = [_key(one, rows, sight).label(f"key{place}") for place, one in enumerate(by)]
     groups = (
-        sa.select(*keys, sales.c.currency, *sums(sales.c.state != CANCELLED))
+        sa.select(*keys, sales.c.currency, *sums(sales.c.state != CANCELLED, rows.figures))
         .select_from(rows.source)
         .where(*rows.where, *conditions(names, rows, sight))
         .group_by(*(key.element for key in keys), sales.c.currency)

@@ -13,7 +13,7 @@ from bailiwick_kit.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
 from bailiwick_reports.domain.sales import CANCELLED, COUNTING, Figures
 from bailiwick_reports.store.grouping import sums
-from bailiwick_reports.store.scoped import ORG_ID, visible_customers
+from bailiwick_reports.store.scoped import CELL, ORG_ID, visible_customers
 from bailiwick_reports.store.tables import customers, sales
 
 
@@ -66,7 +66,7 @@ def figures_of_customers(names: frozenset[str]) -> sa.Select[Any]:
     """Return what selects the figures of named customers; binds `org_id`, `customer_ids` and the dates."""
     wanted = sa.bindparam("customer_ids", type_=sa.ARRAY(sa.Uuid))
     return (
-        sa.select(sales.c.customer_id, sales.c.currency, *sums(sales.c.state != CANCELLED))
+        sa.select(sales.c.customer_id, sales.c.currency, *sums(sales.c.state != CANCELLED, CELL))
         .where(sales.c.org_id == ORG_ID, sales.c.customer_id == sa.any_(wanted), *_dates(names))
         .group_by(sales.c.customer_id, sales.c.currency)
         .order_by(sales.c.customer_id, sales.c.currency)

@@ -7,7 +7,7 @@ joined. Binds `org_id`, and where facts are read `member_id` and `now` (D7).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,13 +18,18 @@ from bailiwick_access.visibility import FACTS
 from bailiwick_kit.scope import Everybody, Nobody, Scope, Where, fields
 from bailiwick_kit.scope_sql import to_sql
 from bailiwick_reports.actions.ports import Sight
-from bailiwick_reports.store.tables import assignments, customers, sales
+from bailiwick_reports.store.cube import FIGURES, KEY
+from bailiwick_reports.store.tables import assignments, customers, orders, sales
 
 ORG_ID = sa.bindparam("org_id", type_=sa.Uuid)
 MEMBER_ID = sa.bindparam("member_id", type_=sa.Uuid)
 NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
 
 _RELATIONS = frozenset({"order.main", "order.additional"})
+_KEPT = "order.author_keeps_view"
+"""A fact of each order, and not of a row of the cube."""
+CELL: Mapping[str, sa.ColumnElement[Any]] = {name: sales.c[name] for name in FIGURES}
+"""The figures of a whole row."""
 
 HELD = sa.select(held_now(assignments).c.customer_id)
 """The customers that a caller represents now; binds as `bound` does."""
@@ -43,10 +48,12 @@ class Rows:
     where: tuple[sa.ColumnElement[bool], ...]
     represented: sa.ColumnElement[bool]
     """Whether the caller represents the row's customer now; true where nothing depends on it."""
+    figures: Mapping[str, sa.ColumnElement[Any]] = field(default_factory=lambda: CELL)
+    """How much of the row counts: all of it, or what its author goes on viewing."""
 
     def joined(self, table: sa.Table, *ons: sa.ColumnElement[bool]) -> Rows:
         """Return the rows with those of another table beside them, where there are any."""
-        return Rows(self.source.outerjoin(table, sa.and_(*ons)), self.where, self.represented)
+        return replace(self, source=self.source.outerjoin(table, sa.and_(*ons)))
 
 
 def visible_sales(sight: Sight) -> Rows | None:
@@ -65,16 +72,41 @@ def visible_sales(sight: Sight) -> Rows | None:
     main: sa.ColumnElement[bool] = sa.false()
     additional: sa.ColumnElement[bool] = sa.false()
     represented: sa.ColumnElement[bool] = sa.true()
+    kept: sa.ColumnElement[bool] = sa.false()
+    figures = CELL
     source: sa.FromClause = sales
-    if read & _RELATIONS or sight.hides_customers:
+    if read & {*_RELATIONS, _KEPT} or sight.hides_customers:
         held = held_now(assignments)
         source = sales.outerjoin(held, held.c.customer_id == sales.c.customer_id)
         main, additional = _relations(held)
         represented = held.c.customer_id.is_not(None)
+        if _KEPT in read:
+            alone = sa.and_(sales.c.author_id == MEMBER_ID, held.c.customer_id.is_(None))
+            part = _kept_part(alone)
+            source, kept = source.join(part, sa.true()), sa.and_(alone, part.c.orders > 0)
+            figures = {
+                name: sa.case((alone, part.c[name]), else_=sales.c[name]) for name in FIGURES
+            }
     facts = _facts(main, additional, sales.c.author_id == MEMBER_ID)
-    facts["order.state"] = sales.c.state
+    facts |= {"order.state": sales.c.state, _KEPT: kept}
     where = (sales.c.org_id == ORG_ID, *_condition(sight.scope, facts, sales))
-    return Rows(source, where, represented)
+    return Rows(source, where, represented, figures)
+
+
+def _kept_part(alone: sa.ColumnElement[bool]) -> sa.FromClause:
+    """Return what the orders of a cell come to that its author keeps the view of (domain §3).
+
+    Read where the caller is the author and nothing else to the customer: few cells, each by an index.
+    """
+    same = [orders.c[name] == sales.c[name] for name in KEY]
+    sums = [
+        sa.func.coalesce(sa.func.sum(orders.c[name]), 0).label(name) for name in ("pieces", "net")
+    ]
+    return (
+        sa.select(sa.func.count().label("orders"), *sums)
+        .where(orders.c.org_id == ORG_ID, *same, orders.c.author_keeps_view, alone)
+        .lateral("kept")
+    )
 
 
 def visible_customers(scope: Scope) -> tuple[Rows, sa.ColumnElement[str | None]] | None:
@@ -86,7 +118,7 @@ def visible_customers(scope: Scope) -> tuple[Rows, sa.ColumnElement[str | None]]
         return None
     held = held_now(assignments)
     facts = _facts(*_relations(held), sa.false())
-    facts["order.state"] = sa.literal("placed", sa.Text)
+    facts |= {"order.state": sa.literal("placed", sa.Text), _KEPT: sa.false()}
     rows = Rows(
         customers.outerjoin(held, held.c.customer_id == customers.c.customer_id),
         (customers.c.org_id == ORG_ID, *_condition(scope, facts, customers)),

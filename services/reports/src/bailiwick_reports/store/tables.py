@@ -61,9 +61,23 @@ orders = sa.Table(
     sa.Column("org_id", sa.Uuid, primary_key=True),
     sa.Column("order_id", sa.Uuid, primary_key=True),
     *_contribution(primary_key=False),
+    sa.Column(
+        "author_keeps_view",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="Whether the author goes on viewing it without representing the customer.",
+    ),
     sa.Column("pieces", _AMOUNT, nullable=False),
     sa.Column("net", _AMOUNT, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Index(
+        "orders_kept",
+        "org_id",
+        "author_id",
+        "customer_id",
+        postgresql_where=sa.text("author_keeps_view"),
+    ),
     comment="What each order counts for, by its latest event; never placed: under no date, in no figure.",
 )
 
