@@ -52,7 +52,7 @@ async def stored(service: str, connection: asyncpg.Connection) -> None:
                     *(ORG, its_id, ANA, *held),
                 )
         elif placed_at:
-            is_held = bool(held) and held[0] <= placed_at < held[1]
+            is_held = held is not None and held[0] <= placed_at < held[1]
             await connection.execute(
                 "INSERT INTO notices (org_id, event_id, order_id, order_number, customer_id, author_id,"
                 " placed_by, additional_ids, assignment_seq, state, content, taken_at, next_look_at)"
