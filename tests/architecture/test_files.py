@@ -149,7 +149,7 @@ DECISIONS = sorted(file for file in files() if file.parent == Path("docs/adr"))
 
 def _faults_of_decision(number: int, name: str, text: str) -> Iterator[str]:
     if not re.fullmatch(rf"{number:04}-[a-z0-9-]+\.md", name):
-        yield f"{name}: number decisions without gaps; this one would be {number:04}-…"
+        yield f"{name}: call it NNNN-words-of-its-title.md"
     if not text.startswith(f"# {number}. "):
         yield f"{name}: begin with '# {number}. Title'"
     places = [text.find(f"\n**{heading}.** ") for heading in HEADINGS]
@@ -160,10 +160,17 @@ def _faults_of_decision(number: int, name: str, text: str) -> Iterator[str]:
 def test_decisions_are_numbered_and_say_four_things() -> None:
     found = [
         fault
-        for number, file in enumerate(DECISIONS, start=1)
-        for fault in _faults_of_decision(number, file.name, read(file))
+        for file in DECISIONS
+        for fault in _faults_of_decision(_number(file), file.name, read(file))
     ]
     assert not found, "\n".join(found)
+    numbers = [_number(file) for file in DECISIONS]
+    assert len(set(numbers)) == len(numbers), "two decisions have one number: take the next one"
+
+
+def _number(decision: Path) -> int:
+    """Return a decision's number; those of branches that are not merged yet may be missing in between."""
+    return int(decision.name.partition("-")[0])
 
 
 def test_a_decision_that_lacks_its_price_is_found() -> None:
@@ -180,4 +187,4 @@ def test_decisions_that_code_cites_are_there() -> None:
         if file.suffix in {".py", ".md", ".rego", ".yaml"}
         for number in re.findall(r"\bADR (\d+)\b", read(file))
     }
-    assert cited <= set(range(1, len(DECISIONS) + 1)), "cite a decision that is in docs/adr"
+    assert cited <= {_number(file) for file in DECISIONS}, "cite a decision that is in docs/adr"

@@ -129,7 +129,9 @@ def test_what_a_member_needs_is_locked(member: str) -> None:
     assert _declared(member) - ours <= pinned, f"add it to requirements.in and compile {lock}"
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-go.lock"]
+)
 def test_lock_has_hashes_and_no_addresses(lock: str) -> None:
     faults = _faults_of_lock(read(Path(lock)))
     assert not faults, (

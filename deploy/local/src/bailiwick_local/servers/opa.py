@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bailiwick_local.places import CHECKOUT, Places, tools
 from bailiwick_local.processes import Process, StackError, found
-from bailiwick_local.servers import Elsewhere, Server, containers, daemon, knock
+from bailiwick_local.servers import Elsewhere, Server, containers, daemon, golang, knock
 
 VARIABLE = "BAILIWICK_OPA_URL"
 VERSION = "1.22.2"
@@ -22,7 +22,7 @@ _NOT_IN_BUNDLE = ("*_test.rego", "cases", "schemas", "tests")
 
 def program() -> str | None:
     """Give an OPA that is new enough: ours, one on PATH, or one that `go install` has built."""
-    candidates = [str(tools() / "opa"), found("opa"), str(go_folder() / "opa")]
+    candidates = [str(tools() / "opa"), found("opa"), str(golang.install_folder() / "opa")]
     for candidate in candidates:
         if candidate and os.access(candidate, os.X_OK) and version(candidate) >= _key(VERSION):
             return candidate
@@ -38,15 +38,6 @@ def version(opa: str) -> tuple[int, ...]:
 
 def _key(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
-
-
-def go_folder() -> Path:
-    """Give the folder where `go install` puts programs."""
-    go = found("go", "/usr/local/go/bin")
-    if go is None:
-        return Path.home() / "go" / "bin"
-    answer = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=False)
-    return Path(answer.stdout.strip() or Path.home() / "go") / "bin"
 
 
 def bundled(policy: Path = POLICY) -> list[Path]:
