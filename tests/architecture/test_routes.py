@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from fastapi import APIRouter, FastAPI
 
 from bailiwick_access import requests
 from bailiwick_local.routes import ROUTES, Route
 from bailiwick_testkit import declared
-from bailiwick_testkit.checkout import SERVICES
+from bailiwick_testkit.checkout import SERVICES, read
+from bailiwick_testkit.links import leads_somewhere, order_link
 
 ASKS_WHO_CALLS = {requests._reads, requests._signed_in}
 OPEN_TO_ALL = {
@@ -132,3 +135,23 @@ def _is_well_named(one: declared.Served) -> bool:
     if not one.is_documented or one.path.startswith("/.well-known/"):
         return True
     return bool(re.fullmatch(r"/v1(/[a-z][a-z0-9-]*|/\{[a-z_]+\})+", one.path))
+
+
+def test_a_mail_of_compose_as_it_comes_links_to_nothing_that_the_gateway_does_not_serve() -> None:
+    told = yaml.safe_load(read(Path("deploy/compose.yaml")))["services"]["notifier"]["environment"]
+    [(_, default)] = re.findall(r"\$\{(\w+):-(.*)\}", told["BAILIWICK_PUBLIC_URL"])
+    assert not default or leads_somewhere(order_link(default))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_there"),
+    [
+        ("https://shop.example/docs/api/", True),
+        ("https://shop.example/v1/orders/1?after=2", True),
+        ("https://shop.example/orders/1", False),
+        ("https://shop.example/", False),
+        ("https://shop.example/v1/ordersX", False),
+    ],
+)
+def test_a_link_to_nowhere_is_found(address: str, *, is_there: bool) -> None:
+    assert leads_somewhere(address) is is_there

@@ -157,6 +157,17 @@ def test_listed_path_reaches_its_service_unchanged(running: Gateway, route: obje
         "/.well-known/jwks.json/x",
         "/.well-known/other",
         "/.problem/missing",
+        "/v1/customers%0a",
+        "/v1/customers%0A",
+        "/v1/customers%0d",
+        "/v1/customers%00",
+        "/v1/customers/%0a",
+        "/v1/customers/count%0a",
+        "/v1/customers/count%7f",
+        "/v1/auth/token%0a",
+        "/.well-known/jwks.json%0a",
+        "/docs/%0a",
+        "/docs/openapi/orders.json%0a",
     ],
 )
 def test_path_that_is_not_listed_is_not_found(running: Gateway, path: str) -> None:
@@ -229,6 +240,38 @@ def test_request_that_is_not_http_is_malformed(running: Gateway, raw: bytes) -> 
     assert b'"code": "malformed"' in answer
     assert b"application/problem+json" in answer
     assert re.match(rb"HTTP/1.1 400 ", answer)
+
+
+ANSWERS_OF_NGINX = {
+    501: b"POST /v1/customers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+    505: b"GET /v1/customers HTTP/2.0\r\nHost: a\r\n\r\n",
+    416: b"GET /docs/asyncapi.json HTTP/1.1\r\nHost: a\r\nRange: bytes=999999999-\r\n\r\n",
+    412: b'GET /docs/asyncapi.json HTTP/1.1\r\nHost: a\r\nIf-Match: "x"\r\n\r\n',
+    405: b"POST /docs/asyncapi.json HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    404: b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+    400: b"GET /v1/customers HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+    413: b"POST /v1/customers HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("status", ANSWERS_OF_NGINX)
+def test_what_nginx_itself_answers_is_a_problem_document(running: Gateway, status: int) -> None:
+    head, _, body = running.send(ANSWERS_OF_NGINX[status]).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    document = json.loads(body)
+    assert document["status"] == status
+    assert document["type"] == f"urn:bailiwick:problem:{document['code']}"
+    assert document["detail"]
+
+
+def test_no_error_of_nginx_is_left_to_its_own_page() -> None:
+    # All that src/http/ngx_http_special_response.c (1.28) has a page for, but what no directive of ours leads
+    # to: 401 (auth_basic), 402, 406, 409, 410, 415 and 429 (return, dav, limit_req).
+    own = {400, 403, 404, 405, 408, 411, 412, 413, 414, 416, 421, 494, 495, 496, 497}
+    own |= {500, 501, 502, 503, 504, 505, 507}
+    told = re.findall(r"error_page ([\d ]+) = ", gateway_files.configuration())
+    assert {int(status) for line in told for status in line.split()} == own
 
 
 def test_trace_is_refused(running: Gateway) -> None:

@@ -84,8 +84,6 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- if and (eq .process "worker") (eq .service "notifier") }}
 - name: BAILIWICK_MAIL_FROM
   value: {{ $root.Values.mail.from | quote }}
-- name: BAILIWICK_PUBLIC_URL
-  value: {{ $root.Values.publicUrl | quote }}
 {{- end }}
 {{- range $name, $value := (index $root.Values.services .service).settings }}
 - name: BAILIWICK_{{ $name }}

@@ -215,10 +215,14 @@ def service(context: typer.Context, name: Annotated[str, typer.Argument(metavar=
     with _telling():
         if name not in SERVICES:
             raise StackError(f"There is no service {name}. Services: {', '.join(SERVICES)}.")
-        # Only these have input; waiting for one that never ends would hang everything else.
-        has_input = context.args[:1] in (["import"], ["verify"])
-        text = sys.stdin.read() if has_input else ""
+        text = sys.stdin.read() if _has_input(context.args) else ""
         done = _running().run_service(name, *context.args, text=text)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     raise typer.Exit(done.returncode)
+
+
+def _has_input(arguments: Sequence[str]) -> bool:
+    """Return whether a service's command reads standard input; an endless one would hang all others."""
+    is_asked_for = any(one.startswith("--") and one.endswith("-stdin") for one in arguments)
+    return is_asked_for or arguments[:1] in (["import"], ["verify"])

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -34,35 +36,77 @@ _FORWARDED = (
     "Tracestate",
     "User-Agent",
 )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One of nginx's own errors as a problem document (RFC 9457)."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    """What to do."""
+    answers: tuple[int, ...] = ()
+    """What nginx itself would answer; absent: `status`."""
+
+
 _PROBLEMS = {
-    "malformed": (
+    "malformed": _Problem(
         400,
         "malformed",
         "Malformed request",
         "Send valid HTTP, with headers of 16 KB at most.",
+        # 411 and 421 are no answers to anything that is configured here; 494 to 497 are nginx's own codes.
+        (400, 411, 421, 494, 495, 496, 497),
     ),
-    "missing": (
+    "missing": _Problem(
         404,
         "not-found",
         "Not found",
         "Check the address: there is nothing here that you may see.",
+        (403, 404),
     ),
-    "method": (
+    "method": _Problem(
         405,
         "method-not-allowed",
         "Method not allowed",
         "Use a method that the documentation names.",
     ),
-    "large": (413, "body-too-large", "Body too large", "Send at most 1 MiB; split what is larger."),
-    "long": (414, "address-too-long", "Address too long", "Send an address of 16 KB at most."),
-    "unavailable": (
+    "slow": _Problem(408, "request-timeout", "Request timeout", "Send the whole request at once."),
+    "stale": _Problem(
+        412,
+        "stale",
+        "Precondition failed",
+        "Read it again: it is not what the condition names.",
+    ),
+    "large": _Problem(
+        413, "body-too-large", "Body too large", "Send at most 1 MiB; split what is larger."
+    ),
+    "long": _Problem(
+        414, "address-too-long", "Address too long", "Send an address of 16 KB at most."
+    ),
+    "range": _Problem(
+        416, "range-not-satisfiable", "Range not satisfiable", "Ask for the whole, without Range."
+    ),
+    "unknown": _Problem(
+        501,
+        "not-implemented",
+        "Not implemented",
+        "Send the body with Content-Length, or with Transfer-Encoding: chunked and no other.",
+    ),
+    "version": _Problem(
+        505, "http-version-not-supported", "HTTP version not supported", "Send HTTP/1.1."
+    ),
+    "unavailable": _Problem(
         503,
         "unavailable",
         "Unavailable",
         "Try again in a second, Idempotency-Key unchanged.",
+        (500, 502, 503, 504, 507),
     ),
 }
-"""nginx's own errors as RFC 9457 problems: location → status, code, title, what to do."""
+"""Every error that nginx makes itself, so that none is HTML: location → problem."""
 
 
 _OF_STATIC = {
@@ -118,6 +162,7 @@ def configuration() -> str:
         headers="\n".join(headers),
         routes="\n".join(routes),
         handbook="\n".join(_static(leaf) for leaf in handbook.leaves()),
+        errors="\n".join(_errors()),
         problems="\n".join(_problem(name) for name in _PROBLEMS),
     )
 
@@ -144,15 +189,21 @@ def _static(leaf: handbook.Leaf) -> str:
     return "\n".join(lines)
 
 
+def _errors() -> Iterator[str]:
+    for name, problem in _PROBLEMS.items():
+        answers = " ".join(str(status) for status in problem.answers or (problem.status,))
+        yield f"        error_page {answers} = /.problem/{name};"
+
+
 def _problem(name: str) -> str:
-    status, code, title, detail = _PROBLEMS[name]
+    problem = _PROBLEMS[name]
     document = json.dumps(
         {
-            "type": f"urn:bailiwick:problem:{code}",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "code": code,
+            "type": f"urn:bailiwick:problem:{problem.code}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "code": problem.code,
         }
     )
     unavailable = 503
@@ -163,8 +214,12 @@ def _problem(name: str) -> str:
         "            default_type application/problem+json;",
         "            add_header Cache-Control no-store always;",
         "            add_header X-Content-Type-Options nosniff always;",
-        *(["            add_header Retry-After 1 always;"] if status == unavailable else []),
-        f"            return {status} '{document}';",
+        *(
+            ["            add_header Retry-After 1 always;"]
+            if problem.status == unavailable
+            else []
+        ),
+        f"            return {problem.status} '{document}';",
         "        }",
     ]
     return "\n".join(lines)

@@ -23,11 +23,14 @@ class Route:
 
     @property
     def pattern(self) -> str:
-        """Give a regular expression for the paths that it matches, as nginx and Python read it."""
+        """Give a regular expression for the paths that it matches, as nginx and Python read it.
+
+        With no `$`: that would match before a line break at the end, too.
+        """
         path = self.path.replace(".", r"\.")
         if self.is_file:
-            return f"^{path}$"
-        return f"^{path}" if path.endswith("/") else f"^{path}(/|$)"
+            return rf"^{path}(?!.|\n)"
+        return f"^{path}" if path.endswith("/") else rf"^{path}(/|(?!.|\n))"
 
 
 ROUTES = (

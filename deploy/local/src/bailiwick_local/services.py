@@ -33,7 +33,7 @@ class Surroundings:
     operations: Mapping[str, int]
     """Service → the port for whoever runs it."""
     issuer: str
-    """The gateway, which is also where people open what a mail tells of."""
+    """The gateway."""
     smtp: str
     mail_from: str
     door_secret: str

@@ -23,7 +23,9 @@ class Settings(ServiceSettings):
     mail_retry_after: float = Field(default=60, gt=0, le=3600)
     """Seconds after which a mail that was put off is tried again; doubled each time, up to two hours."""
     public_url: str | None = None
-    """The base address of links to orders in mails. Absent: mails have no links."""
+    """The base address of a web site of yours that shows an order at `/orders/<id>`: mails link to it.
+
+    Absent: mails have no links. The gateway has no such page."""
     broker_management_url: SecretStr | None = None
     """The broker's management API, `http://user:password@host:port`, as a user tagged administrator. Only
     the command `subscribers` uses it: give it to nothing else."""
