@@ -147,6 +147,7 @@ REPORT_ACTIONS = frozenset({"view", "team"})
 DELIVERY_ACTIONS = frozenset({"view"})
 PREFERENCE_ACTIONS = frozenset({"view", "edit"})
 CUSTOMER_WORK = frozenset({"view", "create", "edit", "edit_terms", "lookup", "history", "hold"})
+HOLDING = frozenset({"hold"})
 CUSTOMER_MANAGEMENT = frozenset({"approve", "assign", "hand_over"})
 MEMBER_ACTIONS = frozenset({"view", "create", "grant", "deactivate"})
 ORGANIZATION_ACTIONS = frozenset({"view", "edit"})
@@ -216,14 +217,17 @@ def _rights_to_work(member: Member) -> dict[str, frozenset[str]]:
 def _rights_by_permissions(permissions: set[str]) -> dict[str, frozenset[str]]:
     """V13: each permission opens its column for all; seller opens three, for the portfolio if alone.
 
-    Who holds members is a manager, of the customers, orders and reports that they see.
+    Who holds members is a manager, of the customers, orders and reports that they see. Only sellers may be
+    anybody's representative: a portfolio is customers and their orders.
     """
     if permissions == {"seller"}:
         return _BY_ROLE["sales_representative"]
     rights = {}
     manages = "members" in permissions
     if permissions & {"seller", "customers"}:
-        rights["customers"] = CUSTOMER_WORK | (CUSTOMER_MANAGEMENT if manages else frozenset())
+        may_represent = HOLDING if "seller" in permissions else frozenset()
+        managing = CUSTOMER_MANAGEMENT if manages else frozenset()
+        rights["customers"] = (CUSTOMER_WORK - HOLDING) | may_represent | managing
     if permissions & {"seller", "orders"}:
         rights["orders"] = ORDER_ACTIONS | (WATCHING if manages else frozenset())
     if permissions & {"seller", "reports"}:
