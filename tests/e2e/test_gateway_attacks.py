@@ -52,6 +52,7 @@ EXPECTED = {
     "set_terms": (CEILING, MISSING),
     "approve_customer": (CEILING, NO_RIGHT),
     "suspend_customer": (CEILING, NO_RIGHT),
+    "reinstate_customer": (CEILING, NO_RIGHT),
     "assign_customer": (CEILING, NO_RIGHT),
     "end_assignment": (CEILING, NO_RIGHT),
     "list_assignments": (NO_RIGHT, NO_RIGHT),

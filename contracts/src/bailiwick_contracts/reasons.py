@@ -21,5 +21,6 @@ class Reason(StrEnum):
     SEAT_LIMIT_REACHED = "seat-limit-reached"
     SCOPE_WIDENING = "scope-widening"
     REP_STILL_HAS_CUSTOMERS = "rep-still-has-customers"
+    LEAVES_NO_MAIN = "leaves-no-main"
     MAIN_OVERLAP = "main-overlap"
     POLICY_UNAVAILABLE = "policy-unavailable"

@@ -52,7 +52,7 @@ def application(settings: Settings) -> FastAPI:
             yield {
                 "entrance": entrance,
                 "queries": CustomerQueries(),
-                "open_unit": OpenUnit(database),
+                "open_unit": OpenUnit(database, entrance.clock),
                 "cursors": Cursors(settings.cursor_secret.get_secret_value()),
             }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
+from bailiwick_testkit.people import Person
 from bailiwick_testkit.shop import Shop
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -214,6 +218,72 @@ async def test_a_hidden_parent_is_not_confirmed_by_naming_it(shop: Shop, create:
     assert masked(guesses[0].text) == masked(guesses[1].text)
     same = {"parent_id": parent["customer_id"]}
     assert (await shop.api.patch(mia, child["path"], same, "*")).status_code == 200
+
+
+async def test_what_is_masked_and_sent_back_is_left_as_it_is(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    parent, mine = await create(mia), await create(ana)
+    child = await create(mia, parent_id=parent["customer_id"], main_id=str(ana.member_id))
+
+    async def sent(who: Person, parent_id: object) -> object:
+        body = {"name": "Branch", "parent_id": parent_id}
+        answer = await shop.api.patch(who, child["path"], body, "*")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["parent_id"]
+
+    shown = (await shop.api.get(ana, child["path"])).json()["parent_id"]
+    for guess in (shown, mine["customer_id"]):
+        assert await sent(ana, guess) is None
+        assert (await shop.api.get(mia, child["path"])).json()["parent_id"] == parent["customer_id"]
+    assert (await shop.api.get(mia, child["path"])).json()["name"] == "Branch"
+    assert await sent(mia, None) is None
+    assert await sent(ana, mine["customer_id"]) == mine["customer_id"]
+    assert await sent(ana, None) is None
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 12])
+async def test_parents_never_form_a_circle(shop: Shop, create: Create, length: int) -> None:
+    mia = await shop.member("brand_manager")
+    line = [await create(mia)]
+    for _ in range(length - 1):
+        line.append(await create(mia, parent_id=line[-1]["customer_id"]))
+    last = {"parent_id": line[-1]["customer_id"]}
+    answer = await shop.api.patch(mia, line[0]["path"], last, "*")
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown-parent")
+    assert answer.json()["errors"][0]["where"] == "parent_id"
+
+
+@pytest.mark.parametrize(("circles", "length"), [(8, 2), (3, 4)])
+async def test_parents_named_all_at_once_neither_form_a_circle_nor_wait_in_one(
+    shop: Shop, create: Create, circles: int, length: int
+) -> None:
+    mia = await shop.member("brand_manager")
+    made = [[await create(mia) for _ in range(length)] for _ in range(circles)]
+    changes = [
+        shop.api.patch(mia, one["path"], {"parent_id": ring[n - 1]["customer_id"]}, "*")
+        for ring in made
+        for n, one in enumerate(ring)
+    ]
+    answers = [answer.status_code for answer in await asyncio.gather(*changes)]
+    assert sorted(answers) == [200] * (circles * (length - 1)) + [422] * circles
+
+
+async def test_a_suspension_ends_by_its_own_verb(shop: Shop, create: Create) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    one = await create(ana)
+
+    async def does(who: Person, verb: str) -> tuple[int, str]:
+        answer = await shop.api.post(who, f"{one['path']}/{verb}", headers={"If-Match": "*"})
+        body = answer.json()
+        return answer.status_code, body.get("status") if answer.is_success else body["code"]
+
+    assert await does(mia, "reinstate") == (409, "customer-state-forbids")
+    assert await does(mia, "suspend") == (200, "suspended")
+    assert await does(mia, "approve") == (409, "customer-state-forbids")
+    assert await does(ana, "reinstate") == (403, "capability-missing")
+    assert await does(mia, "reinstate") == (200, "approved")
 
 
 async def test_custom_members_never_see_terms(shop: Shop, create: Create) -> None:

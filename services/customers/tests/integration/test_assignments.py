@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -118,12 +119,12 @@ async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
 ) -> None:
     ana = await shop.member("sales_representative")
     customer_id = UUID((await create(ana))["customer_id"])
-    now = datetime.now(UTC)
     open_unit = OpenUnit(shop.database)
 
     async def is_main() -> object:
-        async with open_unit(shop.org_id, now) as unit:
-            found = await unit.customers.locked(customer_id, ana.member_id, now)
+        async with open_unit(shop.org_id) as unit:
+            await unit.customers.lock(customer_id)
+            found = await unit.customers.one(customer_id, ana.member_id, unit.instant())
             return found and found.facts["main"]
 
     async with (
@@ -135,13 +136,14 @@ async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
         async def somebody_waits() -> bool:
             return bool(await connection.scalar(WAITING))
 
-        async with open_unit(shop.org_id, now) as unit:
-            await unit.customers.locked(customer_id, ana.member_id, now)
+        async with open_unit(shop.org_id) as unit:
+            await unit.customers.lock(customer_id)
             [held] = await unit.assignments.of(customer_id)
             waiting = tasks.create_task(is_main())
             await until(somebody_waits)
-            ended = held.ended_at(now - timedelta(microseconds=1), uuid4())
-            await unit.assignments.write(Changeset(ended.changeset_id, now, (ended,)))
+            now = unit.instant()
+            ended = replace(held, valid_to=now, version=2)
+            await unit.assignments.write(Changeset(uuid4(), now, (ended,)))
     assert waiting.result() is False
 
 
@@ -162,6 +164,23 @@ async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create
     listed = (await shop.api.get(mia, "/v1/representatives")).json()["items"]
     assert {item["member_id"] for item in listed} >= {str(rep.member_id), str(mia.member_id)}
     assert not {item["member_id"] for item in listed} & {str(o.member_id) for o in others[:4]}
+
+
+async def test_a_member_is_planned_for_days_within_their_membership_only(
+    shop: Shop, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    begins, ends = (datetime.now(UTC) + timedelta(days=days) for days in (30, 90))
+    nina = await shop.member("sales_representative", valid_from=begins, valid_until=ends)
+    path = (await create(mia))["path"] + "/assignments"
+    moment = timedelta(microseconds=1)
+    for day in (None, begins - moment, ends, ends + timedelta(days=1)):
+        chosen = {"valid_from": day.isoformat()} if day else {}
+        answer = await shop.api.post(mia, path, of(nina, **chosen))
+        assert (answer.status_code, answer.json()["code"]) == (422, "may-not-hold-portfolio"), day
+    for relation, day in (("additional", ends - moment), ("main", begins)):
+        answer = await shop.api.post(mia, path, of(nina, relation, valid_from=day.isoformat()))
+        assert answer.status_code == 201, answer.text
 
 
 async def test_only_who_assigns_assigns(shop: Shop, create: Create) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -82,15 +83,58 @@ async def test_filters_narrow_and_never_widen(shop: Shop, create: Create) -> Non
     assert await names(shop, bruno, "text=vino") == set()
 
 
-async def test_a_customer_of_an_inactive_member_counts_as_unassigned(
+SOON, LATELY = (datetime.now(UTC) + sign * timedelta(days=1) for sign in (1, -1))
+
+
+@pytest.mark.parametrize(
+    ("became", "counts"),
+    [
+        ({"role": "sales_representative", "status": "inactive"}, False),
+        ({"role": "sales_representative", "status": "invited"}, False),
+        ({"role": "sales_representative", "valid_until": LATELY}, False),
+        ({"role": "sales_representative", "valid_from": SOON}, False),
+        ({"role": "custom_member", "ticks": {"customers": "edit"}}, False),
+        ({"role": "sales_assistant"}, False),
+        ({"permissions": ["customers"]}, False),
+        ({"permissions": ["customers", "orders", "members"]}, False),
+        ({"permissions": ["reports"]}, False),
+        ({"permissions": []}, False),
+        ({"role": "sales_representative", "valid_until": SOON}, True),
+        ({"role": "sales_administrator"}, True),
+        ({"permissions": ["seller"]}, True),
+        ({"permissions": ["customers", "seller"]}, True),
+    ],
+)
+async def test_a_main_counts_only_while_they_may_have_customers(
+    shop: Shop, create: Create, became: dict[str, Any], counts: bool
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    await create(ana, name="Ana's")
+    assert await names(shop, mia, "unassigned=true") == set()
+    await shop.member(member_id=ana.member_id, **became)
+    covered = {"Ana's"} if counts else set()
+    assert await names(shop, mia, "unassigned=false") == covered
+    assert await names(shop, mia, "unassigned=true") == {"Ana's"} - covered
+    listed = (await shop.api.get(mia, "/v1/representatives")).json()["items"]
+    to_come = became.get("valid_from") is SOON
+    assert (str(ana.member_id) in {one["member_id"] for one in listed}) is (counts or to_come)
+    await shop.member("sales_representative", member_id=ana.member_id)
+    assert await names(shop, mia, "unassigned=true") == set()
+
+
+async def test_a_suspended_customer_is_neither_covered_nor_unassigned(
     shop: Shop, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
-    await create(ana, name="Left behind")
+    for who in (mia, ana):
+        one = await create(who)
+        suspended = await shop.api.post(mia, one["path"] + "/suspend", headers={"If-Match": "*"})
+        assert suspended.status_code == 200, suspended.text
     assert await names(shop, mia, "unassigned=true") == set()
-    await shop.member("sales_representative", member_id=ana.member_id, status="inactive")
-    assert await names(shop, mia, "unassigned=true") == {"Left behind"}
+    assert await names(shop, mia, "unassigned=false") == set()
+    assert (await shop.api.get(mia, "/v1/customers/count")).json() == {"count": 2}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def staged(shop: Shop, world: World) -> Staged:
     now = datetime.now(UTC)
     shop, people = await moved_in(shop, world)
     customers = {one.id: uuid4() for one in world.customers}
-    async with OpenUnit(shop.database)(shop.org_id, now) as unit:
+    async with OpenUnit(shop.database)(shop.org_id) as unit:
         for one in world.customers:
             await unit.customers.add(
                 Customer(

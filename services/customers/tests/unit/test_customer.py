@@ -31,15 +31,26 @@ def a_customer(status: Status = Status.APPROVED, addresses: tuple[Address, ...] 
     )
 
 
-@pytest.mark.parametrize("status", [Status.PENDING, Status.SUSPENDED])
-def test_pending_and_suspended_customers_are_approved(status: Status) -> None:
-    approved = a_customer(status).approve()
+def test_a_pending_customer_is_approved() -> None:
+    approved = a_customer(Status.PENDING).approve()
     assert (approved.status, approved.version) == (Status.APPROVED, 2)
 
 
-def test_approved_customer_is_not_approved_again() -> None:
+@pytest.mark.parametrize("status", [Status.APPROVED, Status.SUSPENDED])
+def test_only_a_pending_customer_is_approved(status: Status) -> None:
     with pytest.raises(errors.CustomerStateForbids):
-        a_customer().approve()
+        a_customer(status).approve()
+
+
+def test_a_suspended_customer_is_reinstated() -> None:
+    reinstated = a_customer(Status.SUSPENDED).reinstate()
+    assert (reinstated.status, reinstated.version) == (Status.APPROVED, 2)
+
+
+@pytest.mark.parametrize("status", [Status.APPROVED, Status.PENDING])
+def test_only_a_suspended_customer_is_reinstated(status: Status) -> None:
+    with pytest.raises(errors.CustomerStateForbids):
+        a_customer(status).reinstate()
 
 
 def test_approved_customer_is_suspended() -> None:

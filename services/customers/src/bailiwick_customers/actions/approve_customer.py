@@ -29,20 +29,22 @@ async def approve_customer(
         Forbidden, Missing: the caller may not approve, or not assign.
         PreconditionRequired, Stale: the version is not named, or not the present one.
         Invalid: the named member cannot be a representative.
-        CustomerStateForbids: it is approved already.
+        CustomerStateForbids: it is approved already, or suspended.
     """
-    async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, customer_id, "approve")
-        expected.check(found.customer.version)
+    async with open_unit(caller.org_id) as unit:
+        permit = await permitted(unit, gate, caller, customer_id, "approve")
+        expected.check(permit.customer.version)
         main_id = submitted.read()
-        customer = found.customer.approve()
+        customer = permit.customer.approve()
         await unit.customers.save(customer)
         await unit.note("customer.approve", caller.member_id, customer_id)
         written = Written.one(customer_id, customer.version)
         if main_id is not None:
-            await gate.decide(caller, "customers", "assign", customer=found.facts)
-            new = NewAssignment(main_id, Relation.MAIN, None, None)
-            assigned = await write_assignment(unit, gate, caller, customer_id, new, where="main_id")
+            await gate.decide(permit.caller, "customers", "assign", customer=permit.facts)
+            new = NewAssignment(main_id, Relation.MAIN)
+            assigned = await write_assignment(
+                unit, gate, permit.caller, customer_id, new, where="main_id"
+            )
             written = Written(
                 customer_id, [*written.positions, *assigned.positions], assigned.effective_at
             )

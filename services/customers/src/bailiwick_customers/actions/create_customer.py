@@ -56,7 +56,7 @@ async def create_customer(
         Conflict: the same request is under way, or its key came with another body.
     """
     await gate.decide(caller, "customers", "create")
-    async with open_unit(caller.org_id, caller.now) as unit:
+    async with open_unit(caller.org_id) as unit:
         claim = act.claim() if act else None
         if earlier := await unit.earlier(claim):
             return Written(earlier.entity_id)
@@ -72,7 +72,9 @@ async def create_customer(
         main_id = new.main_id or (caller.member_id if restricted else None)
         if main_id is not None:
             if not restricted:
-                await checked_representative(unit, gate, caller, main_id, where="main_id")
+                await checked_representative(
+                    unit, gate, caller, main_id, caller.now, where="main_id"
+                )
             origin = Origin.CREATOR if restricted else Origin.DIRECT
             assignment = begin_assignment(
                 caller, customer.customer_id, main_id, Relation.MAIN, origin
@@ -120,10 +122,13 @@ async def check_parent(
     """Refuse a parent that the caller cannot see in the same words as one that does not exist.
 
     Raises:
-        UnknownParent: it is neither; or it is the customer itself.
+        UnknownParent: it is neither; or it is the customer itself, or below it.
     """
-    found = await unit.customers.locked(parent_id, caller.member_id, caller.now)
+    if child_id is not None:
+        await unit.customers.lock_parents()
+    found = await unit.customers.one(parent_id, caller.member_id, caller.now)
     visible = found and await gate.may(caller, "customers", "view", customer=found.facts)
-    if not visible or parent_id == child_id:
-        fault = Fault("parent_id", "unknown-parent", "Name one of your customers, or leave it out.")
-        raise UnknownParent(faults=(fault,))
+    is_below = child_id is not None and await unit.customers.is_above(child_id, parent_id)
+    if not visible or is_below:
+        message = "Name one of your customers, neither this one nor one below it, or leave it out."
+        raise UnknownParent(faults=(Fault("parent_id", "unknown-parent", message),))

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.gate import Gate, hides
 from bailiwick_customers.actions.create_customer import check_parent
-from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit
+from bailiwick_customers.actions.permits import Permit, permitted
+from bailiwick_customers.actions.ports import OpenUnit, Unit
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -32,14 +32,26 @@ async def edit_customer(
         PreconditionRequired, Stale: the version is not named, or not the present one.
         Invalid: a field is wrong.
     """
-    async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, customer_id, "edit")
-        expected.check(found.customer.version)
-        changes = submitted.read()
-        parent_id = changes.get("parent_id")
-        if parent_id is not None:  # the present one too: naming a hidden parent must not confirm it
-            await check_parent(unit, gate, caller, parent_id, child_id=customer_id)
-        customer = replace(found.customer, **changes, version=found.customer.version + 1)
+    async with open_unit(caller.org_id) as unit:
+        permit = await permitted(unit, gate, caller, customer_id, "edit")
+        expected.check(permit.customer.version)
+        changes = await _visible(unit, gate, permit, submitted.read())
+        customer = replace(permit.customer, **changes, version=permit.customer.version + 1)
         await unit.customers.save(customer)
         await unit.note("customer.edit", caller.member_id, customer_id, {"fields": sorted(changes)})
     return Written.one(customer_id, customer.version)
+
+
+async def _visible(
+    unit: Unit, gate: Gate, permit: Permit, changes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the changes to what the caller can see: a masked field that is sent back stays (domain §3)."""
+    if "parent_id" not in changes:
+        return changes
+    caller, customer, parent_id = permit.caller, permit.customer, changes["parent_id"]
+    if parent_id is not None:  # the present one too: naming a hidden parent must not confirm it
+        await check_parent(unit, gate, caller, parent_id, child_id=customer.customer_id)
+    is_masked = customer.parent_id is not None and hides(permit.masks, "customer", "parent_id")
+    if is_masked and not await unit.customers.represents_parent(customer, caller):
+        return {name: value for name, value in changes.items() if name != "parent_id"}
+    return changes

@@ -10,9 +10,11 @@ from uuid_utils.compat import uuid7
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.assign_customer import soon
 from bailiwick_customers.actions.permits import permitted
 from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import NOTICE, Changeset
+from bailiwick_customers.domain.timeline import end
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted
 
@@ -27,25 +29,29 @@ async def end_assignment(
 ) -> Written:
     """End the assignment at the named instant, or in a second (D18); nobody follows by itself.
 
+    One that has not begun is a plan: what is taken of it goes back to who would have that time without it.
+
     Raises:
         Forbidden, Missing: the caller may not assign, or there is no such assignment.
         AlreadyEnded: it is over by then.
     """
-    async with open_unit(caller.org_id, caller.now) as unit:
+    async with open_unit(caller.org_id) as unit:
         await permitted(unit, gate, caller, customer_id, "assign")
         existing = {one.assignment_id: one for one in await unit.assignments.of(customer_id)}
         if assignment_id not in existing:
             raise Missing
         named = submitted.read()
-        soonest = caller.now + NOTICE
+        now = await unit.turn()
+        soonest = now + NOTICE
         instant = max(named, soonest) if named else soonest
-        ended = existing[assignment_id].ended_at(instant, uuid7())
-        await unit.assignments.write(Changeset(ended.changeset_id, instant, (ended,)))
+        ended, changeset_id = existing[assignment_id], uuid7()
+        outcome = end(ended, instant, existing.values(), now, changeset_id, uuid7)
+        await unit.assignments.write(Changeset(changeset_id, instant, outcome.written))
         await unit.note(
             "customer.unassign",
             caller.member_id,
             customer_id,
             {"member_id": str(ended.member_id), "relation": ended.relation.value},
         )
-    answered_at = instant if instant == soonest else None
-    return Written(assignment_id, [(assignment_id, ended.version)], answered_at)
+    positions = [(one.assignment_id, one.version) for one in outcome.written]
+    return Written(assignment_id, positions, soon(outcome.takes_at or instant, now))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,17 +11,13 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import counts_as_one
+from bailiwick_customers.actions.assign_customer import with_notice
 from bailiwick_customers.actions.import_ports import Imported, ImportUnit, OpenImport
-from bailiwick_customers.domain.assignment import (
-    NOTICE,
-    Assignment,
-    Changeset,
-    Origin,
-    Relation,
-    assign,
-    takes_from_somebody,
-)
+from bailiwick_customers.actions.portfolio import WHO_MAY
+from bailiwick_customers.domain.assignment import Assignment, Changeset, Origin, Relation
 from bailiwick_customers.domain.errors import (
+    LeavesNoMain,
     MayNotHoldPortfolio,
     SingleAssignmentModel,
     UnknownCustomer,
@@ -60,14 +56,15 @@ async def import_assignments(
         MayNotHoldPortfolio: a member cannot be a representative.
         SingleAssignmentModel: the organization has no additional representatives.
         MainOverlap: another main is planned within that time.
+        LeavesNoMain: nobody would be main for a time in which somebody is.
     """
     await gate.decide(caller, "customers", "assign")
-    async with open_import(caller.org_id, caller.now) as unit:
+    async with open_import(caller.org_id) as unit:
         customers = await unit.known(source, (record.customer_ref for record in records))
         _check_customers(records, customers)
         await _check_members(unit, gate, caller, records)
         existing = await unit.assignments(customers.values())
-        batch = _Batch(caller, uuid7(), {}, {})
+        batch = _Batch(caller, await unit.turn(), uuid7(), {}, {})
         imported = []
         for place, record in enumerate(records):
             customer_id = customers[record.customer_ref]
@@ -79,7 +76,7 @@ async def import_assignments(
                 raise Invalid(refusal.title, faults=(fault,)) from None
         if batch.written:
             changes = tuple(batch.written.values())
-            await unit.write(Changeset(batch.changeset_id, caller.now, changes))
+            await unit.write(Changeset(batch.changeset_id, batch.instant, changes))
             touched = [
                 customers[record.customer_ref]
                 for record, one in zip(records, imported, strict=True)
@@ -94,6 +91,7 @@ class _Batch:
     """The customers' assignments as the batch makes them, and which of them it wrote."""
 
     caller: Caller
+    instant: datetime
     changeset_id: UUID
     now: dict[UUID, dict[UUID, Assignment]]
     written: dict[UUID, Assignment]
@@ -111,15 +109,12 @@ class _Batch:
         for one in existing.values():
             if _is_of(one, record):
                 return Imported(one.assignment_id, created=False)
-        begun = self._begun(record, customer_id)
-        written = assign(begun, existing.values())
-        soonest = self.caller.now + NOTICE
-        if takes_from_somebody(written) and begun.valid_from < soonest:
-            begun = replace(begun, valid_from=soonest)
-            written = assign(begun, existing.values())
-        if begun.valid_to <= begun.valid_from:
-            raise Invalid("Choose an end after the beginning.")
-        for one in written:
+        begun, outcome = with_notice(
+            self._begun(record, customer_id), list(existing.values()), self.instant
+        )
+        if outcome.without_main:  # files acknowledge nothing
+            raise LeavesNoMain("Name another main for that time first, or do this one by hand.")
+        for one in outcome.written:
             existing[one.assignment_id] = self.written[one.assignment_id] = one
         return Imported(begun.assignment_id, created=True)
 
@@ -134,7 +129,7 @@ class _Batch:
             member_id=record.member_id,
             relation=record.relation,
             origin=Origin.DIRECT,
-            valid_from=record.valid_from or self.caller.now,
+            valid_from=record.valid_from or self.instant,
             valid_to=record.valid_to or END_OF_TIME,
             created_by=self.caller.member_id,
             changeset_id=self.changeset_id,
@@ -161,16 +156,16 @@ def _check_customers(records: Sequence[AssignmentRecord], known: Mapping[str, UU
 async def _check_members(
     unit: ImportUnit, gate: Gate, caller: Caller, records: Sequence[AssignmentRecord]
 ) -> None:
-    subjects = await unit.subjects({record.member_id for record in records}, caller.now)
-    capable = {
-        member_id: await gate.is_capable(caller, subject, "customers", "hold")
-        for member_id, subject in subjects.items()
+    wanted = [(record.member_id, record.valid_from or caller.now) for record in records]
+    subjects = await unit.subjects(wanted)
+    counts = {  # of a member there are at most two: in force at that instant, or not
+        repr(subject): await counts_as_one(gate, caller, subject)
+        for subject in {repr(subject): subject for subject in subjects.values()}.values()
     }
-    message = "Name an active member who sells: not an assistant, nor a custom member."
     faults = [
-        Fault(f"[{place}].member_id", "may-not-hold-portfolio", message)
-        for place, record in enumerate(records)
-        if not capable.get(record.member_id)
+        Fault(f"[{place}].member_id", "may-not-hold-portfolio", WHO_MAY)
+        for place, who in enumerate(wanted)
+        if who not in subjects or not counts[repr(subjects[who])]
     ]
     if faults:
         raise MayNotHoldPortfolio(faults=faults)

@@ -50,7 +50,7 @@ async def import_customers(
     """
     await gate.decide(caller, "customers", "create")
     await gate.decide(caller, "customers", "approve")
-    async with open_import(caller.org_id, caller.now) as unit:
+    async with open_import(caller.org_id) as unit:
         known = await unit.known(source, (record.external_ref for record in records))
         new = {
             record.external_ref: record for record in records if record.external_ref not in known

@@ -40,14 +40,18 @@ class ImportUnit(Protocol):
         """Return all assignments of each customer, ended ones included."""
         ...
 
+    async def turn(self) -> datetime:
+        """Wait until no other change of the organization is being numbered; return the instant then."""
+        ...
+
     async def write(self, changeset: Changeset) -> None:
         """Write assignments, with the visibility that follows, and tell the bus."""
         ...
 
     async def subjects(
-        self, member_ids: Iterable[UUID], now: datetime
-    ) -> Mapping[UUID, Mapping[str, object]]:
-        """Return what policy is told of each member that there is."""
+        self, wanted: Iterable[tuple[UUID, datetime]]
+    ) -> Mapping[tuple[UUID, datetime], Mapping[str, object]]:
+        """Return what policy is told of each member that there is, at the instant named with them."""
         ...
 
     async def note(
@@ -60,6 +64,6 @@ class ImportUnit(Protocol):
 class OpenImport(Protocol):
     """Opens a transaction for a batch."""
 
-    def __call__(self, org_id: UUID, now: datetime) -> AbstractAsyncContextManager[ImportUnit]:
+    def __call__(self, org_id: UUID) -> AbstractAsyncContextManager[ImportUnit]:
         """Open it; commits on a clean exit."""
         ...

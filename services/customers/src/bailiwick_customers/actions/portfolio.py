@@ -9,25 +9,30 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import counts_as_one
 from bailiwick_customers.actions.ports import Unit
 from bailiwick_customers.domain.assignment import Assignment, Origin, Relation
 from bailiwick_customers.domain.errors import MayNotHoldPortfolio
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault
 
+WHO_MAY = (
+    "Name an active member who sells (not an assistant, a custom member, or one without SELLER), "
+    "from a day within their membership."
+)
+
 
 async def checked_representative(
-    unit: Unit, gate: Gate, caller: Caller, member_id: UUID, *, where: str
+    unit: Unit, gate: Gate, caller: Caller, member_id: UUID, at: datetime, *, where: str
 ) -> None:
-    """Let the member be a representative, or refuse (domain §3, "who assigns").
+    """Let the member be a representative from an instant on, or refuse (domain §3, "who assigns").
 
     Raises:
-        MayNotHoldPortfolio: no such member, not active, or one who never has customers.
+        MayNotHoldPortfolio: no such member, not in force at that instant, or one who never has customers.
     """
-    subject = await unit.members.subject(member_id, caller.now)
-    if subject is None or not await gate.is_capable(caller, subject, "customers", "hold"):
-        message = "Name an active member who sells: not an assistant, nor a custom member."
-        raise MayNotHoldPortfolio(faults=(Fault(where, "may-not-hold-portfolio", message),))
+    subject = await unit.members.subject(member_id, at)
+    if subject is None or not await counts_as_one(gate, caller, subject):
+        raise MayNotHoldPortfolio(faults=(Fault(where, "may-not-hold-portfolio", WHO_MAY),))
 
 
 def begin_assignment(

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
@@ -59,6 +61,16 @@ class LookedUp:
     country: str | None
 
 
+@dataclass(frozen=True)
+class Representative:
+    """A member who may have customers, and in which time."""
+
+    member_id: UUID
+    name: str | None
+    valid_from: datetime
+    valid_until: datetime
+
+
 class Queries(Protocol):
     """Reads customers through what a caller may see."""
 
@@ -67,6 +79,7 @@ class Queries(Protocol):
         reading: Reading,
         scope: Scope,
         filters: Filters,
+        holding: Sequence[str],
         *,
         limit: int,
         after: tuple[datetime, UUID] | None,
@@ -74,8 +87,14 @@ class Queries(Protocol):
         """Return up to `limit` customers, newest first."""
         ...
 
-    async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
+    async def count(
+        self, reading: Reading, scope: Scope, filters: Filters, holding: Sequence[str]
+    ) -> int:
         """Return exactly how many there are."""
+        ...
+
+    async def holding(self, reading: Reading, gate: Gate) -> Sequence[str]:
+        """Return the sets of rights with which a member's assignments count."""
         ...
 
     async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
@@ -102,18 +121,32 @@ class Queries(Protocol):
         """Return all assignments of a customer, latest first."""
         ...
 
-    async def active_members(
-        self, reading: Reading
-    ) -> list[tuple[str | None, Mapping[str, object]]]:
-        """Return the names of active members, with what policy is told of each."""
+    async def representatives(self, reading: Reading, gate: Gate) -> list[Representative]:
+        """Return the members who may have customers, now or from a day to come, by name."""
         ...
 
 
 class Customers(Protocol):
     """Customers of one organization, in one transaction."""
 
-    async def locked(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
-        """Return the customer, kept from changing until the transaction ends."""
+    async def lock(self, customer_id: UUID) -> None:
+        """Keep the customer, if there is one, from changing until the transaction ends."""
+        ...
+
+    async def one(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
+        """Return the customer, with how a member stands to it at an instant."""
+        ...
+
+    async def lock_parents(self) -> None:
+        """Keep who is whose parent in the organization from changing until the transaction ends."""
+        ...
+
+    async def is_above(self, customer_id: UUID, other_id: UUID) -> bool:
+        """Tell whether the customer is the other one, its parent, its parent's parent and so on."""
+        ...
+
+    async def represents_parent(self, customer: Customer, caller: Caller) -> bool:
+        """Tell whether the caller represents the customer's parent, and so sees which one it is."""
         ...
 
     async def add(self, customer: Customer) -> None:
@@ -156,6 +189,17 @@ class Unit(Protocol):
     assignments: Assignments
     members: Members
 
+    def instant(self) -> datetime:
+        """Read the clock, after a lock: from here on this is the transaction's now (D7)."""
+        ...
+
+    async def turn(self) -> datetime:
+        """Wait until no other change of the organization is being numbered; return the instant then.
+
+        What counts from "now" counts from here: nothing that follows waits for anybody (D18).
+        """
+        ...
+
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
         ...
@@ -178,6 +222,6 @@ class Unit(Protocol):
 class OpenUnit(Protocol):
     """Opens a transaction in one organization."""
 
-    def __call__(self, org_id: UUID, now: datetime) -> AbstractAsyncContextManager[Unit]:
+    def __call__(self, org_id: UUID) -> AbstractAsyncContextManager[Unit]:
         """Open it; commits on a clean exit."""
         ...

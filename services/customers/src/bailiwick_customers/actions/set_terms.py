@@ -31,14 +31,14 @@ async def set_terms(
         PreconditionRequired, Stale: the version is not named, or not the present one.
         Invalid: a term is wrong.
     """
-    async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, customer_id, "edit_terms")
-        expected.check(found.customer.version)
+    async with open_unit(caller.org_id) as unit:
+        permit = await permitted(unit, gate, caller, customer_id, "edit_terms")
+        expected.check(permit.customer.version)
         changes = submitted.read()
         customer = replace(
-            found.customer,
-            terms=replace(found.customer.terms, **changes),
-            version=found.customer.version + 1,
+            permit.customer,
+            terms=replace(permit.customer.terms, **changes),
+            version=permit.customer.version + 1,
         )
         await unit.customers.save(customer)
         await unit.note(

@@ -22,10 +22,10 @@ async def suspend_customer(
         PreconditionRequired, Stale: the version is not named, or not the present one.
         CustomerStateForbids: it is not approved.
     """
-    async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, customer_id, "approve")
-        expected.check(found.customer.version)
-        customer = found.customer.suspend()
+    async with open_unit(caller.org_id) as unit:
+        permit = await permitted(unit, gate, caller, customer_id, "approve")
+        expected.check(permit.customer.version)
+        customer = permit.customer.suspend()
         await unit.customers.save(customer)
         await unit.note("customer.suspend", caller.member_id, customer_id)
     return Written.one(customer_id, customer.version)

@@ -105,14 +105,7 @@ async def post_end(
 async def list_representatives(
     reading: Reads, gate: Gated, queries: Queried
 ) -> wire.Representatives:
-    """List the members who may have customers: for who assigns."""
+    """List the members who may have customers, now or once their membership begins: for who assigns."""
     await gate.decide(reading.caller, "customers", "assign")
-    capable: dict[str, bool] = {}
-    items = []
-    for name, subject in await queries.active_members(reading):
-        rights = repr((subject["mode"], subject["role"], subject["permissions"]))
-        if rights not in capable:
-            capable[rights] = await gate.is_capable(reading.caller, subject, "customers", "hold")
-        if capable[rights]:
-            items.append(wire.Representative(member_id=UUID(str(subject["member_id"])), name=name))
-    return wire.Representatives(items=tuple(items))
+    found = await queries.representatives(reading, gate)
+    return wire.Representatives(items=tuple(wire.Representative(**vars(one)) for one in found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +16,8 @@ from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
 from bailiwick_customers.actions.edit_customer import edit_customer
-from bailiwick_customers.actions.ports import Queries
+from bailiwick_customers.actions.ports import Filters, Queries
+from bailiwick_customers.actions.reinstate_customer import reinstate_customer
 from bailiwick_customers.actions.set_terms import set_terms
 from bailiwick_customers.actions.suspend_customer import suspend_customer
 from bailiwick_customers.api import wire
@@ -55,9 +57,11 @@ async def list_customers(
 ) -> Page[wire.CustomerBody]:
     """List the customers that you may see, newest first."""
     visible = await gate.scope(reading.caller, "customers")
+    filters = sent.read().filters()
+    holding = await _holding(reading, gate, queries, filters)
     return await pages.of(
         sent,
-        partial(queries.page, reading, visible.scope, sent.read().filters()),
+        partial(queries.page, reading, visible.scope, filters, holding),
         key=lambda row: Key(row.customer.created_at, row.customer.customer_id),
         item=lambda row: wire.customer_body(row, visible.masks),
     )
@@ -73,7 +77,8 @@ async def count_customers(
     """Count the customers that you may see, exactly."""
     visible = await gate.scope(reading.caller, "customers")
     filters = sent.read().filters()
-    return Count(count=await queries.count(reading, visible.scope, filters))
+    holding = await _holding(reading, gate, queries, filters)
+    return Count(count=await queries.count(reading, visible.scope, filters, holding))
 
 
 @router.get("/lookup", operation_id="look_up_customers", responses=_READ)
@@ -173,7 +178,7 @@ async def post_approval(
     expected: IfMatch,
     body: Annotated[SentBody[wire.Approval], json_body(wire.Approval, optional=True)],
 ) -> wire.CustomerBody:
-    """Approve a customer, new or suspended; a main representative may be named in the same act."""
+    """Approve a customer who waits for it; a main representative may be named in the same act."""
     submitted = Mapped(body, lambda approval: approval.main_id)
     written = await approve_customer(open_unit, gate, caller, customer_id, expected, submitted)
     return await answer.to(written)
@@ -188,9 +193,29 @@ async def post_suspension(
     answer: Answering,
     expected: IfMatch,
 ) -> wire.CustomerBody:
-    """Suspend a customer: no orders are placed for them until they are approved again."""
+    """Suspend a customer: no orders are placed for them until they are reinstated."""
     written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
     return await answer.to(written)
+
+
+@router.post("/{customer_id}/reinstate", operation_id="reinstate_customer", responses=_CHANGE)
+async def post_reinstatement(
+    customer_id: UUID,
+    caller: SignedIn,
+    gate: Gated,
+    open_unit: Open,
+    answer: Answering,
+    expected: IfMatch,
+) -> wire.CustomerBody:
+    """End a customer's suspension: orders may be placed for them again."""
+    written = await reinstate_customer(open_unit, gate, caller, customer_id, expected)
+    return await answer.to(written)
+
+
+async def _holding(
+    reading: Reading, gate: Gate, queries: Queries, filters: Filters
+) -> Sequence[str]:
+    return () if filters.unassigned is None else await queries.holding(reading, gate)
 
 
 async def _shown(

@@ -165,17 +165,38 @@ class Approval(Model):
     main_id: UUID | None = None
 
 
+class Gap(Model):
+    """A time in which the customer would have no main; null stands for the act's own beginning, now."""
+
+    valid_from: Instant | None
+    valid_to: Instant
+
+
+class Acknowledgement(Model):
+    """What the act would cause, word for word as a refusal listed it."""
+
+    without_main: Annotated[tuple[Gap, ...], Field(max_length=100)] = ()
+
+
 class NewAssignmentBody(Model):
-    """Who represents the customer. Left out, `valid_from` is now and `valid_to` is open."""
+    """Who represents the customer. Left out, `valid_from` is now and `valid_to` is open.
+
+    An act that is refused with `leaves-no-main` is done if `acknowledge` holds `without_main` as the
+    refusal had it.
+    """
 
     member_id: UUID
     relation: Relation
     valid_from: Instant | None = None
     valid_to: Instant | None = None
+    acknowledge: Acknowledgement = Acknowledgement()
 
     def command(self) -> NewAssignment:
         """Return what the action takes."""
-        return NewAssignment(self.member_id, self.relation, self.valid_from, self.valid_to)
+        gaps = tuple((gap.valid_from, gap.valid_to) for gap in self.acknowledge.without_main)
+        return NewAssignment(
+            self.member_id, self.relation, self.valid_from, self.valid_to, acknowledged=gaps
+        )
 
 
 class AssignmentEnd(Model):
@@ -192,7 +213,9 @@ class CustomerFilters(PageQuery):
         default=None, description="Only customers whom this member represents, main or additional"
     )
     unassigned: bool | None = Field(
-        default=None, description="true: only customers without an active main representative"
+        default=None,
+        description="true: only customers without a main representative who is active and may have "
+        "customers; false: only those with one. Suspended customers are under neither",
     )
     country: Country | None = None
     status: Status | None = None
@@ -284,10 +307,12 @@ class History(Model):
 
 
 class Representative(Model):
-    """A member who may have customers."""
+    """A member who may have customers, from `valid_from` until before `valid_until`."""
 
     member_id: UUID
     name: str | None
+    valid_from: datetime
+    valid_until: datetime
 
 
 class Representatives(Model):

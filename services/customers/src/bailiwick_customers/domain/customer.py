@@ -84,12 +84,14 @@ class Customer:
         return next((address for address in self.addresses if address.primary), None)
 
     def approve(self) -> Customer:
-        """Let the customer order: after creation by a representative, or after a suspension.
+        """Let a customer who waits for approval order.
 
         Raises:
-            CustomerStateForbids: it is approved already.
+            CustomerStateForbids: it is approved already, or suspended.
         """
-        if self.status is Status.APPROVED:
+        if self.status is Status.SUSPENDED:
+            raise CustomerStateForbids("The customer is suspended: reinstate them.")
+        if self.status is not Status.PENDING:
             raise CustomerStateForbids("The customer is approved already.")
         return replace(self, status=Status.APPROVED, version=self.version + 1)
 
@@ -102,6 +104,16 @@ class Customer:
         if self.status is not Status.APPROVED:
             raise CustomerStateForbids("Only an approved customer can be suspended.")
         return replace(self, status=Status.SUSPENDED, version=self.version + 1)
+
+    def reinstate(self) -> Customer:
+        """Let the customer order again after a suspension.
+
+        Raises:
+            CustomerStateForbids: only a suspended customer is reinstated.
+        """
+        if self.status is not Status.SUSPENDED:
+            raise CustomerStateForbids("Only a suspended customer can be reinstated.")
+        return replace(self, status=Status.APPROVED, version=self.version + 1)
 
 
 def with_one_primary(addresses: tuple[Address, ...]) -> tuple[Address, ...]:

@@ -19,6 +19,13 @@ class MainOverlap(Conflict):
     title = "There is another main representative at that time"
 
 
+class LeavesNoMain(Conflict):
+    """After it nobody would be main for a time in which somebody is; the caller may acknowledge that."""
+
+    code = "leaves-no-main"
+    title = "The customer would have no main representative for a time"
+
+
 class SingleAssignmentModel(Conflict):
     """The organization has one representative a customer, and no additional ones."""
 
@@ -41,7 +48,7 @@ class MayNotHoldPortfolio(Invalid):
 
 
 class UnknownParent(Invalid):
-    """The named parent is no customer that the caller can see."""
+    """The named parent is no customer that the caller can see, or has this one above it."""
 
     code = "unknown-parent"
     title = "No such parent customer"

@@ -18,6 +18,7 @@ from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.store import tables
 from bailiwick_customers.store.rows import customer_event, customer_row, to_assignment
 from bailiwick_customers.store.unit_of_work import Assignments, author_row
+from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.outbox import record
 from bailiwick_kit.sequence import next_numbers
@@ -26,10 +27,11 @@ from bailiwick_kit.sequence import next_numbers
 class ImportUnit:
     """One transaction in one organization."""
 
-    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, org_id: UUID, clock: Clock) -> None:
         self._connection = connection
         self._org_id = org_id
-        self._now = now
+        self._clock = clock
+        self._now = clock.now()
 
     async def known(self, source: str, external_refs: Iterable[str]) -> Mapping[str, UUID]:
         """Return the customers that imports from this source have made, kept from changing."""
@@ -91,20 +93,29 @@ class ImportUnit:
             found.setdefault(row["customer_id"], []).append(to_assignment(row))
         return found
 
+    async def turn(self) -> datetime:
+        """Wait until no other change of the organization is being numbered; return the instant then."""
+        await next_numbers(self._connection, tables.change_counters, self._org_id, 0)
+        self._now = self._clock.now()
+        return self._now
+
     async def write(self, changeset: Changeset) -> None:
         """Write assignments, with the visibility that follows, and tell the bus."""
         await Assignments(self._connection, self._org_id).write(changeset, imported=True)
 
     async def subjects(
-        self, member_ids: Iterable[UUID], now: datetime
-    ) -> Mapping[UUID, Mapping[str, object]]:
-        """Return what policy is told of each member that there is."""
+        self, wanted: Iterable[tuple[UUID, datetime]]
+    ) -> Mapping[tuple[UUID, datetime], Mapping[str, object]]:
+        """Return what policy is told of each member that there is, at the instant named with them."""
+        wanted = set(wanted)
         table = tables.members
         statement = sa.select(table).where(
-            table.c.org_id == self._org_id, table.c.member_id == _any_of(member_ids, sa.Uuid())
+            table.c.org_id == self._org_id,
+            table.c.member_id == _any_of({member_id for member_id, _ in wanted}, sa.Uuid()),
         )
-        found = (await self._connection.execute(statement)).mappings()
-        return {row["member_id"]: subject_of(row, now) for row in found}
+        found = await self._connection.execute(statement)
+        rows = {row["member_id"]: row for row in found.mappings()}
+        return {who: subject_of(rows[who[0]], who[1]) for who in wanted if who[0] in rows}
 
     async def note(
         self, action: str, member_id: UUID, entity_ids: Iterable[UUID], source: str
@@ -129,14 +140,15 @@ class ImportUnit:
 class OpenImport:
     """Opens transactions on a database, as the worker."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
 
     @asynccontextmanager
-    async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[ImportUnit]:
+    async def __call__(self, org_id: UUID) -> AsyncIterator[ImportUnit]:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
-            yield ImportUnit(connection, org_id, now)
+            yield ImportUnit(connection, org_id, self._clock)
 
 
 def _any_of(values: Iterable[object], kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[bool]:

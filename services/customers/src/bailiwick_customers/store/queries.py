@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +13,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_access.caller import Caller, subject_of
+from bailiwick_access import representatives
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
-from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Shown
+from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Representative, Shown
 from bailiwick_customers.domain.assignment import Assignment
-from bailiwick_customers.domain.customer import Customer
+from bailiwick_customers.domain.customer import Customer, Status
 from bailiwick_customers.store.rows import folded, to_assignment, to_customer
 from bailiwick_customers.store.tables import assignments, customers, members, visibility
 from bailiwick_kit.scope import Scope
@@ -53,6 +55,7 @@ class CustomerQueries:
         reading: Reading,
         scope: Scope,
         filters: Filters,
+        holding: Sequence[str],
         *,
         limit: int,
         after: tuple[datetime, UUID] | None,
@@ -61,17 +64,28 @@ class CustomerQueries:
         statement = _page(scope, filters, is_first=after is None)
         if statement is None:
             return []
-        bound = {**Who.of(reading.caller).bound, **after_key(after), "limit": limit}
+        bound = {
+            **Who.of(reading.caller).bound,
+            **after_key(after),
+            "holding": holding,
+            "limit": limit,
+        }
         found = await reading.connection.execute(statement, bound)
         return await self.shown(reading, [to_customer(row) for row in found.mappings()])
 
-    async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
+    async def count(
+        self, reading: Reading, scope: Scope, filters: Filters, holding: Sequence[str]
+    ) -> int:
         """Return exactly how many there are (D13)."""
         statement = _count(scope, filters)
         if statement is None:
             return 0
-        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
-        return int(found.scalar_one())
+        bound = {**Who.of(reading.caller).bound, "holding": holding}
+        return int((await reading.connection.execute(statement, bound)).scalar_one())
+
+    async def holding(self, reading: Reading, gate: Gate) -> Sequence[str]:
+        """Return the sets of rights with which a member's assignments count."""
+        return await representatives.holding(reading.connection, gate, reading.caller, members)
 
     async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
         """Return a customer with the caller's facts, to be decided on."""
@@ -91,13 +105,14 @@ class CustomerQueries:
                 mains[customer_id] = member_id
             else:
                 additionals.setdefault(customer_id, []).append(member_id)
-        represented = await _represented(reading, {customer.parent_id for customer in found})
+        parents = {customer.parent_id for customer in found}
+        seen = await represented(reading.connection, who, parents)
         return [
             Shown(
                 customer,
                 mains.get(customer.customer_id),
                 tuple(additionals.get(customer.customer_id, ())),
-                customer.parent_id in represented,
+                customer.parent_id in seen,
             )
             for customer in found
         ]
@@ -143,23 +158,22 @@ class CustomerQueries:
         found = await reading.connection.execute(statement)
         return [to_assignment(row) for row in found.mappings()]
 
-    async def active_members(
-        self, reading: Reading
-    ) -> list[tuple[str | None, Mapping[str, object]]]:
-        """Return the names of active members, with what policy is told of each, by name."""
+    async def representatives(self, reading: Reading, gate: Gate) -> list[Representative]:
+        """Return the members who may have customers, now or from a day to come, by name."""
         statement = (
             sa.select(members)
             .where(
                 members.c.org_id == reading.caller.org_id,
-                members.c.kind == "member",
                 members.c.status == "active",
-                members.c.valid_from <= reading.caller.now,
                 members.c.valid_until > reading.caller.now,
+                representatives.may_hold(members),
             )
             .order_by(members.c.name, members.c.member_id)
         )
-        found = await reading.connection.execute(statement)
-        return [(row["name"], subject_of(row, reading.caller.now)) for row in found.mappings()]
+        bound = {"holding": await self.holding(reading, gate)}
+        found = (await reading.connection.execute(statement, bound)).mappings()
+        names = Representative.__dataclass_fields__
+        return [Representative(**{name: row[name] for name in names}) for row in found]
 
 
 @lru_cache(maxsize=1024)
@@ -176,26 +190,20 @@ def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
     return None if rows is None else LISTED.counted(rows.where(*_narrowed(filters)))
 
 
-async def _represented(reading: Reading, ids: AbstractSet[UUID | None]) -> AbstractSet[UUID]:
-    """Return which of the customers the caller represents now, main or additional."""
+async def represented(
+    connection: AsyncConnection, who: Who, ids: AbstractSet[UUID | None]
+) -> AbstractSet[UUID]:
+    """Return which of the customers somebody represents now, main or additional."""
     wanted = [one for one in ids if one is not None]
     if not wanted:
         return frozenset()
-    bound = {**Who.of(reading.caller).bound, "ids": wanted}
-    found = await reading.connection.execute(_REPRESENTATIVES, bound)
-    me = reading.caller.member_id
-    return {customer_id for customer_id, member_id, _ in found if member_id == me}
+    found = await connection.execute(_REPRESENTATIVES, {**who.bound, "ids": wanted})
+    return {customer_id for customer_id, member_id, _ in found if member_id == who.member_id}
 
 
-async def one(
-    connection: AsyncConnection, who: Who, customer_id: UUID, *, locked: bool = False
-) -> Found | None:
-    """Return a customer with the caller's facts, to be decided on; `locked` for a change."""
-    bound = {**who.bound, "id": customer_id}
-    if locked:
-        # A statement of its own: the one that waits for the row would see the assignments of before its wait.
-        await connection.execute(_LOCK, bound)
-    found = await connection.execute(_ONE, bound)
+async def one(connection: AsyncConnection, who: Who, customer_id: UUID) -> Found | None:
+    """Return a customer with the caller's facts, to be decided on."""
+    found = await connection.execute(_ONE, {**who.bound, "id": customer_id})
     row = found.mappings().first()
     if row is None:
         return None
@@ -217,7 +225,8 @@ def _narrowed(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
     if filters.any_rep is not None:
         yield _represented_by(filters.any_rep, ("main", "additional"))
     if filters.unassigned is not None:
-        yield _COVERED if filters.unassigned is False else ~_COVERED
+        yield customers.c.status != Status.SUSPENDED  # neither covered nor uncovered (domain §3)
+        yield ~_COVERED if filters.unassigned else _COVERED
     if filters.country is not None:
         yield customers.c.country == filters.country
     if filters.status is not None:
@@ -242,7 +251,6 @@ def _represented_by(member_id: UUID, relations: Sequence[str]) -> sa.ColumnEleme
     )
 
 
-# An assignment of a member who is not active counts as none (domain §3).
 _COVERED = sa.exists().where(
     assignments.c.org_id == customers.c.org_id,
     assignments.c.customer_id == customers.c.customer_id,
@@ -250,9 +258,7 @@ _COVERED = sa.exists().where(
     _valid_now(assignments),
     members.c.org_id == assignments.c.org_id,
     members.c.member_id == assignments.c.member_id,
-    members.c.status == "active",
-    members.c.valid_from <= sa.bindparam("now"),
-    members.c.valid_until > sa.bindparam("now"),
+    representatives.counting(members),
 )
 
 _mine = sa.and_(
@@ -269,15 +275,6 @@ _RELATION_STATE = sa.case(
 )
 
 _ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
-_LOCK = (
-    sa.select(sa.literal(1))
-    .select_from(customers)
-    .where(
-        customers.c.org_id == sa.bindparam("org_id"),
-        customers.c.customer_id == sa.bindparam("id"),
-    )
-    .with_for_update()
-)
 
 _REPRESENTATIVES = (
     sa.select(assignments.c.customer_id, assignments.c.member_id, assignments.c.relation)

@@ -81,6 +81,12 @@ assignments = sa.Table(
     sa.Column("changeset_id", sa.Uuid, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column(
+        "own_end", _instant, comment="When it would end, had another act not ended it before."
+    ),
+    sa.Column(
+        "took_main_until", _instant, comment="Until when its member was to be main, not additional."
+    ),
     sa.CheckConstraint("valid_from <= valid_to", name="assignments_interval"),
     # D26: no two mains of a customer at any instant, whatever the code above believes.
     ExcludeConstraint(

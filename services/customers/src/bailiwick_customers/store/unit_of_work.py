@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,14 +14,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_access.caller import subject_of
+from bailiwick_access.caller import Caller, subject_of
 from bailiwick_contracts.customers import AssignmentChanged
 from bailiwick_customers.actions.ports import Found
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.domain.errors import MainOverlap
 from bailiwick_customers.store import tables
-from bailiwick_customers.store.queries import Who, one
+from bailiwick_customers.store.queries import Who, one, represented
 from bailiwick_customers.store.rows import (
     assignment_part,
     assignment_row,
@@ -29,7 +30,7 @@ from bailiwick_customers.store.rows import (
     to_assignment,
 )
 from bailiwick_kit import audit, crash_points
-from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_kit.clock import END_OF_TIME, Clock, SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
 from bailiwick_kit.outbox import record
@@ -38,31 +39,81 @@ from bailiwick_kit.trace import trace_parent
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
 
+_touched, _held = tables.assignments.alias("touched"), tables.assignments.alias("held")
 _VISIBLE_THROUGH = (
     sa.select(
-        tables.assignments.c.org_id,
-        tables.assignments.c.member_id,
+        *_held.c["org_id", "member_id"],
         tables.customers.c.listed_at,
-        tables.assignments.c.customer_id,
-        tables.assignments.c.relation,
-        tables.assignments.c.valid_from,
-        tables.assignments.c.valid_to,
+        *_held.c["customer_id", "relation", "valid_from"],
+        sa.func.max(_held.c.valid_to),
     )
     .join_from(
-        tables.assignments,
+        _touched,
+        _held,
+        sa.and_(
+            *(
+                _held.c[name] == _touched.c[name]
+                for name in ("org_id", "customer_id", "member_id", "relation", "valid_from")
+            )
+        ),
+    )
+    .join(
         tables.customers,
         sa.and_(
-            tables.customers.c.org_id == tables.assignments.c.org_id,
-            tables.customers.c.customer_id == tables.assignments.c.customer_id,
+            tables.customers.c.org_id == _touched.c.org_id,
+            tables.customers.c.customer_id == _touched.c.customer_id,
         ),
     )
     .where(
-        tables.assignments.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
-        tables.assignments.c.assignment_id
+        _touched.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+        _touched.c.assignment_id
         == sa.any_(sa.bindparam("assignment_ids", type_=sa.ARRAY(sa.Uuid))),
     )
+    .group_by(
+        *_held.c["org_id", "member_id"],
+        tables.customers.c.listed_at,
+        *_held.c["customer_id", "relation", "valid_from"],
+    )
 )
-"""The visibility rows that follow from assignments (D11)."""
+"""The visibility rows that follow from assignments (D11); of two that share one, the later end holds."""
+
+_SHORTEN = (
+    tables.assignments.update()
+    .where(
+        tables.assignments.c.org_id == sa.bindparam("of_org"),
+        tables.assignments.c.assignment_id == sa.bindparam("of_id"),
+        tables.assignments.c.valid_to > sa.bindparam("new_end"),
+    )
+    .values(valid_to=sa.bindparam("new_end"))
+)
+
+
+_LOCK = (
+    sa.select(sa.literal(1))
+    .select_from(tables.customers)
+    .where(
+        tables.customers.c.org_id == sa.bindparam("org_id"),
+        tables.customers.c.customer_id == sa.bindparam("id"),
+    )
+    .with_for_update()
+)
+
+
+def _is_above() -> sa.Select[bool]:
+    table = tables.customers
+    org_id = sa.bindparam("org_id", type_=sa.Uuid)
+    line = sa.select(sa.bindparam("id", type_=sa.Uuid).label("customer_id")).cte(
+        "line", recursive=True
+    )
+    parents = sa.select(table.c.parent_id).join_from(
+        line, table, sa.and_(table.c.org_id == org_id, table.c.customer_id == line.c.customer_id)
+    )
+    # `union` and not `union_all`: it ends in a circle too, should one be stored.
+    line = line.union(parents.where(table.c.parent_id.is_not(None)))
+    return sa.select(sa.exists().where(line.c.customer_id == sa.bindparam("above", type_=sa.Uuid)))
+
+
+_IS_ABOVE = _is_above()
 
 
 class Customers:
@@ -72,11 +123,35 @@ class Customers:
         self._connection = connection
         self._org_id = org_id
 
-    async def locked(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
-        """Return the customer with the member's facts, kept from changing until the end."""
-        return await one(
-            self._connection, Who(self._org_id, member_id, now), customer_id, locked=True
-        )
+    async def lock(self, customer_id: UUID) -> None:
+        """Keep the customer, if there is one, from changing until the end.
+
+        A statement of its own: one that waits and reads would see the assignments of before its wait.
+        """
+        await self._connection.execute(_LOCK, {"org_id": self._org_id, "id": customer_id})
+
+    async def one(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
+        """Return the customer, with how a member stands to it at an instant."""
+        return await one(self._connection, Who(self._org_id, member_id, now), customer_id)
+
+    async def lock_parents(self) -> None:
+        """Keep who is whose parent in the organization from changing until the end.
+
+        Whoever comes here has locked the child and locks no other: nobody waits in a circle.
+        """
+        digest = hashlib.sha256(f"parents\0{self._org_id}".encode()).digest()
+        lock = int.from_bytes(digest[:8], "big", signed=True)
+        await self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+    async def is_above(self, customer_id: UUID, other_id: UUID) -> bool:
+        """Tell whether the customer is the other one, its parent, its parent's parent and so on."""
+        bound = {"org_id": self._org_id, "id": other_id, "above": customer_id}
+        return bool(await self._connection.scalar(_IS_ABOVE, bound))
+
+    async def represents_parent(self, customer: Customer, caller: Caller) -> bool:
+        """Tell whether the caller represents the customer's parent, and so sees which one it is."""
+        who = Who.of(caller)
+        return bool(await represented(self._connection, who, {customer.parent_id}))
 
     async def add(self, customer: Customer) -> None:
         """Write a new customer, that its creator made it, and tell the bus."""
@@ -143,13 +218,8 @@ class Assignments:
         """
         numbers = await next_numbers(self._connection, tables.change_counters, self._org_id)
         seq = numbers.start
-        # What ends goes first: the constraint against two mains looks at each row as it comes, and
-        # what begins when another one ends before it held has the same visibility row.
-        ended = [one for one in changeset.assignments if one.version > 1]
-        begun = [one for one in changeset.assignments if one.version == 1]
-        for assignments in filter(None, (ended, begun)):
-            await self._upsert(assignments, seq)
-            await self._make_visible(assignments)
+        await self._upsert(changeset.assignments, seq)
+        await self._make_visible(changeset.assignments)
         await record(
             self._connection,
             tables.outbox,
@@ -167,6 +237,14 @@ class Assignments:
         )
 
     async def _upsert(self, assignments: Sequence[Assignment], seq: int) -> None:
+        # The constraint against two mains looks at each row as it comes: what gives time goes first.
+        shorter = [
+            {"of_org": self._org_id, "of_id": one.assignment_id, "new_end": one.valid_to}
+            for one in assignments
+            if one.version > 1
+        ]
+        if shorter:
+            await self._connection.execute(_SHORTEN, shorter)
         rows = [{**assignment_row(assignment), "seq": seq} for assignment in assignments]
         statement = insert(tables.assignments)
         keys = ("org_id", "assignment_id")
@@ -231,13 +309,24 @@ class Members:
 class Unit:
     """One transaction in one organization."""
 
-    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, org_id: UUID, clock: Clock) -> None:
         self._connection = connection
         self._org_id = org_id
-        self._now = now
+        self._clock = clock
+        self._now = clock.now()
         self.customers = Customers(connection, org_id)
         self.assignments = Assignments(connection, org_id)
         self.members = Members(connection, org_id)
+
+    def instant(self) -> datetime:
+        """Read the clock, after a lock: from here on this is the transaction's now (D7)."""
+        self._now = self._clock.now()
+        return self._now
+
+    async def turn(self) -> datetime:
+        """Wait until no other change of the organization is being numbered; return the instant then."""
+        await next_numbers(self._connection, tables.change_counters, self._org_id, 0)
+        return self.instant()
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
@@ -274,13 +363,14 @@ class Unit:
 class OpenUnit:
     """Opens transactions on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
 
     @asynccontextmanager
-    async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[Unit]:
+    async def __call__(self, org_id: UUID) -> AsyncIterator[Unit]:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
-            yield Unit(connection, org_id, now)
+            yield Unit(connection, org_id, self._clock)
             crash_points.reach("action.before-commit")
         crash_points.reach("action.after-commit")

@@ -1,0 +1,31 @@
+"""Reinstate a suspended customer: they may order again."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bailiwick_access.answering import Written
+from bailiwick_access.caller import Caller
+from bailiwick_access.gate import Gate
+from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.ports import OpenUnit
+from bailiwick_kit.etags import Expected
+
+
+async def reinstate_customer(
+    open_unit: OpenUnit, gate: Gate, caller: Caller, customer_id: UUID, expected: Expected
+) -> Written:
+    """End a suspension; who approves also reinstates.
+
+    Raises:
+        Forbidden, Missing: the caller may not.
+        PreconditionRequired, Stale: the version is not named, or not the present one.
+        CustomerStateForbids: it is not suspended.
+    """
+    async with open_unit(caller.org_id) as unit:
+        permit = await permitted(unit, gate, caller, customer_id, "approve")
+        expected.check(permit.customer.version)
+        customer = permit.customer.reinstate()
+        await unit.customers.save(customer)
+        await unit.note("customer.reinstate", caller.member_id, customer_id)
+    return Written.one(customer_id, customer.version)
