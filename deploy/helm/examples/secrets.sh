@@ -2,8 +2,10 @@
 # Makes every Secret that the chart names, and those that postgresql.yaml and rabbitmq.yaml ask for, with passwords
 # made here. Where one of them is there already, it makes none. Needs kubectl, OpenSSL and the whole checkout.
 #
-#   SMTP_URL=smtp+starttls://user:password@mail.example.com:587 examples/secrets.sh NAMESPACE
+#   SMTP_URL=smtp+starttls://user:password@mail.example.com:587 examples/secrets.sh NAMESPACE [FOLDER]
 #
+# FOLDER keeps what is made, one file for each secret, as databases/prepare reads it: for servers of your own.
+# Without it nothing is kept but the Secrets. What is in the folder already is used as it is.
 # POSTGRES and RABBITMQ say where the servers are, if not those of the examples.
 set -euo pipefail
 namespace=${1:?say in which namespace}
@@ -12,8 +14,9 @@ export SMTP_URL POSTGRES=${POSTGRES:-bailiwick-postgres-rw.$namespace.svc:5432}
 export RABBITMQ=${RABBITMQ:-bailiwick-rabbitmq.$namespace.svc:5672}
 services="identity customers orders reports notifier" roles="owner api worker"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+folder=${2:-$work/secrets}
 "$(dirname "${BASH_SOURCE[0]}")/../../make-secrets" "$folder"
 
 names=$(kubectl --namespace "$namespace" get secrets --output name)
@@ -38,22 +41,22 @@ for service in $services; do
   address=$folder/${service}_database
   make "database-$service" Opaque owner-url="${address}_owner_url" api-url="${address}_api_url" worker-url="${address}_worker_url"
   for role in $roles; do
-    user "${address}_${role}_url" > "$folder/username"
-    password "${address}_${role}_url" > "$folder/password"
-    make "role-$service-$role" kubernetes.io/basic-auth "username=$folder/username" "password=$folder/password"
+    user "${address}_${role}_url" > "$work/username"
+    password "${address}_${role}_url" > "$work/password"
+    make "role-$service-$role" kubernetes.io/basic-auth "username=$work/username" "password=$work/password"
     # With it, a changed password becomes the role's.
     kubectl --namespace "$namespace" label secret "bailiwick-role-$service-$role" cnpg.io/reload=true
   done
 done
 
 make broker Opaque "url=$folder/broker_url" "management-url=$folder/broker_management_url"
-user "$folder/broker_url" > "$folder/username"
-password "$folder/broker_url" > "$folder/password"
-printf '%s' "${RABBITMQ%:*}" > "$folder/host"
-printf '%s' "${RABBITMQ##*:}" > "$folder/port"
-printf rabbitmq | tee "$folder/provider" > "$folder/type"
-make rabbitmq-user Opaque "default_user.conf=$folder/rabbitmq.conf" "username=$folder/username" \
-  "password=$folder/password" "host=$folder/host" "port=$folder/port" "provider=$folder/provider" "type=$folder/type"
+user "$folder/broker_url" > "$work/username"
+password "$folder/broker_url" > "$work/password"
+printf '%s' "${RABBITMQ%:*}" > "$work/host"
+printf '%s' "${RABBITMQ##*:}" > "$work/port"
+printf rabbitmq | tee "$work/provider" > "$work/type"
+make rabbitmq-user Opaque "default_user.conf=$folder/rabbitmq.conf" "username=$work/username" \
+  "password=$work/password" "host=$work/host" "port=$work/port" "provider=$work/provider" "type=$work/type"
 
 make services Opaque "door-secret=$folder/door_secret" "cursor-secret=$folder/cursor_secret"
 make signing-keys Opaque "signing-keys.json=$folder/signing_keys.json"

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from bailiwick_identity.store.signing_keys import SigningKeys
 from bailiwick_local.databases import ROLES
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import FOLDER, Chart, Manifest, of_kind, ran
+from bailiwick_testkit.chart import FOLDER, Chart, Manifest, containers, of_kind, ran
 from bailiwick_testkit.checkout import read
 
 EXAMPLES = FOLDER / "examples"
@@ -54,6 +54,44 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made() -> subprocess.CompletedProcess[str]:
     return ran([str(EXAMPLES / "secrets.sh"), "sales"])
+
+
+def test_script_keeps_in_a_folder_what_prepares_servers_of_ones_own(
+    cluster: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    done = ran([str(EXAMPLES / "secrets.sh"), "sales", str(folder)])
+    assert done.returncode == 0, done.stderr
+    for service in SERVICES:
+        for role in ROLES:
+            kept = (folder / f"{service}_database_{role}_url").read_text()
+            told = (cluster / f"bailiwick-database-{service}" / f"{role}-url").read_text()
+            assert make_url(kept.strip()) == make_url(told.strip())
+    password = (folder / "rabbitmq_password").read_text().strip()
+    assert make_url((cluster / "bailiwick-broker" / "url").read_text().strip()).password == password
+
+
+def requested(manifests: list[Manifest]) -> tuple[float, float]:
+    """Return what all pods of the Deployments request: CPUs, and GiB of memory."""
+    cpu = memory = 0
+    for manifest in of_kind(manifests, "Deployment"):
+        for container in containers(manifest):
+            wanted = container["resources"]["requests"]
+            cpu += manifest["spec"]["replicas"] * int(wanted["cpu"].removesuffix("m"))
+            memory += manifest["spec"]["replicas"] * int(wanted["memory"].removesuffix("Mi"))
+    return cpu / 1000, memory / 1024
+
+
+def test_sizes_are_as_stated(chart: Chart) -> None:
+    cpu, memory = requested(chart.rendered("default"))
+    done = chart.template("-f", "examples/small.yaml")
+    small = [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
+    one_of_each = requested(small)  # what an upgrade starts beside it is one pod of each, too
+    page = read(Path("deploy/helm/README.md"))
+    assert f"request {cpu:.1f} CPU and {memory:.2f} GiB" in page
+    assert f"needs {one_of_each[0]:.1f} CPU and {one_of_each[1]:.1f} GiB" in page
+    stated = f"requests {one_of_each[0]:.1f} CPU and {one_of_each[1]:.1f} GiB"
+    assert stated in (EXAMPLES / "small.yaml").read_text("utf-8")
 
 
 def keys(folder: Path) -> set[tuple[str, str]]:
