@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bus
+import consuming
 import lists
 import placing
 import sales
@@ -48,6 +49,7 @@ GOALS = {
     "P3 portfolio of 10,000 / of 100": Goal(1.25),
     "P3 deep page / first": Goal(2.0),
     "P5 one order: policy asked / not": Goal(1.35, 0.75),
+    **{case.name: Goal(throughput=1.0) for case in consuming.CASES},
     "P8 commit to subscriber / bare publish": Goal(2.0, p99=4.0),
     "P10 relay / bare confirmed publishing": Goal(throughput=0.65),
     "P11 placing: relay awake / asleep": Goal(throughput=0.85),
@@ -80,6 +82,7 @@ async def run() -> int:
                 with lists.served_at("reports_app:create", figures, *beside) as reports:
                     results += await sales.measured(reports, asked, people)
                 results += await bus.measured(postgres, rabbitmq)
+                results += await consuming.measured(postgres, rabbitmq)
                 results += await placing.measured(rabbitmq, asked, urls, admin, people["large"])
     finally:
         servers.end()
@@ -93,7 +96,7 @@ async def tell(identity: MadeUpIdentity, urls: DatabaseUrls, tables: Any) -> Non
     for event in identity.events.values():
         if isinstance(event, OrganizationChanged | MemberChanged):
             async with database.writing(event.org_id) as connection:
-                await appliers[type(event)](connection, event)
+                await appliers[type(event)](connection, [event])
     await database.close()
 
 

@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.broker import open_channel
-from bailiwick_kit.consumer import PoisonError
 from bailiwick_kit.door import Changes, Door
 from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.handling import PoisonError
 from bailiwick_kit.messages import to_message
 from bailiwick_kit.replica import Replica
 from bailiwick_testkit.figures import figure, rise_of

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from bailiwick_kit import consumer as consumers
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.consumer import PREFETCH
 from bailiwick_kit.dead_letters import DeadLetter, DeadLetters
+from bailiwick_kit.handling import Received
 from bailiwick_kit.messages import Envelope, to_message
 from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
@@ -25,8 +27,10 @@ ORG = UUID(int=1)
 async def publish(things: Things, *messages: aio_pika.Message, key: str = "") -> None:
     async with open_channel(things.broker_url, "test") as channel:
         exchange = await channel.get_exchange(EXCHANGE)
-        for message in messages:
-            await exchange.publish(message, key or f"{ThingChanged.type}.{ORG}", mandatory=True)
+        key = key or f"{ThingChanged.type}.{ORG}"
+        await asyncio.gather(
+            *(exchange.publish(message, key, mandatory=True) for message in messages)
+        )
 
 
 def message_of(
@@ -99,7 +103,8 @@ async def test_two_consumers_at_once_have_one_effect(things: Things) -> None:
 
     async def at_once(event_id: UUID, event: ThingChanged) -> None:
         envelope = Envelope(event_id, event.type, event.thing_id, event.model_dump_json().encode())
-        await asyncio.gather(one._apply(envelope), other._apply(envelope))
+        applying = [consumer._applying for consumer in (one, other)]
+        await asyncio.gather(*(by.apply([by.read(envelope)]) for by in applying))
 
     async with running(one.run, other.run):
         for event_id, event in events[:10]:
@@ -108,25 +113,47 @@ async def test_two_consumers_at_once_have_one_effect(things: Things) -> None:
     assert await effects(things) == [1] * 40
 
 
-async def test_a_handler_may_be_told_the_events_id(things: Things) -> None:
-    event, event_id, told = changed(ORG), uuid4(), list[tuple[Event, UUID]]()
+async def test_what_waits_of_one_organization_is_applied_in_one_transaction(things: Things) -> None:
+    orgs = [ORG, UUID(int=2)]
+    events = [changed(orgs[number % 2]) for number in range(200)]
+    calls: list[Sequence[Received]] = []
 
-    async def keep(_: AsyncConnection, event: Event, event_id: UUID) -> None:
-        told.append((event, event_id))
+    async def apply(connection: AsyncConnection, received: Sequence[Received]) -> None:
+        calls.append(received)
+        for one in received:
+            await copy(connection, one.event)
 
-    plain = things.consumer()
-    keyed = consumers.Consumer(
-        plain.queue,
-        plain.broker_url,
-        plain.database,
-        plain.inbox,
-        handlers={},
-        keyed={ThingChanged: keep},
-    )
-    body = event.model_dump_json().encode()
-    for _ in range(2):
-        await keyed._apply(Envelope(event_id, event.type, event.thing_id, body))
-    assert told == [(event, event_id)]
+    async with open_channel(things.broker_url, "test") as channel:
+        exchange = await channel.get_exchange(EXCHANGE)
+        keyed = [(message_of(event), f"{event.type}.{event.org_id}") for event in events]
+        await asyncio.gather(*(exchange.publish(*one) for one in keyed))
+    async with running(things.consumer(of_many=apply).run):
+        await arrived(things, {event.thing_id: 1 for event in events})
+    assert await effects(things) == [1] * 200
+    assert all(len({one.event.org_id for one in call}) == 1 for call in calls)
+    assert len(calls) < 40
+    told = [one.event.subject for call in calls for one in call if one.event.org_id == ORG]
+    assert told == [event.thing_id for event in events if event.org_id == ORG]
+
+
+async def test_an_organization_whose_events_take_long_holds_up_no_other(things: Things) -> None:
+    slow, others = [changed(ORG) for _ in range(300)], [changed(UUID(int=2)) for _ in range(10)]
+    entered, free = asyncio.Event(), asyncio.Event()
+
+    async def wait(connection: AsyncConnection, event: Event) -> None:
+        if event.org_id == ORG:
+            entered.set()
+            await free.wait()
+        await copy(connection, event)
+
+    async with running(things.consumer(wait).run):
+        await publish(things, *map(message_of, slow))
+        await entered.wait()
+        await publish(things, *map(message_of, others))
+        await arrived(things, {event.thing_id: 1 for event in others})
+        free.set()
+        await arrived(things, {event.thing_id: 1 for event in [*slow, *others]})
+    assert await effects(things) == [1] * 310
 
 
 async def test_shuffled_versions_end_at_the_highest(things: Things) -> None:
@@ -186,8 +213,11 @@ async def test_poison_is_set_aside_with_its_reason_and_the_others_flow(
     by_subject = {letter.subject: letter for letter in letters}
     assert by_subject[str(raising.thing_id)].reason == "ValueError: a"  # details may be personal
     assert by_subject[str(raising.thing_id)].body == raising.model_dump_json().encode()
-    assert moody.calls.count(raising.thing_id) == moody.calls.count(slow.thing_id) == 2
+    # Each attempt at most once more: among others, which counts for nobody.
+    assert 2 <= moody.calls.count(raising.thing_id) <= 4
     assert await effects(things) == [1] * 20
+    counted = await things.ask("SELECT 1 FROM inbox WHERE attempts > 0 AND done_at IS NOT NULL")
+    assert counted == []  # what failed beside innocent events was not counted for them
 
 
 @pytest.mark.parametrize("words", ["no such state: a\x00b", "no such state: \ud800"])
@@ -204,7 +234,7 @@ async def test_a_failure_in_words_that_no_database_takes_is_counted_and_holds_up
             await arrived(things, {good.thing_id: 1})
             [letter] = await dead(things)
     assert letter.reason.startswith(f"ValueError: {words[:10]}")
-    assert moody.calls.count(bad.thing_id) == 2
+    assert 2 <= moody.calls.count(bad.thing_id) <= 4
 
 
 @pytest.mark.parametrize(
@@ -301,7 +331,7 @@ async def test_a_consumer_cancelled_in_the_middle_loses_nothing(things: Things) 
 
 async def test_a_consumer_told_to_stop_sees_the_event_in_hand_through(things: Things) -> None:
     event, next_one = changed(ORG), changed(ORG)
-    await publish(things, message_of(event), message_of(next_one))
+    await publish(things, message_of(event))
     entered, told = asyncio.Event(), asyncio.Event()
 
     async def slow(connection: AsyncConnection, event: Event) -> None:
@@ -311,6 +341,7 @@ async def test_a_consumer_told_to_stop_sees_the_event_in_hand_through(things: Th
 
     async with running(things.consumer(slow).run) as [task]:
         await entered.wait()
+        await publish(things, message_of(next_one))
         task.cancel()
         asyncio.get_running_loop().call_later(0.2, told.set)
         await asyncio.wait([task])

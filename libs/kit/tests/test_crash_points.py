@@ -37,7 +37,7 @@ async def process(
 
 
 async def exit_code(things: Things, job: str, crash_at: str) -> int:
-    async with process(things, job, crash_at) as started, asyncio.timeout(20):
+    async with process(things, job, crash_at) as started, asyncio.timeout(90):
         return await started.wait()
 
 

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_contracts.envelope import Event
 from bailiwick_kit.database import Database
 from bailiwick_kit.problems import answer_to
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.servers import Rabbitmq, Servers
-from bailiwick_testkit.things import Things, changed, open_things
+from bailiwick_testkit.things import Things, changed, copy, open_things
 from bailiwick_testkit.waiting import running, until
 
 pytestmark = pytest.mark.faults
@@ -78,10 +80,11 @@ async def test_a_message_waits_for_the_database_and_is_then_applied(
     await doomed.change(*(changed(ORG) for _ in range(40)))
     gate = asyncio.Event()
 
-    async def when_open(event: object) -> None:
+    async def when_open(connection: AsyncConnection, event: Event) -> None:
         await gate.wait()
+        await copy(connection, event)
 
-    async with running(doomed.consumer(before=when_open).run):
+    async with running(doomed.consumer(when_open).run):
         async with running(doomed.relay().run):
 
             async def is_sent() -> bool:

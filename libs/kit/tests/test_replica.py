@@ -8,14 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit import metrics
+from bailiwick_kit import replica as replicas
 from bailiwick_kit.door import Changes, Door
 from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.handling import Received
 from bailiwick_kit.replica import Replica, ask_to_pull
 from bailiwick_testkit.figures import figure
 from bailiwick_testkit.things import (
@@ -72,9 +75,9 @@ class Authority(Door):
         return list(self.head.items())
 
 
-async def apply(connection: AsyncConnection, event: Event) -> None:
-    assert isinstance(event, ThingChanged)
-    await upsert(connection, copies, event)
+async def apply(connection: AsyncConnection, events: Sequence[ThingChanged]) -> None:
+    for event in events:
+        await upsert(connection, copies, event)
 
 
 @pytest.fixture
@@ -96,9 +99,17 @@ def replica(silent: Things, door: Authority) -> Replica:
 
 async def consume(replica: Replica, events: Sequence[ThingChanged]) -> None:
     for event in events:
-        await replica.repair(event)
-        async with replica.database.writing(event.org_id) as connection:
-            await replica.receive(connection, event)
+        await receive(replica, [event])
+
+
+async def receive(replica: Replica, events: Sequence[ThingChanged]) -> None:
+    """Have events of one organization applied together, as the consumer would."""
+    async with replica.database.writing(events[0].org_id) as connection:
+        await replica.receive(connection, [Received(event, uuid4()) for event in events])
+
+
+async def stands_at(replica: Replica, seq: int) -> bool:
+    return await replica.position(ORG) == seq
 
 
 async def kept(things: Things) -> dict[tuple[UUID, UUID], int]:
@@ -123,9 +134,11 @@ async def test_a_gap_is_pulled_from_the_door(
     silent: Things, replica: Replica, door: Authority
 ) -> None:
     events = [door.change() for _ in range(6)]
-    await consume(replica, [events[0], events[4]])
+    async with running(replica._pull_in_turn):
+        await consume(replica, [events[0], events[4]])
+        await until(lambda: stands_at(replica, 6))
     assert await kept(silent) == wanted(door)
-    assert (await replica.position(ORG), door.asked) == (6, [(ORG, 1)])
+    assert door.asked == [(ORG, 1)]
     await consume(replica, events)  # what comes late changes nothing
     assert await kept(silent) == wanted(door)
     assert (await replica.position(ORG), len(door.asked)) == (6, 1)
@@ -134,30 +147,39 @@ async def test_a_gap_is_pulled_from_the_door(
 async def test_while_the_door_is_shut_an_event_is_applied_and_nothing_is_believed_whole(
     silent: Things, replica: Replica, door: Authority
 ) -> None:
-    events = [door.change() for _ in range(5)]
+    events = [door.change() for _ in range(40)]
     door.is_open = False
-    await consume(replica, [events[0], events[3], events[4]])
-    assert len(await kept(silent)) == 3
+    replica.look_every = 60.0
+
+    async def has_been_asked() -> bool:
+        return bool(door.asked)
+
+    with capture_logs():
+        async with running(replica._pull_in_turn):
+            await consume(replica, [events[0], events[3]])
+            await until(has_been_asked)
+            await consume(replica, events[4:])
+    assert len(await kept(silent)) == 38
     assert await replica.position(ORG) == 1
-    assert len(door.asked) == 1  # it is not asked again for every event
+    assert len(door.asked) < 15  # not for every event, and at last not even in halves
     door.is_open = True
     await replica.look()
     assert await kept(silent) == wanted(door)
-    assert await replica.position(ORG) == 5
+    assert await replica.position(ORG) == 40
 
 
+@pytest.mark.parametrize("together", [1, 7])
 async def test_shuffled_and_repeated_events_end_like_the_authority(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, door: Authority, together: int
 ) -> None:
     chance = random.Random(3)  # noqa: S311 - no secret
     thing_ids = [uuid4() for _ in range(5)]
     events = [door.change(thing_id=chance.choice(thing_ids)) for _ in range(60)] * 2
     chance.shuffle(events)
-    door.is_open = False
-    await consume(replica, events)
+    for first in range(0, len(events), together):
+        await receive(replica, events[first : first + together])
     assert await kept(silent) == wanted(door)
-    assert await replica.position(ORG) <= 60
-    door.is_open = True
+    assert (await replica.position(ORG) <= 60, door.asked) == (True, [])
     await replica.look()
     assert await replica.position(ORG) == 60
 
@@ -168,11 +190,10 @@ async def test_a_chunked_changeset_is_left_to_the_door(
     whole = door.change()
     chunk = whole.model_copy(update={"chunks": 2, "name": "half"})
     await consume(replica, [chunk])
-    assert await kept(silent) == wanted(door)
+    assert (await kept(silent), await replica.position(ORG)) == ({}, 0)
+    async with running(replica._pull_in_turn):
+        await until(lambda: stands_at(replica, 1))
     assert await silent.one("SELECT name FROM copies") == whole.name
-    door.is_open = False
-    await consume(replica, [door.change().model_copy(update={"chunks": 2})])
-    assert (len(await kept(silent)), await replica.position(ORG)) == (1, 1)
 
 
 async def test_a_first_boot_pulls_page_by_page(
@@ -186,6 +207,37 @@ async def test_a_first_boot_pulls_page_by_page(
     assert await kept(silent) == wanted(door)
     assert (await replica.position(ORG), await replica.position(OTHER)) == (20, 1)
     assert [after for org_id, after in door.asked if org_id == ORG] == [0, 7, 14]
+
+
+@pytest.mark.parametrize("fails", ["at the door", "when it is applied"])
+async def test_a_page_that_fails_is_asked_for_in_halves(
+    silent: Things, replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """As one that is too large to be read in time, or whose writing takes longer than a statement may."""
+    limits, changes = list[int](), door.changes
+
+    async def telling(org_id: UUID, after: int, limit: int = 1000) -> Changes:
+        limits.append(limit)
+        if fails == "at the door" and limit > 200:
+            raise Unavailable
+        door.page = limit
+        return await changes(org_id, after, limit)
+
+    async def write(connection: AsyncConnection, events: Sequence[ThingChanged]) -> None:
+        if fails == "when it is applied" and len(events) > 200:
+            raise DBAPIError("too slow", None, ConnectionResetError())
+        await apply(connection, events)
+
+    monkeypatch.setattr(door, "changes", telling)
+    monkeypatch.setattr(replicas, "TRY_AGAIN_AFTER", 0.01)
+    replica.appliers = {ThingChanged: write}
+    for _ in range(300):
+        door.change()
+    with capture_logs():
+        await replica.pull(ORG, patience=60)
+    assert await kept(silent) == wanted(door)
+    assert limits[:4] == [1000, 500, 250, 125]
+    assert max(limits[3:]) <= 500  # it grows again
 
 
 async def test_a_door_that_makes_no_progress_is_not_asked_for_ever(
@@ -243,17 +295,16 @@ async def test_an_organization_with_much_to_tell_holds_up_no_other(
     assert door.asked == [(OTHER, 0), (ORG, 0), (OTHER, 2), (OTHER, 4)]
     assert await kept(silent) == wanted(door)
     door.asked.clear()
-    asked: asyncio.Queue[str | None] = asyncio.Queue()
     for _ in range(5):
         door.change(OTHER)
     door.change(ORG)
     for question in (f"things:{OTHER}", f"things:{ORG}", f"things:{OTHER}"):
-        asked.put_nowait(question)
+        replica._asked_over(question)
 
     async def is_whole() -> bool:
         return await kept(silent) == wanted(door)
 
-    async with running(lambda: replica._answer(asked)):
+    async with running(replica._pull_in_turn):
         await until(is_whole)
     assert door.asked == [(OTHER, 5), (ORG, 1), (OTHER, 7), (OTHER, 9)]
 
@@ -261,14 +312,11 @@ async def test_an_organization_with_much_to_tell_holds_up_no_other(
 async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(
     silent: Things, replica: Replica, door: Authority
 ) -> None:
-    async def has(seq: int) -> bool:
-        return await replica.position(ORG) == seq
-
     door.change()
     async with running(replica.keep_up):
-        await until(lambda: has(1), "pulled when it starts")
+        await until(lambda: stands_at(replica, 1), "pulled when it starts")
         door.change()
-        await until(lambda: has(2), "pulled by itself")
+        await until(lambda: stands_at(replica, 2), "pulled by itself")
         door.is_open = False
         door.change()
         await silent.ask(
@@ -276,7 +324,7 @@ async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
         )
         door.is_open = True
-        await until(lambda: has(3), "pulled over a new connection")
+        await until(lambda: stands_at(replica, 3), "pulled over a new connection")
 
 
 async def test_a_cut_connection_is_missed_at_once_and_not_at_the_next_look(
@@ -284,19 +332,16 @@ async def test_a_cut_connection_is_missed_at_once_and_not_at_the_next_look(
 ) -> None:
     replica.look_every = 60.0
 
-    async def has(seq: int) -> bool:
-        return await replica.position(ORG) == seq
-
     door.change()
     async with running(replica.keep_up):
-        await until(lambda: has(1), "pulled when it starts")
+        await until(lambda: stands_at(replica, 1), "pulled when it starts")
         await silent.ask(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
         )
         door.change()
         await ask_to_pull(silent.api, "things", ORG)  # whether or not it is heard
-        await until(lambda: has(2), "pulled over a new connection")
+        await until(lambda: stands_at(replica, 2), "pulled over a new connection")
 
 
 async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
@@ -324,9 +369,6 @@ async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
     async def has_looked(times: int) -> bool:
         return looks == times
 
-    async def has(seq: int) -> bool:
-        return await replica.position(ORG) == seq
-
     monkeypatch.setattr(door, "changes", slow)
     monkeypatch.setattr(door, "heads", endless)
     async with running(replica.keep_up):
@@ -334,7 +376,7 @@ async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
             await until(lambda seq=seq: has_looked(seq), "has looked")  # type: ignore[misc]
             door.change()
             await ask_to_pull(silent.api, "things", ORG)
-            await until(lambda seq=seq: has(seq), "pulled when asked", within=3)  # type: ignore[misc]
+            await until(lambda seq=seq: stands_at(replica, seq), "pulled when asked", within=3)  # type: ignore[misc]
         assert broken_off == []
 
 
@@ -343,18 +385,15 @@ async def test_it_pulls_when_asked_and_nonsense_changes_nothing(
 ) -> None:
     replica.look_every = 60.0
 
-    async def has(seq: int) -> bool:
-        return await replica.position(ORG) == seq
-
     door.change()
     async with running(replica.keep_up):
-        await until(lambda: has(1), "pulled when it starts")
+        await until(lambda: stands_at(replica, 1), "pulled when it starts")
         for seq in (2, 3):
             door.change()
             await ask_to_pull(silent.api, "somebody else", ORG)
             await silent.ask("SELECT pg_notify('bailiwick_pull', 'things:nonsense')")
             await ask_to_pull(silent.api, "things", ORG)
-            await until(lambda seq=seq: has(seq), "pulled when asked", within=3)  # type: ignore[misc]
+            await until(lambda seq=seq: stands_at(replica, seq), "pulled when asked", within=3)  # type: ignore[misc]
             door.is_open = False
             await ask_to_pull(silent.api, "things", ORG)
             door.is_open = True
@@ -366,19 +405,12 @@ async def test_a_crowd_that_asks_is_one_pull(
     door.change()
     replica.look_every = 60.0
     async with running(replica.keep_up):
-
-        async def has_pulled() -> bool:
-            return await replica.position(ORG) == 1
-
-        await until(has_pulled)
+        await until(lambda: stands_at(replica, 1))
         before = len(door.asked)
         door.change()
         await asyncio.gather(*(ask_to_pull(silent.api, "things", ORG) for _ in range(30)))
 
-        async def has_pulled_again() -> bool:
-            return await replica.position(ORG) == 2
-
-        await until(has_pulled_again)
+        await until(lambda: stands_at(replica, 2))
     assert len(door.asked) - before < 20
 
 

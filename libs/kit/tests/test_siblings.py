@@ -1,10 +1,11 @@
 """Keys and changes fetched from siblings: kept, bounded, and Unavailable when they do not come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import web
@@ -13,14 +14,15 @@ from joserfc.jwk import ECKey
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from bailiwick_contracts.envelope import Sequenced
-from bailiwick_kit.door import Door, door_guard
+from bailiwick_kit.door import MOST_BYTES, Door, door_guard
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.http import create_app
 from bailiwick_kit.jwks import KeySet, usable_keys
-from bailiwick_testkit.things import changed
+from bailiwick_testkit.things import ThingChanged, changed
 
 ORG = UUID(int=1)
 SECRET = SecretStr("a secret between siblings")
@@ -273,11 +275,12 @@ class Late:
     async def heads(self) -> list[tuple[UUID, int]]:
         return [(ORG, 2)]
 
-    async def after(self, org_id: UUID, seq: int, limit: int) -> list[Sequenced]:
+    async def after(self, org_id: UUID, seq: int, limit: int) -> tuple[list[Sequenced], bool]:
         there: list[Sequenced] = [
             changed(org_id, UUID(int=number), 1, seq=number) for number in (1, 2, 4)
         ]
-        return [event for event in there if event.seq > seq][:limit]
+        found = [event for event in there if event.seq > seq]
+        return found[:limit], len(found) < limit
 
 
 def test_a_door_tells_nothing_above_the_head_that_it_names() -> None:
@@ -290,3 +293,58 @@ def test_a_door_tells_nothing_above_the_head_that_it_names() -> None:
             assert [change["seq"] for change in answer["changes"]] == told
             # Where it is complete, whoever asked goes on from the head, and is told 3 and 4 then.
             assert (answer["head"], answer["complete"]) == (2, len(told) < limit)
+
+
+@dataclass
+class Heavy(Late):
+    """A source of records that are as large as each of `sizes` says, and how many it was asked to read."""
+
+    sizes: Sequence[int]
+    read: int = 0
+
+    @override
+    async def head(self, _org_id: UUID) -> int:
+        return len(self.sizes)
+
+    @override
+    async def after(self, org_id: UUID, seq: int, limit: int) -> tuple[list[Sequenced], bool]:
+        rest = list(enumerate(self.sizes[seq:], seq + 1))
+        self.read += len(rest[:limit])
+        found: list[Sequenced] = [
+            ThingChanged(org_id=org_id, thing_id=uuid4(), version=1, seq=number, name="x" * size)
+            for number, size in rest[:limit]
+        ]
+        return found, len(rest) < limit
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most_pages"),
+    [
+        ([224_000] * 200, 50),  # a replica could pull no page of 150 of these
+        ([100] * 3000, 4),
+        ([100] * 500 + [224_000] * 20 + [100] * 500, 7),
+        ([3 * MOST_BYTES] * 3, 3),
+    ],
+    ids=["heavy", "light", "mixed", "heavier than a page"],
+)
+def test_a_page_of_the_door_ends_by_bytes_and_all_is_told(
+    sizes: list[int], most_pages: int
+) -> None:
+    source = Heavy(sizes)
+    app = create_app(title="door", version="1", routers=[door_routes(source, [SECRET])])
+    headers = {"Authorization": f"Bearer {SECRET.get_secret_value()}"}
+    told, pages, complete = list[int](), 0, False
+    with TestClient(app) as client:
+        while not complete:
+            query = {"org": str(ORG), "after": str(told[-1] if told else 0)}
+            answer = client.get("/internal/v1/changes", params=query, headers=headers)
+            changes, complete = answer.json()["changes"], answer.json()["complete"]
+            assert len(answer.content) < MOST_BYTES + 1024 * len(changes) or len(changes) == 1
+            assert [len(change["data"]["name"]) for change in changes] == sizes[
+                len(told) : len(told) + len(changes)
+            ]
+            told += [change["seq"] for change in changes]
+            pages += 1
+    assert told == list(range(1, len(sizes) + 1))
+    assert pages <= most_pages
+    assert source.read <= 4 * len(sizes) + 10 * pages  # little is read for nothing

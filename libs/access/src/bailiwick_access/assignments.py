@@ -35,10 +35,10 @@ def assignments_table(metadata: sa.MetaData) -> sa.Table:
 
 
 async def write_assignments(
-    connection: AsyncConnection, assignments: sa.Table, event: AssignmentChanged
+    connection: AsyncConnection, assignments: sa.Table, events: Sequence[AssignmentChanged]
 ) -> Sequence[UUID]:
-    """Write an act's assignments, unless a higher version of one is there; return their ids."""
-    rows = assignment_rows(event)
+    """Write acts' assignments, unless a higher version of one is there; return their ids."""
+    rows = [row for event in events for row in assignment_rows(event)]
     if rows:
         new = insert(assignments)
         keys = list(assignments.primary_key.columns)
@@ -49,7 +49,7 @@ async def write_assignments(
             where=assignments.c.version <= new.excluded.version,
         )
         await connection.execute(statement, rows)
-    return [row["assignment_id"] for row in rows]
+    return list(dict.fromkeys(row["assignment_id"] for row in rows))
 
 
 def assignment_rows(event: AssignmentChanged) -> list[dict[str, Any]]:

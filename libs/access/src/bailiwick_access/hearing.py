@@ -10,12 +10,11 @@ from bailiwick_kit.replica import Replica
 
 
 def keeping(service: str, replica: Replica, broker_url: str, inbox: sa.Table) -> Consumer:
-    """Return the consumer of all that a service hears of the replica's authority; it repairs gaps."""
+    """Return the consumer of all that a service hears of the replica's authority; gaps are pulled beside."""
     return Consumer(
         queue=queue_name(service, replica.source),
         broker_url=broker_url,
         database=replica.database,
         inbox=inbox,
         handlers=dict.fromkeys(SUBSCRIBED[service][replica.source], replica.receive),
-        before=replica.repair,
     )

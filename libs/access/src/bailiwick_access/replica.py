@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +15,27 @@ from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.replica import Applier
 
 
-async def upsert(connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]) -> None:
-    """Write the row unless a higher version is there.
+async def upsert(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write each row, all with the same columns, unless a higher version is there.
 
     The same version is written again: it says the same, and mends a row that was damaged.
     """
+    if not rows:
+        return
     keys = list(table.primary_key.columns)
-    statement = insert(table).values(**row)
+    statement = insert(table)
     changed = {
-        name: statement.excluded[name] for name in row if name not in {key.name for key in keys}
+        name: statement.excluded[name] for name in rows[0] if name not in {key.name for key in keys}
     }
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=keys,
             set_=changed,
             where=table.c.version <= statement.excluded.version,
-        )
+        ),
+        rows,
     )
 
 
@@ -45,8 +50,10 @@ class IdentityReplica:
         """Return what writes each of identity's events."""
         return {OrganizationChanged: self._organization, MemberChanged: self._member}
 
-    async def _organization(self, connection: AsyncConnection, event: Event) -> None:
-        await upsert(connection, self.organizations, event.model_dump())
+    async def _organization(
+        self, connection: AsyncConnection, events: Sequence[OrganizationChanged]
+    ) -> None:
+        await upsert(connection, self.organizations, [one.model_dump() for one in events])
 
-    async def _member(self, connection: AsyncConnection, event: Event) -> None:
-        await upsert(connection, self.members, event.model_dump())
+    async def _member(self, connection: AsyncConnection, events: Sequence[MemberChanged]) -> None:
+        await upsert(connection, self.members, [one.model_dump() for one in events])

@@ -5,6 +5,10 @@ commit; a failing event goes to the retry queue and, after `ATTEMPTS`, to the de
 its reason. Counting a failure takes the database: while that is away, the message is simply held.
 Told to stop, it sees through what is in hand (F26); what does not end in time is not answered, so that
 the broker delivers it again (L2).
+
+What has arrived of one organization is handled together, in one transaction; some organizations are
+handled at once, so that one whose events take long holds up no other. If a transaction of many fails, it
+counts for none of them: each is then handled by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -20,14 +25,14 @@ import aio_pika
 import sqlalchemy as sa
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from opentelemetry.trace import SpanKind
-from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from opentelemetry.trace import Span, SpanKind
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit import crash_points, inbox, metrics, trace
+from bailiwick_kit.backlog import Backlog, Delivery
 from bailiwick_kit.broker import DEADLINE, LOST, RECONNECT_AFTER, open_channel
 from bailiwick_kit.database import Database
+from bailiwick_kit.handling import Applying, Handler, PoisonError
 from bailiwick_kit.logs import without_values
 from bailiwick_kit.messages import (
     Envelope,
@@ -42,28 +47,21 @@ from bailiwick_kit.topology import dead_queue, retry_queue
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
-PREFETCH = 32
+PREFETCH = 500
+AT_ONCE = 3
+"""Organizations whose events are handled at the same time, by one consumer: a connection each."""
 UNCOUNTED_AFTER = 5.0
 """Seconds of rest before a failure is counted that could not be, by a fault of ours."""
-
-Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
-"""Applies one event in the open transaction, whose organization is the event's."""
-KeyedHandler = Callable[[AsyncConnection, Event, UUID], Awaitable[None]]
-"""The same, and is told the event's id: for effects that are kept by it (D14)."""
-
-
-class PoisonError(Exception):
-    """An event that no retry will mend: it goes to the dead-letter queue at once."""
 
 
 @dataclass
 class Consumer:
-    """Feeds one queue's events to their handlers, one at a time.
+    """Feeds one queue's events to their handlers, many of one organization at a time.
 
-    `handlers` and `keyed` map an event class to its handler; `before` is called with each event
-    outside any transaction, before its handler (a replica repairs a gap there). Together they have
-    `deadline` seconds; after that the attempt has failed. After `patience` seconds without a message
-    it subscribes anew. Cancelled, it gives the event in hand `grace` seconds.
+    `handlers` maps an event class to its handler, which is told all events that are its own at once,
+    whatever their class. It has `deadline` seconds; after that the attempt has failed. After
+    `patience` seconds without a message it subscribes anew. Cancelled, it gives the events in hand
+    `grace` seconds.
     """
 
     queue: str
@@ -71,17 +69,15 @@ class Consumer:
     database: Database
     inbox: sa.Table
     handlers: Mapping[type[Event], Handler]
-    before: Callable[[Event], Awaitable[None]] | None = None
     deadline: float = 30.0
     patience: float = 60.0
     grace: float = 5.0
-    keyed: Mapping[type[Event], KeyedHandler] = field(default_factory=dict)
+    _in_hand: dict[asyncio.Task[None], tuple[UUID | None, float]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
-        plain = {event: _without_id(handler) for event, handler in self.handlers.items()}
-        self._by_type = {
-            event.type: (event, handler) for event, handler in {**plain, **self.keyed}.items()
-        }
+        self._applying = Applying(self.database, self.inbox, self.handlers)
 
     async def run(self) -> None:
         """Consume until cancelled, reconnecting whenever the broker is lost."""
@@ -116,57 +112,166 @@ class Consumer:
                 await channel.set_qos(prefetch_count=PREFETCH)
                 queue = await channel.get_queue(self.queue, ensure=True)
                 await queue.consume(arrived.put, no_ack=False)
-            while True:
-                try:
-                    async with asyncio.timeout(self.patience):
-                        message = await arrived.get()
-                except TimeoutError:
-                    return
-                if message is None:
-                    raise aio_pika.exceptions.ChannelInvalidStateError("channel or consumer ended")
-                metrics.IN_HAND.since(time.monotonic(), self.queue)
-                await self._see_through(channel, message)
-                metrics.IN_HAND.set(0, self.queue)
+            try:
+                await self._feed(channel, arrived)
+            except asyncio.CancelledError:
+                await self._end_what_is_in_hand(self.grace)
+                raise
+            except Exception:
+                await self._end_what_is_in_hand(self.deadline)
+                raise
 
-    async def _see_through(
-        self, channel: AbstractChannel, message: AbstractIncomingMessage
+    async def _feed(
+        self, channel: AbstractChannel, arrived: asyncio.Queue[AbstractIncomingMessage | None]
     ) -> None:
-        taking = asyncio.ensure_future(self._take(channel, message))
+        """Hand out what arrives; return when nothing has for `patience` seconds."""
+        backlog = Backlog()
+        coming = asyncio.ensure_future(arrived.get())
         try:
-            await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            await asyncio.wait({taking}, timeout=self.grace)
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-            raise
+            while True:
+                done, _ = await asyncio.wait(
+                    {coming, *self._in_hand},
+                    timeout=self.patience,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not done and not self._in_hand:
+                    return
+                for task in [task for task in self._in_hand if task in done]:
+                    backlog.done(self._in_hand.pop(task)[0])
+                    task.result()
+                if coming in done:
+                    await self._sort_in(channel, backlog, [coming.result(), *_rest_of(arrived)])
+                    coming = asyncio.ensure_future(arrived.get())
+                self._begin(channel, backlog)
+        finally:
+            coming.cancel()
 
-    async def _take(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
-        """See one message through: applied, put off or set aside; then, and only then, acknowledge."""
-        try:
-            envelope = from_message(message)
-        except UnreadableMessageError as error:
-            await self._set_aside(channel, message, None, _writable(f"unreadable: {error}"))
+    async def _sort_in(
+        self,
+        channel: AbstractChannel,
+        backlog: Backlog,
+        messages: Iterable[AbstractIncomingMessage | None],
+    ) -> None:
+        for message in messages:
+            if message is None:
+                raise aio_pika.exceptions.ChannelInvalidStateError("channel or consumer ended")
+            try:
+                backlog.add(Delivery(message, from_message(message)))
+            except UnreadableMessageError as error:
+                await self._set_aside(channel, message, None, _writable(f"unreadable: {error}"))
+                await self._acknowledge([message])
+
+    def _begin(self, channel: AbstractChannel, backlog: Backlog) -> None:
+        """Begin with as many organizations as there is room for."""
+        while len(self._in_hand) < AT_ONCE and (taken := backlog.take()):
+            whose, deliveries = taken
+            task = asyncio.ensure_future(self._see_to(channel, deliveries))
+            self._in_hand[task] = whose, time.monotonic()
+        if self._in_hand:
+            oldest = min(began for _, began in self._in_hand.values())
+            metrics.IN_HAND.since(oldest, self.queue)
         else:
-            of = told_of("process", self.queue, envelope.event_id, envelope.type)
-            with trace.span(
-                f"process {self.queue}", SpanKind.CONSUMER, of, parent=envelope.trace_parent
-            ):
-                await self._settle(channel, message, envelope)
+            metrics.IN_HAND.set(0, self.queue)
+
+    async def _end_what_is_in_hand(self, within: float) -> None:
+        tasks = list(self._in_hand)
+        self._in_hand.clear()
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=within)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _see_to(self, channel: AbstractChannel, deliveries: Sequence[Delivery]) -> None:
+        """See deliveries through: applied, put off or set aside; then, and only then, acknowledge."""
+        innocent = await self._innocent(deliveries)
+        together = [one for one in deliveries if one.envelope.event_id in innocent]
+        if len(together) > 1 and await self._applied_together(together):
+            await self._acknowledge([one.message for one in together])
+            deliveries = [one for one in deliveries if one.envelope.event_id not in innocent]
+        for one in deliveries:
+            of = self._told_of(one.envelope)
+            parent = one.envelope.trace_parent
+            with trace.span(f"process {self.queue}", SpanKind.CONSUMER, of, parent=parent):
+                await self._settle(channel, one, is_counted=one.envelope.event_id in innocent)
+            await self._acknowledge([one.message])
+
+    async def _innocent(self, deliveries: Sequence[Delivery]) -> frozenset[UUID]:
+        """Return which have not come back twice, and count those that come back for the first time.
+
+        Nobody says why a message came back. If one takes the process down each time, its count is all
+        that ever stops it: what has come back twice is therefore handled by itself, and counted right
+        before that. What waited behind it in the prefetch is then not counted.
+        """
+        ids = frozenset(one.envelope.event_id for one in deliveries)
+        again = {
+            one.envelope.event_id: _writable(one.envelope.type)
+            for one in deliveries
+            if one.message.redelivered
+        }
+        if not again:
+            return ids
+        try:
+            async with self.database.writing(None) as connection:
+                counted = await inbox.count_first_failures(
+                    connection, self.inbox, again, "delivered again"
+                )
+        except Exception as error:
+            if not is_outage(error):
+                log.exception("consumer.not_counted", queue=self.queue)
+            counted = frozenset()  # each by itself, and counted until that succeeds
+        return ids - again.keys() | counted
+
+    async def _acknowledge(self, messages: Sequence[AbstractIncomingMessage]) -> None:
         async with asyncio.timeout(DEADLINE):
-            await message.ack()
+            for message in messages:
+                await message.ack()
         crash_points.reach("consumer.after-ack")
 
+    async def _applied_together(self, deliveries: Sequence[Delivery]) -> bool:
+        """Apply events in one transaction; false where that failed, and nothing was counted."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                with ExitStack() as stack:
+                    spans = [self._span_of(one.envelope, stack) for one in deliveries]
+                    received = [
+                        self._applying.read(one.envelope, trace.parent_of(span))
+                        for one, span in zip(deliveries, spans, strict=True)
+                    ]
+                    applied = set(await self._applying.apply(received))
+                    for one, span in zip(deliveries, spans, strict=True):
+                        self._count(one.envelope, span, applied)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported of whom it fails again
+            log.warning("consumer.apart", queue=self.queue, error=type(error).__name__)
+            return False
+        return True
+
+    def _span_of(self, envelope: Envelope, stack: ExitStack) -> Span:
+        return stack.enter_context(
+            trace.span_of_many(
+                f"process {self.queue}",
+                SpanKind.CONSUMER,
+                self._told_of(envelope),
+                parent=envelope.trace_parent,
+            )
+        )
+
+    def _told_of(self, envelope: Envelope) -> dict[str, str]:
+        return told_of("process", self.queue, envelope.event_id, envelope.type)
+
     async def _settle(
-        self, channel: AbstractChannel, message: AbstractIncomingMessage, envelope: Envelope
+        self, channel: AbstractChannel, delivery: Delivery, *, is_counted: bool
     ) -> None:
-        # Nobody says why it came back. If it takes the process down each time, this count is all
-        # that ever stops it; one that waited behind it in the prefetch is not counted.
-        if message.redelivered and await self._failed(envelope, "delivered again") > ATTEMPTS:
+        message, envelope = delivery.message, delivery.envelope
+        is_back = message.redelivered and not is_counted
+        if is_back and await self._failed(envelope, "delivered again") > ATTEMPTS:
             await self._set_aside(channel, message, envelope, "takes its consumer down")
             return
         try:
             async with asyncio.timeout(self.deadline):
-                await self._apply(envelope)
+                await self._apply_one(envelope)
         except PoisonError as error:
             await self._set_aside(channel, message, envelope, _writable(str(error)))
         except Exception as error:  # whatever a handler raises, the queue goes on
@@ -182,37 +287,22 @@ class Consumer:
             else:
                 await self._set_aside(channel, message, envelope, reason)
 
-    async def _apply(self, envelope: Envelope) -> None:
-        known = self._by_type.get(envelope.type)
-        if known is None:
-            raise PoisonError(f"unknown type {envelope.type}")
-        event_class, handler = known
-        try:
-            event = event_class.model_validate_json(envelope.body)
-        except ValidationError as error:
-            raise PoisonError(
-                f"invalid: {error.error_count()} errors, first {error.errors()[0]['loc']}"
-            ) from error
-        if self.before is not None:
-            await self.before(event)
-        crash_points.reach("consumer.before-transaction")
-        async with self.database.writing(event.org_id) as connection:
-            is_first = await inbox.is_first(
-                connection, self.inbox, envelope.event_id, envelope.type
-            )
-            if is_first:
-                await handler(connection, event, envelope.event_id)
-            crash_points.reach("consumer.before-commit")
-        self._count(envelope, "applied" if is_first else "repeated")
-        crash_points.reach("consumer.after-commit")
+    async def _apply_one(self, envelope: Envelope) -> None:
+        received = self._applying.read(envelope, trace.trace_parent())
+        self._count(envelope, trace.here(), set(await self._applying.apply([received])))
 
-    def _note(self, outcome: str) -> None:
+    def _note(self, outcome: str, of: Span | None = None) -> None:
         metrics.EVENTS.labels(self.queue, outcome).inc()
-        trace.note("outcome", outcome)
+        trace.note("outcome", outcome, of)
 
-    def _count(self, envelope: Envelope, outcome: str) -> None:
-        self._note(outcome)
-        if outcome == "applied" and envelope.time is not None:
+    def _count(self, envelope: Envelope, span: Span, applied: set[UUID]) -> None:
+        """Count a delivery: an event that came twice at once is applied once, and repeated once."""
+        if envelope.event_id not in applied:
+            self._note("repeated", span)
+            return
+        applied.remove(envelope.event_id)
+        self._note("applied", span)
+        if envelope.time is not None:
             lag = metrics.seconds_since(envelope.time)
             metrics.CONSUMER_LAG.labels(self.queue).observe(lag)
 
@@ -265,11 +355,11 @@ class Consumer:
             await channel.default_exchange.publish(copy, queue, mandatory=True)
 
 
-def _without_id(handler: Handler) -> KeyedHandler:
-    async def handle(connection: AsyncConnection, event: Event, _: UUID) -> None:
-        await handler(connection, event)
-
-    return handle
+def _rest_of(
+    arrived: asyncio.Queue[AbstractIncomingMessage | None],
+) -> list[AbstractIncomingMessage | None]:
+    """Take what is there by now."""
+    return [arrived.get_nowait() for _ in range(arrived.qsize())]
 
 
 def _reason(error: Exception) -> str:

@@ -22,7 +22,10 @@ from bailiwick_kit.tokens import bearer_token
 
 PATH = "/internal/v1/changes"
 MOST_CHANGES = 1000
-_MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
+"""Bytes of JSON of a page of changes: it ends before a change that would exceed them, if it has any."""
+_MOST_BYTES = 8 * 1024 * 1024
+"""Bytes that are read of an answer: more than any page, for a single change may be a large handover (D18)."""
 
 
 class Change(BaseModel):
@@ -68,7 +71,7 @@ class Door:
 
     base_url: str
     secret: SecretStr
-    deadline: float = 2.0
+    deadline: float = 5.0
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:

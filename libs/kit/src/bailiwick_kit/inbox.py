@@ -6,6 +6,8 @@ also rises for innocents in the same prefetch (L5).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,24 +32,54 @@ def inbox_table(metadata: sa.MetaData) -> sa.Table:
     )
 
 
-async def is_first(
-    connection: AsyncConnection, inbox: sa.Table, event_id: UUID, event_type: str
-) -> bool:
-    """Mark the event done in the open transaction; false where an earlier delivery had its effect.
+async def first_of(
+    connection: AsyncConnection, inbox: sa.Table, events: Mapping[UUID, str]
+) -> frozenset[UUID]:
+    """Mark events (id → type) done in the open transaction; return those that were not done before.
 
     Two deliveries at once queue on the row: the second waits for the first one's commit and sees it.
     """
+    done: dict[str, Any] = {"done_at": sa.func.now(), "error": sa.null()}
+    return await _marked(connection, inbox, events, done, inbox.c.done_at.is_(None))
+
+
+async def count_first_failures(
+    connection: AsyncConnection, inbox: sa.Table, events: Mapping[UUID, str], error: str
+) -> frozenset[UUID]:
+    """Count a failed attempt of those events (id → type) that are neither done nor counted; return them."""
+    failed: dict[str, Any] = {"attempts": 1, "error": error}
+    is_new = sa.and_(inbox.c.done_at.is_(None), inbox.c.attempts == 0)
+    return await _marked(connection, inbox, events, failed, is_new)
+
+
+async def _marked(
+    connection: AsyncConnection,
+    inbox: sa.Table,
+    events: Mapping[UUID, str],
+    values: Mapping[str, Any],
+    where: sa.ColumnElement[bool],
+) -> frozenset[UUID]:
+    """Write the values to new rows and to those where the condition holds; return whose rows they are."""
+    ids = sorted(events)  # two who mark the same events never wait for each other crosswise
+    told = (
+        sa.func.unnest(
+            sa.literal(ids, sa.ARRAY(sa.Uuid)),
+            sa.literal([events[one] for one in ids], sa.ARRAY(sa.Text)),
+        )
+        .table_valued("event_id", "type")
+        .render_derived()
+    )
+    new = [
+        value if isinstance(value, sa.ColumnElement) else sa.literal(value, inbox.c[name].type)
+        for name, value in values.items()
+    ]
     statement = (
         insert(inbox)
-        .values(event_id=event_id, type=event_type, done_at=sa.func.now())
-        .on_conflict_do_update(
-            index_elements=[inbox.c.event_id],
-            set_={"done_at": sa.func.now(), "error": None},
-            where=inbox.c.done_at.is_(None),
-        )
+        .from_select(["event_id", "type", *values], sa.select(told.c.event_id, told.c.type, *new))
+        .on_conflict_do_update(index_elements=[inbox.c.event_id], set_=values, where=where)
         .returning(inbox.c.event_id)
     )
-    return (await connection.execute(statement)).first() is not None
+    return frozenset((await connection.execute(statement)).scalars())
 
 
 async def count_failure(

@@ -116,12 +116,19 @@ Lookup: TypeAlias = Callable[[UUID, UUID], Awaitable[int | None]]
 """(org_id, entity_id) → the version that the replica here has, None if it knows no such entity."""
 
 
-def versions_in(database: Database, *ids: sa.Column[Any]) -> Lookup:
-    """Return the look-up of one service's entities, told by the id columns of the tables they are in."""
+def versions_in(
+    database: Database, *ids: sa.Column[Any], late: sa.Column[Any] | None = None
+) -> Lookup:
+    """Return the look-up of one service's entities, told by the id columns of the tables they are in.
+
+    What is named in the column `late` is not there yet: not all that follows from it has been written.
+    """
     org_id, entity_id = (sa.bindparam(name, type_=sa.Uuid) for name in ("org_id", "entity_id"))
     statement = sa.union_all(
         *(
-            sa.select(one.table.c.version).where(one.table.c.org_id == org_id, one == entity_id)
+            sa.select(one.table.c.version).where(
+                one.table.c.org_id == org_id, one == entity_id, *_is_whole(late, org_id, entity_id)
+            )
             for one in ids
         )
     )
@@ -132,6 +139,14 @@ def versions_in(database: Database, *ids: sa.Column[Any]) -> Lookup:
             return (await connection.execute(statement, bound)).scalar()
 
     return version
+
+
+def _is_whole(
+    late: sa.Column[Any] | None, org_id: sa.ColumnElement[Any], entity_id: sa.ColumnElement[Any]
+) -> tuple[sa.ColumnElement[bool], ...]:
+    if late is None:
+        return ()
+    return (~sa.exists().where(late.table.c.org_id == org_id, late == entity_id),)
 
 
 Nudge: TypeAlias = Callable[[str, UUID], Awaitable[None]]

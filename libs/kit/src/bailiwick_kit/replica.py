@@ -2,7 +2,8 @@
 
 Events only make it early. Every change carries a gap-free number per organization; a replica counts up
 to where it has everything, pulls what it misses, and looks at the door on its own every few seconds, so
-that neither a dead broker nor a lost event leaves it behind for long.
+that neither a dead broker nor a lost event leaves it behind for long. An event never waits for a pull:
+it is applied at once, and what is missing before it is pulled beside.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +29,7 @@ from bailiwick_kit import metrics
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import MOST_CHANGES, Changes, Door
 from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.handling import Received
 from bailiwick_kit.outages import is_outage
 from bailiwick_kit.outgoing import unavailable
 from bailiwick_kit.wake import plain_dsn
@@ -35,12 +38,19 @@ log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 5.0
 """Seconds between looks at the authority's door when nothing else asks for one."""
-REPAIR_DEADLINE = 10.0
-"""Seconds that an event waits for what is missing before it, and then is applied all the same."""
+GAP_AFTER = 0.05
+"""Seconds after an event with a gap before it, until what is missing is pulled: often it is under way."""
+PULLS_AT_ONCE = 2
+"""Organizations that are pulled at the same time, so that one whose pages take long holds up no other."""
+TRY_AGAIN_AFTER = 0.5
+"""Seconds of rest before a pull that failed is tried again by who has the patience."""
 PULL_CHANNEL = "bailiwick_pull"
 
-Applier = Callable[[AsyncConnection, Event], Awaitable[None]]
-"""Writes one event's state where its version is higher than what is there."""
+Applier: TypeAlias = Callable[[AsyncConnection, Sequence[Any]], Awaitable[None]]
+"""Writes the state that events of one class and organization tell, where that is newer than what is there.
+
+They come in the order of their numbers; one entity may be among them several times.
+"""
 
 
 def replica_positions_table(metadata: sa.MetaData) -> sa.Table:
@@ -64,64 +74,94 @@ class Replica:
     appliers: Mapping[type[Event], Applier]
     door: Door
     look_every: float = LOOK_EVERY
-    _shut_until: float = 0.0
+    _asked: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue, init=False, repr=False)
+    _waiting: set[UUID] = field(default_factory=set, init=False, repr=False)
+    _pulling: set[UUID] = field(default_factory=set, init=False, repr=False)
+    _limits: dict[UUID, int] = field(default_factory=dict, init=False, repr=False)
+    _shut_until: dict[UUID, float] = field(default_factory=dict, init=False, repr=False)
 
-    async def receive(self, connection: AsyncConnection, event: Event) -> None:
-        """Apply one event in the open transaction, and count it if it is the next one.
+    async def receive(self, connection: AsyncConnection, received: Sequence[Received]) -> None:
+        """Apply events of one organization in the open transaction, and count those that come next.
 
-        A changeset in chunks is left to the door, which tells it whole.
+        What is known already is passed over. A changeset in chunks is left to the door, which tells it
+        whole. Where something is missing before an event, that is asked for, and comes later.
         """
-        assert isinstance(event, Sequenced)  # noqa: S101  # the catalogue holds it
-        await self._queue_up(connection, event.org_id)
-        if getattr(event, "chunks", 1) == 1:
-            await self.appliers[type(event)](connection, event)
-            await self._advance(connection, event.org_id, event.seq, only_from=event.seq - 1)
+        events = sorted((_sequenced(one.event) for one in received), key=lambda one: one.seq)
+        org_id = events[0].org_id
+        await self._queue_up(connection, org_id)
+        stood = reached = await self._stands(connection, org_id)
+        new = [one for one in events if one.seq > stood]
+        whole = [one for one in new if getattr(one, "chunks", 1) == 1]
+        await self._write(connection, whole)
+        for one in whole:
+            reached = one.seq if one.seq == reached + 1 else reached
+        if reached > stood:
+            await self._advance(connection, org_id, reached)
+        if any(one.seq > reached for one in new):
+            self._ask_for_a_gap(org_id)
 
-    async def repair(self, event: Event) -> None:
-        """Pull what is missing before this event; without the door the event is applied all the same.
+    def ask(self, org_id: UUID) -> None:
+        """Have an organization pulled by `keep_up`, once however often this is asked."""
+        if org_id not in self._waiting:
+            self._waiting.add(org_id)
+            self._asked.put_nowait(org_id)
 
-        A door that did not answer is let be for a while: a queue must not crawl because of it.
-        """
-        assert isinstance(event, Sequenced)  # noqa: S101
-        is_whole = getattr(event, "chunks", 1) == 1
+    def _ask_for_a_gap(self, org_id: UUID) -> None:
+        """Ask for what is missing, unless that failed a moment ago: then a look comes soon."""
         clock = asyncio.get_running_loop()
-        if clock.time() < self._shut_until:
-            return
-        if is_whole and event.seq <= await self.position(event.org_id) + 1:
-            return
-        try:
-            async with asyncio.timeout(REPAIR_DEADLINE):
-                await self.pull(event.org_id)
-        except Exception as error:  # noqa: BLE001 - `keep_up` goes on trying, and reports
-            log.warning("replica.not_repaired", source=self.source, error=type(error).__name__)
-            self._shut_until = clock.time() + self.look_every
+        if clock.time() >= self._shut_until.get(org_id, 0.0):
+            clock.call_later(GAP_AFTER, self.ask, org_id)
 
     async def position(self, org_id: UUID) -> int:
         """Return up to which change everything has been applied."""
-        table = self.positions
         async with self.database.reading(org_id) as connection:
-            found = await connection.execute(
-                sa.select(table.c.seq).where(
-                    table.c.org_id == org_id, table.c.source == self.source
-                )
-            )
-            return int(found.scalar() or 0)
+            return await self._stands(connection, org_id)
 
-    async def pull(self, org_id: UUID) -> None:
+    async def _stands(self, connection: AsyncConnection, org_id: UUID) -> int:
+        table = self.positions
+        found = await connection.execute(
+            sa.select(table.c.seq).where(table.c.org_id == org_id, table.c.source == self.source)
+        )
+        return int(found.scalar() or 0)
+
+    async def pull(self, org_id: UUID, *, patience: float = 0.0) -> None:
         """Ask the door for everything after our position and apply it, a page a transaction.
+
+        What fails is tried again for `patience` seconds without progress.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should.
         """
-        while not await self._pull_page(org_id):
-            pass
+        clock = asyncio.get_running_loop()
+        until = clock.time() + patience
+        while True:
+            try:
+                if await self._pull_page(org_id):
+                    return
+                until = clock.time() + patience
+            except Exception as error:
+                if clock.time() >= until or not (
+                    isinstance(error, Unavailable) or is_outage(error)
+                ):
+                    raise
+                await asyncio.sleep(TRY_AGAIN_AFTER)
 
     async def _pull_page(self, org_id: UUID) -> bool:
-        """Pull as much as the door tells at once; say whether that was all."""
-        answer = await self.door.changes(org_id, await self.position(org_id), MOST_CHANGES)
-        if not answer.complete and not answer.changes:
-            raise unavailable("more is said to come, and nothing comes")
-        await self._apply(org_id, answer)
+        """Pull as much as the door tells at once; say whether that was all.
+
+        Whatever a page failed of, the next one is half as large: it may have been too much.
+        """
+        limit = self._limits.get(org_id, MOST_CHANGES)
+        try:
+            answer = await self._told(org_id, await self.position(org_id), limit)
+            await self._apply(org_id, answer)
+        except Exception:
+            self._limits[org_id] = max(1, limit // 2)
+            raise
+        self._shut_until.pop(org_id, None)
+        self._limits.pop(org_id, None)
+        if 2 * limit < MOST_CHANGES:
+            self._limits[org_id] = 2 * limit
         return answer.complete
 
     async def read_all(self, org_id: UUID, take: Callable[[Event], None]) -> int:
@@ -135,13 +175,11 @@ class Replica:
         """
         after = 0
         while True:
-            answer = await self.door.changes(org_id, after, MOST_CHANGES)
+            answer = await self._told(org_id, after, MOST_CHANGES)
             for event in self._events(answer):
                 take(event)
             if answer.complete and not answer.changes and answer.head == after:
                 return after
-            if not answer.complete and not answer.changes:
-                raise unavailable("more is said to come, and nothing comes")
             after = _last(answer)
 
     @asynccontextmanager
@@ -162,12 +200,23 @@ class Replica:
             statement.on_conflict_do_update(index_elements=keys, set_={"seq": seq})
         )
 
+    async def _told(self, org_id: UUID, after: int, limit: int) -> Changes:
+        answer = await self.door.changes(org_id, after, limit)
+        if not answer.complete and not answer.changes:
+            raise unavailable("more is said to come, and nothing comes")
+        return answer
+
     async def _apply(self, org_id: UUID, answer: Changes) -> None:
         events = list(self._events(answer))
         async with self.alone(org_id) as connection:
-            for event in events:
-                await self.appliers[type(event)](connection, event)
+            await self._write(connection, events)
             await self._advance(connection, org_id, _last(answer))
+
+    async def _write(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
+        """Write what events tell, those of one class after the other."""
+        for event_class, apply in self.appliers.items():
+            if its_own := [event for event in events if type(event) is event_class]:
+                await apply(connection, its_own)
 
     def _events(self, answer: Changes) -> Iterator[Event]:
         types = {event.type: event for event in self.appliers}
@@ -176,14 +225,23 @@ class Replica:
                 yield types[change["type"]].model_validate(change["data"])
 
     async def keep_up(self) -> None:
-        """Pull when asked by `ask_to_pull`, and look at the door regularly, until cancelled."""
+        """Pull when asked, here or by `ask_to_pull`, and look at the door regularly, until cancelled."""
         metrics.REPLICA_AGE.since(time.monotonic(), self.source)
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(self._go_on(self._listen, 1.0))
+            for _ in range(PULLS_AT_ONCE):
+                jobs.create_task(self._go_on(self._pull_in_turn, 1.0))
+
+    async def _go_on(self, job: Callable[[], Awaitable[None]], pause: float) -> None:
+        """Do it again and again."""
         while True:
             try:
-                await self._listen()
+                await job()
+            except Unavailable:
+                pass  # it has been logged where it was asked
             except Exception as error:  # noqa: BLE001 - a replica that stops is an outage: report and go on
                 self._report(error)
-            await asyncio.sleep(1)
+            await asyncio.sleep(pause)
 
     async def look(self) -> None:
         """Pull every organization that is behind; one that cannot be pulled does not hold up the others.
@@ -204,17 +262,22 @@ class Replica:
             metrics.REPLICA_AGE.since(began, self.source)
 
     async def _listen(self) -> None:
-        """Hold one connection for as long as it lasts, and pull what is asked for over it."""
-        asked: asyncio.Queue[str | None] = asyncio.Queue()
+        """Hold one connection for as long as it lasts, and have pulled what is asked for over it.
+
+        Look now and then meanwhile. This also bounds what a network does that cuts the connection without
+        a word, which nothing here would notice: what is asked for then comes with the next look.
+        """
         dsn = plain_dsn(self.database.engine.url.render_as_string(hide_password=False))
         connection = await asyncpg.connect(dsn, timeout=5, command_timeout=5)
         # Whoever asks over a connection that is gone is not heard: at once another, and a look.
-        connection.add_termination_listener(lambda _: asked.put_nowait(None))
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
         looking = None
         try:
-            await connection.add_listener(PULL_CHANNEL, lambda *args: asked.put_nowait(args[3]))
-            looking = asyncio.create_task(self._look_regularly())
-            await self._answer(asked)
+            await connection.add_listener(PULL_CHANNEL, lambda *args: self._asked_over(args[3]))
+            looking = asyncio.create_task(self._go_on(self.look, self.look_every))
+            await ended.wait()
+            raise ConnectionResetError
         finally:
             if looking is not None:
                 looking.cancel()
@@ -222,48 +285,39 @@ class Replica:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
 
-    async def _look_regularly(self) -> None:
-        """Look now and then. Beside answering: who asks is waiting, for seconds at most (D6).
+    def _asked_over(self, question: str) -> None:
+        source, _, org_id = question.partition(":")
+        with contextlib.suppress(ValueError):  # nonsense
+            if source == self.source:
+                self.ask(UUID(org_id))
 
-        This also bounds what a network does that cuts the listening connection without a word, which
-        nothing here would notice: what is asked for over it comes with the next look, `look_every` later.
-        """
+    async def _pull_in_turn(self) -> None:
+        """Pull what is asked for, a page of each organization in turn."""
         while True:
+            org_id = await self._asked.get()
+            self._waiting.discard(org_id)
+            if org_id in self._pulling:
+                asyncio.get_running_loop().call_later(GAP_AFTER, self.ask, org_id)
+                continue
+            self._pulling.add(org_id)
             try:
-                await self.look()
-            except Unavailable:
-                pass  # it has been logged where it was asked
-            except Exception as error:  # noqa: BLE001 - as in `keep_up`
-                self._report(error)
-            await asyncio.sleep(self.look_every)
+                is_all = await self._try_to_pull(org_id)
+            finally:
+                self._pulling.discard(org_id)
+            if is_all is False:
+                self.ask(org_id)
+            elif is_all is None and self._limits.get(org_id, 1) > 1:
+                asyncio.get_running_loop().call_later(TRY_AGAIN_AFTER, self.ask, org_id)
 
-    async def _answer(self, asked: asyncio.Queue[str | None]) -> None:
-        """Pull what is asked for, each organization once however many ask, and a page each in turn.
-
-        Raises:
-            ConnectionResetError: nothing more can be heard.
-        """
-        behind: deque[str] = deque()
-        while True:
-            while not behind or not asked.empty():
-                question = await asked.get()
-                if question is None:
-                    raise ConnectionResetError
-                source, _, org_id = question.partition(":")
-                if source == self.source and org_id not in behind:
-                    behind.append(org_id)
-            org_id = behind.popleft()
-            if await self._try_to_pull(org_id) is False:
-                behind.append(org_id)
-
-    async def _try_to_pull(self, org_id: UUID | str) -> bool | None:
+    async def _try_to_pull(self, org_id: UUID) -> bool | None:
         """Pull a page; say whether that was all, None where it failed."""
         try:
-            return await self._pull_page(UUID(str(org_id)))
+            return await self._pull_page(org_id)
         except Unavailable:  # why, has been logged where it was asked
             log.warning("replica.not_pulled", source=self.source, org_id=str(org_id))
         except Exception as error:  # noqa: BLE001 - one organization's trouble is not the others'
             self._report(error, org_id=str(org_id))
+        self._shut_until[org_id] = asyncio.get_running_loop().time() + self.look_every
         return None
 
     def _report(self, error: Exception, **about: str) -> None:
@@ -279,22 +333,9 @@ class Replica:
             "SELECT pg_advisory_xact_lock(hashtext($1), hashtext($2))", (self.source, str(org_id))
         )
 
-    async def _advance(
-        self, connection: AsyncConnection, org_id: UUID, seq: int, *, only_from: int | None = None
-    ) -> None:
-        """Move the position forward; with `only_from`, only where that is exactly where we stand."""
+    async def _advance(self, connection: AsyncConnection, org_id: UUID, seq: int) -> None:
+        """Move the position forward, never back."""
         table = self.positions
-        if only_from:  # from 0 there is no row yet, and none to be found elsewhere
-            await connection.execute(
-                table.update()
-                .where(
-                    table.c.org_id == org_id,
-                    table.c.source == self.source,
-                    table.c.seq == only_from,
-                )
-                .values(seq=seq)
-            )
-            return
         statement = insert(table).values(org_id=org_id, source=self.source, seq=seq)
         await connection.execute(
             statement.on_conflict_do_update(
@@ -303,6 +344,11 @@ class Replica:
                 where=table.c.seq < seq,
             )
         )
+
+
+def _sequenced(event: Event) -> Sequenced:
+    assert isinstance(event, Sequenced)  # noqa: S101  # the catalogue holds it
+    return event
 
 
 def _last(answer: Changes) -> int:

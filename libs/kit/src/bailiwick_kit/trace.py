@@ -63,7 +63,17 @@ def read(traceparent: str | None) -> SpanContext | None:
 
 def trace_parent() -> str | None:
     """Return a W3C traceparent for what is caused here, None outside of any trace."""
-    here = get_current_span().get_span_context()
+    return parent_of(get_current_span())
+
+
+def here() -> Span:
+    """Return the span at hand, or one that is none."""
+    return get_current_span()
+
+
+def parent_of(one: Span) -> str | None:
+    """Return a W3C traceparent for what a span causes, None where it is none."""
+    here = one.get_span_context()
     if not here.is_valid:
         return None
     return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
@@ -128,16 +138,45 @@ def _through(begun: Span) -> Iterator[Span]:
             raise
 
 
-def note(name: str, value: AttributeValue) -> None:
-    """Say something about the span at hand, where there is one: never anything that names people."""
-    get_current_span().set_attribute(f"bailiwick.{name}", value)
+@contextmanager
+def span_of_many(
+    name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue], *, parent: str | None
+) -> Iterator[Span]:
+    """Do what is inside as the span of one of many that are done at once: what it does is not below it.
+
+    Yields a span that `parent_of` turns into the traceparent of what this one causes.
+    """
+    said = read(parent)
+    if said is None:
+        yield INVALID_SPAN
+        return
+    above = NonRecordingSpan(said)
+    if _tracer is None:
+        yield above
+        return
+    begun = _tracer.start_span(name, set_span_in_context(above, Context()), kind, attributes)
+    try:
+        yield begun
+    except BaseException as error:
+        _mark_failed(begun, error)
+        raise
+    finally:
+        begun.end()
+
+
+def note(name: str, value: AttributeValue, of: Span | None = None) -> None:
+    """Say something about a span, else the one at hand, if any: never anything that names people."""
+    (of or get_current_span()).set_attribute(f"bailiwick.{name}", value)
 
 
 def failed(error: BaseException) -> None:
     """Say that the span at hand has failed, and by what: not in the error's words, which may name people."""
-    here = get_current_span()
-    here.set_attribute("error.type", type(error).__name__)
-    here.set_status(StatusCode.ERROR)
+    _mark_failed(get_current_span(), error)
+
+
+def _mark_failed(one: Span, error: BaseException) -> None:
+    one.set_attribute("error.type", type(error).__name__)
+    one.set_status(StatusCode.ERROR)
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from bailiwick_contracts.customers import Assignment
-from bailiwick_contracts.envelope import Event
-from bailiwick_kit.replica import Applier
 from bailiwick_reports.store import cube
 from bailiwick_reports.store.replica import CustomersReplica
 from bailiwick_testkit.people import Person
@@ -42,14 +40,12 @@ class Desk:
         """Take the new events in order, each in a transaction, as the consumers would."""
         appliers = CustomersReplica().appliers()
         for event in self.customers.told[self.told_customers :]:
-            await self._take(appliers[type(event)], event)
+            async with self.shop.database.writing(event.org_id) as connection:
+                await appliers[type(event)](connection, [event])
         for order in self.orders.told[self.told_orders :]:
-            await self._take(cube.count, order)
+            async with self.shop.database.writing(order.org_id) as connection:
+                await cube.count(connection, order)
         self.told_customers, self.told_orders = len(self.customers.told), len(self.orders.told)
-
-    async def _take(self, apply: Applier, event: Event) -> None:
-        async with self.shop.database.writing(event.org_id) as connection:
-            await apply(connection, event)
 
     async def hand_over(self, held: Assignment, to: Person) -> Assignment:
         """Give a customer to another member, now."""

@@ -34,7 +34,7 @@ class Market:
     async def apply(self, event: Sequenced) -> None:
         """Apply one event, whatever was applied before."""
         async with self.shop.database.writing(event.org_id) as connection:
-            await CustomersReplica().appliers()[type(event)](connection, event)
+            await CustomersReplica().appliers()[type(event)](connection, [event])
 
     async def customer(
         self, name: str = "Librería Sol", main: Person | None = None, **more: Any

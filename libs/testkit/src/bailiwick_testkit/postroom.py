@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from bailiwick_access.gate import Gate
 from bailiwick_contracts.orders import OrderLine, OrderPlaced
 from bailiwick_kit.clock import FixedClock
+from bailiwick_kit.handling import Received
 from bailiwick_kit.mail import Mail
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.replica import Replica
+from bailiwick_kit.trace import trace_parent
 from bailiwick_notifier.actions.fix_recipients import Desk
 from bailiwick_notifier.actions.ports import Letters
 from bailiwick_notifier.actions.rounds import Fixing, Sending
@@ -109,7 +111,7 @@ class Postroom:
         """Let notifier hear what customers did since this was last called."""
         for event in self.customers.told[self.told :]:
             async with self.shop.database.writing(event.org_id) as connection:
-                await self.customers_replica.receive(connection, event)
+                await self.customers_replica.receive(connection, [Received(event, uuid4())])
         self.told = self.customers.head
 
     async def customer(
@@ -178,7 +180,8 @@ class Postroom:
         consumer = from_orders(self.shop.database, "", self.shop.tables.inbox, take)
         event_id = event_id or uuid4()
         async with self.shop.database.writing(event.org_id) as connection:
-            await consumer.keyed[OrderPlaced](connection, event, event_id)
+            received = Received(event, event_id, trace_parent())
+            await consumer.handlers[OrderPlaced](connection, [received])
         return event_id
 
     async def come_in(self, customer_id: UUID, by: Person, **changes: Any) -> OrderPlaced:

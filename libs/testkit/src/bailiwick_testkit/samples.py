@@ -23,6 +23,7 @@ from bailiwick_contracts.catalogue import SUBSCRIBED
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.consumer import Consumer
 from bailiwick_kit.database import Database
+from bailiwick_kit.handling import Applying
 from bailiwick_kit.messages import Envelope
 from bailiwick_kit.service import Service
 from bailiwick_local.databases import DatabaseUrls
@@ -121,14 +122,13 @@ class Listener:
         Raises:
             PoisonError, Exception: what the consumer would set aside or try again for.
         """
-        consumer = next(
-            one for one in self.consumers if sample.event in {**one.handlers, **one.keyed}
-        )
+        consumer = next(one for one in self.consumers if sample.event in one.handlers)
         document = sample.document(org_id, later=later)
         subject = sample.event.model_validate(document).subject
         body = json.dumps(document).encode()
         envelope = Envelope(event_id, sample.event.type, subject, body)
-        await consumer._apply(envelope)  # noqa: SLF001 - all of it but the broker
+        applying = Applying(consumer.database, consumer.inbox, consumer.handlers)
+        await applying.apply([applying.read(envelope)])
 
     async def state(self, org_id: UUID) -> dict[str, list[tuple[Any, ...]]]:
         """Return what the service keeps of an organization, without that organization's id."""

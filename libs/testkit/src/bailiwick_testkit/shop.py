@@ -46,7 +46,7 @@ class Shop:
         for event in self.identity.events.values():
             if isinstance(event, OrganizationChanged | MemberChanged):
                 async with self.database.writing(event.org_id) as connection:
-                    await appliers[type(event)](connection, event)
+                    await appliers[type(event)](connection, [event])
 
 
 @asynccontextmanager

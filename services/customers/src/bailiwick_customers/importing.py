@@ -40,6 +40,8 @@ from bailiwick_kit.wire import Instant, Model
 
 BATCH = 500
 """Records a transaction."""
+PATIENCE = 60.0
+"""Seconds without progress for which identity's door is asked again."""
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
@@ -183,7 +185,7 @@ async def opened(
         ) as identity,
         policy,
     ):
-        await identity.pull(org_id)
+        await identity.pull(org_id, patience=PATIENCE)
         callers = Callers(tables.members, tables.organizations)
         async with database.reading(org_id) as connection:
             caller = await callers.at_command_line(

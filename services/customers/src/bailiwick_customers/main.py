@@ -75,7 +75,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
     async with (
-        Database(worker_url, name="customers-worker", pool=5) as database,
+        Database(worker_url, name="customers-worker") as database,
         identity_replica(
             settings, database, tables.members, tables.organizations, tables.replica_positions
         ) as identity,

@@ -38,6 +38,8 @@ from bailiwick_orders.store.replica import CustomersReplica
 
 BATCH = 500
 """Records a transaction."""
+PATIENCE = 60.0
+"""Seconds without progress for which identity's and customers' doors are asked again."""
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
@@ -142,7 +144,7 @@ async def opened(
     async with Database(url, name="orders-import", pool=2) as database, policy:
         async with replicas(settings, database) as both:
             for replica in both:
-                await replica.pull(org_id)
+                await replica.pull(org_id, patience=PATIENCE)
         callers = Callers(tables.members, tables.organizations)
         async with database.reading(org_id) as connection:
             caller = await callers.at_command_line(

@@ -33,6 +33,7 @@ from bailiwick_orders.events.customers import from_customers
 from bailiwick_orders.events.identity import from_identity
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
+from bailiwick_orders.store.fan_out import FanOut
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
 from bailiwick_orders.store.tally import Tally
@@ -57,7 +58,10 @@ def application(settings: Settings) -> FastAPI:
         lookups = {
             "identity": versions_in(database, members.c.member_id, organizations.c.org_id),
             "customers": versions_in(
-                database, tables.customers.c.customer_id, tables.assignments.c.assignment_id
+                database,
+                tables.customers.c.customer_id,
+                tables.assignments.c.assignment_id,
+                late=tables.fan_outs.c.assignment_id,
             ),
         }
         async with entered(settings, database, policy, members, organizations, lookups) as entrance:
@@ -83,7 +87,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
     async with (
-        Database(worker_url, name="orders-worker", pool=5) as database,
+        Database(worker_url, name="orders-worker") as database,
         importing.replicas(settings, database) as (identity, customers),
     ):
         yield [
@@ -93,6 +97,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             from_customers(customers, broker_url, tables.inbox).run,
             identity.keep_up,
             customers.keep_up,
+            FanOut(database).run,
             Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]
 

@@ -16,12 +16,14 @@ from bailiwick_contracts.customers import Assignment, Relation
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import Database
 from bailiwick_kit.door import Door
+from bailiwick_kit.handling import Received
 from bailiwick_kit.replica import Replica
-from bailiwick_orders.store import tables
+from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_testkit.apps import served
 from bailiwick_testkit.market import Market
 from bailiwick_testkit.people import DOOR_SECRET, Person
+from bailiwick_testkit.waiting import running, until
 
 Rows = set[tuple[object, ...]]
 
@@ -92,10 +94,13 @@ async def a_history(market: Market, people: list[Person], draw: random.Random) -
                 )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "at_once"), [(0, 5000), (1, 5000), (2, 0), (3, 2)])
 async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
-    market: Market, seed: int
+    market: Market, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: int
 ) -> None:
+    """Whether what follows is written at once, or in pieces some time between other events."""
+    monkeypatch.setattr(fan_out, "AT_ONCE", at_once)
+    beside = fan_out.FanOut(market.shop.database, piece=2)
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     mia = await market.shop.member("brand_manager")
     people = [await market.shop.member("sales_representative") for _ in range(3)]
@@ -105,6 +110,8 @@ async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
     orders: dict[UUID, tuple[UUID, UUID, datetime]] = {}
     for event in events:
         await market.apply(event)
+        if draw.random() < 0.3:
+            await beside.round()
         known = [row[0] for row in await rows(market, tables.customers, "customer_id")]
         if known and draw.random() < 0.3:
             customer_id = UUID(str(draw.choice(known)))
@@ -115,6 +122,8 @@ async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
                 datetime.fromisoformat(made["listed_at"]),
             )
 
+    while await beside.round():
+        pass
     now = datetime.now(UTC)
     missing = due(market, orders) - await seen(market)
     assert all(row[4] <= now for row in missing), missing  # type: ignore[operator] # was over then
@@ -136,13 +145,15 @@ async def test_a_gap_is_pulled_and_chunks_are_left_to_the_door(
     [first, second] = market.customers.told
     chunk = second.model_copy(update={"chunks": 2})
 
-    await replica.repair(chunk)
-    async with market.shop.database.writing(market.shop.org_id) as connection:
-        await replica.receive(connection, chunk)
-    async with market.shop.database.writing(market.shop.org_id) as connection:
-        await replica.receive(connection, first)
+    async with running(replica.keep_up):
+        for event in (chunk, first):
+            async with market.shop.database.writing(market.shop.org_id) as connection:
+                await replica.receive(connection, [Received(event, uuid4())])
 
-    assert await replica.position(market.shop.org_id) == 2
+        async def is_whole() -> bool:
+            return await replica.position(market.shop.org_id) == 2
+
+        await until(is_whole)
     assert (await market.create(ana, customer)).status_code == 201
 
 
@@ -206,7 +217,7 @@ async def test_who_writes_an_order_waits_for_who_reassigns_and_sees_what_they_di
     [*_, event] = market.customers.told
 
     async with market.shop.database.writing(market.shop.org_id) as connection:
-        await CustomersReplica().appliers()[type(event)](connection, event)
+        await CustomersReplica().appliers()[type(event)](connection, [event])
         writing = asyncio.create_task(market.order(tom, customer, place=True))
         await asyncio.sleep(0.3)
         assert not writing.done()
@@ -226,7 +237,7 @@ async def test_an_edit_waits_for_who_reassigns_and_is_decided_after(market: Mark
     [*_, event] = market.customers.told
 
     async with market.shop.database.writing(market.shop.org_id) as connection:
-        await CustomersReplica().appliers()[type(event)](connection, event)
+        await CustomersReplica().appliers()[type(event)](connection, [event])
         placing = asyncio.create_task(market.act(ana, draft["path"], "place"))
         await asyncio.sleep(0.3)
         assert not placing.done()

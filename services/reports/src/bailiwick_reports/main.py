@@ -100,7 +100,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     worker_url = settings.database_worker_url.get_secret_value()
     broker_url = settings.broker_url.get_secret_value()
     async with (
-        Database(worker_url, name="reports-worker", pool=5) as database,
+        Database(worker_url, name="reports-worker") as database,
         replicas(settings, database) as (identity, customers),
     ):
         yield [

@@ -17,6 +17,7 @@ from bailiwick_contracts.envelope import Event, Sequenced
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.handling import Received
 from bailiwick_reports.main import operator
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import cube, tables
@@ -277,9 +278,8 @@ async def test_replicas_are_mended_while_their_events_arrive(books: Books) -> No
     ids = list(books.customers.assignments)
 
     async def tell(event: Sequenced) -> None:
-        await replica.repair(event)
         async with books.shop.database.writing(event.org_id) as connection:
-            await replica.receive(connection, event)
+            await replica.receive(connection, [Received(event, uuid4())])
 
     async def go_on() -> None:
         for turn in range(40):

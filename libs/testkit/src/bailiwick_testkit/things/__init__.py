@@ -26,8 +26,9 @@ from typing_extensions import override
 from bailiwick_contracts.envelope import Event, Sequenced
 from bailiwick_kit import crash_points, topology
 from bailiwick_kit.audit import audit_table
-from bailiwick_kit.consumer import Consumer, Handler
+from bailiwick_kit.consumer import Consumer
 from bailiwick_kit.database import Database
+from bailiwick_kit.handling import Handler, SingleHandler, one_by_one
 from bailiwick_kit.inbox import inbox_table
 from bailiwick_kit.outbox import outbox_table, record
 from bailiwick_kit.relay import Relay
@@ -162,9 +163,11 @@ class Things:
         """Return a relay of the outbox."""
         return Relay(self.urls.worker, self.broker_url, "things", EXCHANGE, {ThingChanged.type})
 
-    def consumer(self, handler: Handler = copy, **more: Any) -> Consumer:
-        """Return a consumer of the queue."""
-        handlers: dict[type[Event], Handler] = {ThingChanged: handler}
+    def consumer(
+        self, handler: SingleHandler = copy, *, of_many: Handler | None = None, **more: Any
+    ) -> Consumer:
+        """Return a consumer of the queue, with a handler of each event or of many."""
+        handlers: dict[type[Event], Handler] = {ThingChanged: of_many or one_by_one(handler)}
         return Consumer(QUEUE, self.broker_url, self.worker, inbox, handlers, **more)
 
     def environment(self) -> dict[str, str]:

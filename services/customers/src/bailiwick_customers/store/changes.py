@@ -19,6 +19,9 @@ from bailiwick_customers.store.rows import (
 from bailiwick_customers.store.tables import assignments, change_counters, customers
 from bailiwick_kit.database import Database
 
+MOST_ASSIGNMENTS = 2000
+"""Assignments that are read at once, but for one act that has more."""
+
 
 class CustomerChanges:
     """Answers siblings; reads as the worker, because heads are asked for all organizations at once."""
@@ -40,14 +43,18 @@ class CustomerChanges:
             )
             return [(row.org_id, row.seq) for row in found]
 
-    async def after(self, org_id: UUID, seq: int, limit: int) -> list[Sequenced]:
-        """Return up to `limit` customers and changesets changed later, as they are now, in order."""
+    async def after(self, org_id: UUID, seq: int, limit: int) -> tuple[list[Sequenced], bool]:
+        """Return up to `limit` customers and changesets changed later, as they are now, in order.
+
+        And whether that is all: it ends earlier where the changesets are large.
+        """
         async with self._database.reading(org_id) as connection:
-            found: list[Sequenced] = [
-                *await _customers(connection, org_id, seq, limit),
-                *await _changesets(connection, org_id, seq, limit),
-            ]
-        return sorted(found, key=lambda event: event.seq)[:limit]
+            customers = await _customers(connection, org_id, seq, limit)
+            changesets, is_all = await _changesets(connection, org_id, seq, limit)
+        found: list[Sequenced] = sorted([*customers, *changesets], key=lambda event: event.seq)
+        if not is_all:  # of what comes after the last changeset, some changesets are not here
+            found = [event for event in found if event.seq <= changesets[-1].seq]
+        return found[:limit], is_all and len(found) < limit
 
 
 async def _customers(
@@ -65,22 +72,29 @@ async def _customers(
 
 async def _changesets(
     connection: AsyncConnection, org_id: UUID, seq: int, limit: int
-) -> list[Sequenced]:
+) -> tuple[list[AssignmentChanged], bool]:
+    """Return changesets with `MOST_ASSIGNMENTS` together, or one that is larger; and whether all."""
     table = assignments
-    numbers = (
-        sa.select(table.c.seq)
-        .where(table.c.org_id == org_id, table.c.seq > seq)
-        .distinct()
+    later = sa.and_(table.c.org_id == org_id, table.c.seq > seq)
+    sizes = (
+        sa.select(table.c.seq, sa.func.count().label("size"))
+        .where(later)
+        .group_by(table.c.seq)
         .order_by(table.c.seq)
         .limit(limit)
+        .subquery()
     )
+    so_far = sa.func.sum(sizes.c.size).over(order_by=sizes.c.seq) - sizes.c.size
+    numbers = sa.select(sizes.c.seq, so_far.label("before"))
+    found = (await connection.execute(numbers)).all()
+    last = max((number for number, before in found if before < MOST_ASSIGNMENTS), default=seq)
     statement = (
         sa.select(table)
-        .where(table.c.org_id == org_id, table.c.seq.in_(numbers))
+        .where(later, table.c.seq <= last)
         .order_by(table.c.seq, table.c.assignment_id)
     )
-    rows = (await connection.execute(statement)).mappings().all()
-    return [
+    rows = (await connection.execute(statement)).mappings().all() if found else ()
+    changesets = [
         AssignmentChanged(
             org_id=org_id,
             version=1,
@@ -91,3 +105,4 @@ async def _changesets(
         for number, group in groupby(rows, key=lambda row: row["seq"])
         if (part := list(group))
     ]
+    return changesets, len(found) < limit and (not found or found[-1].seq == last)

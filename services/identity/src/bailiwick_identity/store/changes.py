@@ -37,8 +37,8 @@ class IdentityChanges:
             )
             return [(row.org_id, row.seq) for row in found]
 
-    async def after(self, org_id: UUID, seq: int, limit: int) -> list[Sequenced]:
-        """Return up to `limit` entities changed later, as they are now, in order."""
+    async def after(self, org_id: UUID, seq: int, limit: int) -> tuple[list[Sequenced], bool]:
+        """Return up to `limit` entities changed later, as they are now, in order; and whether all."""
         found: list[Sequenced] = []
         async with self._database.reading(org_id) as connection:
             rows = await connection.execute(_later(organizations, org_id, seq, limit))
@@ -47,7 +47,7 @@ class IdentityChanges:
             ]
             rows = await connection.execute(_later(members, org_id, seq, limit))
             found += [member_event(to_member(row), row["seq"]) for row in rows.mappings()]
-        return sorted(found, key=lambda event: event.seq)[:limit]
+        return sorted(found, key=lambda event: event.seq)[:limit], len(found) < limit
 
 
 def _later(table: sa.Table, org_id: UUID, seq: int, limit: int) -> sa.Select[tuple[object, ...]]:

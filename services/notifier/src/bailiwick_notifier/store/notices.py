@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.identity import Settings
-from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database import Database
+from bailiwick_kit.handling import Received
 from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import State, delivery_id
 from bailiwick_notifier.domain.notice import Notice
@@ -41,12 +41,10 @@ class TakeNotice:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    async def __call__(
-        self, connection: AsyncConnection, event: OrderPlaced, event_id: UUID
-    ) -> None:
-        """Take it; who is told is another job's to fix."""
-        row = notice_row(event, event_id, self._clock)
-        await connection.execute(insert(notices).values(row).on_conflict_do_nothing())
+    async def __call__(self, connection: AsyncConnection, received: Sequence[Received]) -> None:
+        """Take them; who is told is another job's to fix."""
+        rows = [notice_row(one, self._clock) for one in received]
+        await connection.execute(insert(notices).on_conflict_do_nothing(), rows)
 
 
 class StoredNotices:

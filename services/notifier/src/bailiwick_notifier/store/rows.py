@@ -11,7 +11,7 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_access.caller import caller_of
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.trace import trace_parent
+from bailiwick_kit.handling import Received
 from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import Delivery, State
 from bailiwick_notifier.domain.notice import Notice
@@ -23,21 +23,22 @@ _CONTENT = {"customer_name", "placed_at", "source", "lines", "net", "currency", 
 _AMOUNTS = ("quantity", "unit_price", "discount", "net")
 
 
-def notice_row(event: OrderPlaced, event_id: Any, clock: Clock) -> dict[str, Any]:
+def notice_row(received: Received, clock: Clock) -> dict[str, Any]:
     """Return the columns of an order that has just come in."""
-    now = clock.now()
+    event, now = received.event, clock.now()
+    assert isinstance(event, OrderPlaced)  # noqa: S101  # it is subscribed to nothing else
     return {
         **event.model_dump(
             include={"org_id", "order_id", "customer_id", "author_id", "state", *_PEOPLE}
         ),
-        "event_id": event_id,
+        "event_id": received.event_id,
         "order_number": event.number,
         "author_keeps_view": event.is_view_kept,
         "additional_ids": list(event.additional_ids),
         "content": event.model_dump(mode="json", include=_CONTENT),
         "taken_at": now,
         "next_look_at": now,
-        "trace_parent": trace_parent(),
+        "trace_parent": received.trace_parent,
     }
 
 

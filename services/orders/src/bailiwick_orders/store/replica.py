@@ -12,11 +12,9 @@ be ordered for, and its row is written under the replica's advisory lock of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.assignments import write_assignments
@@ -24,75 +22,8 @@ from bailiwick_access.replica import upsert
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.replica import Applier
-from bailiwick_orders.store.tables import assignments, customers, orders, visibility
-
-_ids = sa.ARRAY(sa.Uuid)
-_org_id = sa.bindparam("org_id", type_=sa.Uuid)
-
-_LOCK = (
-    sa.select(customers.c.customer_id)
-    .where(
-        customers.c.org_id == _org_id,
-        customers.c.customer_id == sa.any_(sa.bindparam("customer_ids", type_=_ids)),
-    )
-    .order_by(customers.c.customer_id)
-    .with_for_update()
-)
-
-
-def _fan_out() -> sa.Executable:
-    touched, held = assignments.alias("touched"), assignments.alias("held")
-    # Two assignments may share a visibility row: one cancelled before it began, and its successor.
-    # The later end holds, in whatever order the two arrive.
-    source = (
-        sa.select(
-            orders.c.org_id,
-            held.c.member_id,
-            orders.c.listed_at,
-            orders.c.order_id,
-            held.c.relation,
-            held.c.valid_from,
-            sa.func.max(held.c.valid_to),
-        )
-        .join_from(
-            touched,
-            held,
-            sa.and_(
-                held.c.org_id == touched.c.org_id,
-                held.c.customer_id == touched.c.customer_id,
-                held.c.member_id == touched.c.member_id,
-                held.c.relation == touched.c.relation,
-                held.c.valid_from == touched.c.valid_from,
-            ),
-        )
-        .join(
-            orders,
-            sa.and_(
-                orders.c.org_id == touched.c.org_id, orders.c.customer_id == touched.c.customer_id
-            ),
-        )
-        .where(
-            touched.c.org_id == _org_id,
-            touched.c.assignment_id == sa.any_(sa.bindparam("assignment_ids", type_=_ids)),
-        )
-        .group_by(
-            orders.c.org_id,
-            held.c.member_id,
-            orders.c.listed_at,
-            orders.c.order_id,
-            held.c.relation,
-            held.c.valid_from,
-        )
-    )
-    statement = insert(visibility).from_select([c.name for c in visibility.columns], source)
-    return statement.on_conflict_do_update(
-        index_elements=list(visibility.primary_key.columns),
-        set_={"valid_to": statement.excluded.valid_to},
-        where=visibility.c.valid_to != statement.excluded.valid_to,
-    )
-
-
-_FAN_OUT = _fan_out()
+from bailiwick_orders.store.fan_out import fan_out, lock_customers
+from bailiwick_orders.store.tables import assignments, customers
 
 
 class CustomersReplica:
@@ -100,29 +31,31 @@ class CustomersReplica:
 
     def appliers(self) -> Mapping[type[Event], Applier]:
         """Return what writes each of customers' events."""
-        return {CustomerChanged: self._customer, AssignmentChanged: self._assignments}
+        return {CustomerChanged: self._customers, AssignmentChanged: self._assignments}
 
-    async def _customer(self, connection: AsyncConnection, event: Event) -> None:
-        assert isinstance(event, CustomerChanged)  # noqa: S101  # the mapping above holds it
-        place = next((address for address in event.addresses if address.primary), None)
-        row = {
-            **event.model_dump(
-                include={"org_id", "customer_id", "code", "name", "status", "created_by"}
-            ),
-            "city": place.city if place else None,
-            "country": place.country if place else None,
-            "version": event.version,
-            "seq": event.seq,
-        }
-        await upsert(connection, customers, row)
+    async def _customers(
+        self, connection: AsyncConnection, events: Sequence[CustomerChanged]
+    ) -> None:
+        await upsert(connection, customers, [_row(event) for event in events])
 
-    async def _assignments(self, connection: AsyncConnection, event: Event) -> None:
-        assert isinstance(event, AssignmentChanged)  # noqa: S101  # likewise
-        customer_ids: set[UUID] = {one.customer_id for one in event.assignments}
-        bound = {"org_id": event.org_id, "customer_ids": sorted(customer_ids)}
-        await connection.execute(_LOCK, bound)
-        assignment_ids = await write_assignments(connection, assignments, event)
-        if assignment_ids:
-            await connection.execute(
-                _FAN_OUT, {"org_id": event.org_id, "assignment_ids": assignment_ids}
-            )
+    async def _assignments(
+        self, connection: AsyncConnection, events: Sequence[AssignmentChanged]
+    ) -> None:
+        changed = [one for event in events for one in event.assignments]
+        await lock_customers(connection, events[0].org_id, {one.customer_id for one in changed})
+        await write_assignments(connection, assignments, events)
+        await fan_out(connection, events)
+
+
+def _row(event: CustomerChanged) -> dict[str, Any]:
+    """Return what is remembered of a customer."""
+    place = next((address for address in event.addresses if address.primary), None)
+    return {
+        **event.model_dump(
+            include={"org_id", "customer_id", "code", "name", "status", "created_by"}
+        ),
+        "city": place.city if place else None,
+        "country": place.country if place else None,
+        "version": event.version,
+        "seq": event.seq,
+    }

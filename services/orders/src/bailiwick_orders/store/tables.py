@@ -46,6 +46,18 @@ customers = sa.Table(
 
 assignments = assignments_table(metadata)
 
+fan_outs = sa.Table(
+    "fan_outs",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("assignment_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, nullable=False),
+    sa.Column("begins", sa.Boolean, nullable=False, comment="It is new; what ends goes before."),
+    sa.Column("listed_after", _instant, comment="With `id_after`: what is written already."),
+    sa.Column("id_after", sa.Uuid),
+    comment="Assignments whose orders' visibility is still being written.",
+)
+
 orders = sa.Table(
     "orders",
     metadata,

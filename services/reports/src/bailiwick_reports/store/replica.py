@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,13 +22,15 @@ class CustomersReplica:
         """Return what writes each of customers' events."""
         return {CustomerChanged: self._customer, AssignmentChanged: self._assignments}
 
-    async def _customer(self, connection: AsyncConnection, event: Event) -> None:
-        assert isinstance(event, CustomerChanged)  # noqa: S101  # the mapping above holds it
-        await upsert(connection, customers, customer_row(event))
+    async def _customer(
+        self, connection: AsyncConnection, events: Sequence[CustomerChanged]
+    ) -> None:
+        await upsert(connection, customers, [customer_row(event) for event in events])
 
-    async def _assignments(self, connection: AsyncConnection, event: Event) -> None:
-        assert isinstance(event, AssignmentChanged)  # noqa: S101  # likewise
-        await write_assignments(connection, assignments, event)
+    async def _assignments(
+        self, connection: AsyncConnection, events: Sequence[AssignmentChanged]
+    ) -> None:
+        await write_assignments(connection, assignments, events)
 
 
 def customer_row(event: CustomerChanged) -> dict[str, Any]:

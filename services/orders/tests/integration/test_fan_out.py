@@ -1,0 +1,158 @@
+"""An act over more orders than a transaction may take: in pieces, and nobody sees more meanwhile (ADR 17)."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from bailiwick_contracts.customers import Assignment
+from bailiwick_kit.position import versions_in
+from bailiwick_orders.store import fan_out, tables
+from bailiwick_orders.store.fan_out import FanOut
+from bailiwick_testkit.market import Market
+from bailiwick_testkit.people import Person
+
+ORDERS = """
+    INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, source, state,
+        listed_at, currency, lines, net, imported, version)
+    SELECT $1, gen_random_uuid(), 'N' || row_number() OVER (), customer_id, 'C', $2, 'import', 'placed',
+        now() - n * interval '1 hour', 'EUR', '[]', 0, true, 1
+    FROM unnest($3::uuid[]) AS customer_id, generate_series(1, $4) AS n
+"""
+VISIBLE = """
+    INSERT INTO visibility
+    SELECT o.org_id, a.member_id, o.listed_at, o.order_id, a.relation, a.valid_from, a.valid_to
+    FROM orders o JOIN assignments a USING (org_id, customer_id)
+"""
+SIGHT = """
+    SELECT member_id, count(*) AS orders FROM visibility
+    WHERE relation = 'main' AND valid_from <= $1 AND valid_to > $1 GROUP BY 1
+"""
+
+
+async def held_by(market: Market, person: Person, customers: int, orders: int) -> list[Assignment]:
+    """Make customers of a representative's, with so many orders each and the visibility of those."""
+    held = [
+        market.customers.assign(market.customers.customer(f"C{number}"), person.member_id)
+        for number in range(customers)
+    ]
+    await market.tell()
+    async with market.shop.database.writing(market.shop.org_id) as connection:
+        ids = [one.customer_id for one in held]
+        author = uuid4()
+        await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        await connection.exec_driver_sql(ORDERS, (market.shop.org_id, author, ids, orders))
+        await connection.exec_driver_sql(VISIBLE)
+    return held
+
+
+def hand_over(market: Market, held: list[Assignment], to: Person, at: datetime) -> list[Assignment]:
+    """Give all of them to somebody, in one act."""
+    new = [
+        one.model_copy(
+            update={"assignment_id": uuid4(), "member_id": to.member_id, "valid_from": at}
+        )
+        for one in held
+    ]
+    market.customers.change(*(market.customers.ended(one, at) for one in held), *new)
+    return new
+
+
+async def sight(market: Market, at: datetime) -> dict[UUID, int]:
+    """Return how many orders each representative sees at an instant."""
+    async with market.shop.database.reading(market.shop.org_id) as connection:
+        found = await connection.exec_driver_sql(SIGHT, (at,))
+        return {row.member_id: row.orders for row in found}
+
+
+async def test_nobody_sees_more_while_a_large_act_is_written_and_all_is_seen_after(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 10)
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    held, beside = await held_by(market, ana, 3, 7), FanOut(market.shop.database, piece=3)
+    new = hand_over(market, held, bruno, datetime.now(UTC))
+    await market.tell()
+    after = datetime.now(UTC) + timedelta(seconds=1)
+    look_up = versions_in(
+        market.shop.database,
+        tables.assignments.c.assignment_id,
+        late=tables.fan_outs.c.assignment_id,
+    )
+
+    steps = [await sight(market, after)]
+    while await beside.round():
+        steps.append(await sight(market, after))
+        if (
+            steps[-1].get(bruno.member_id, 0) < 21
+        ):  # who waits for the act is not told that it is there
+            versions = [await look_up(market.shop.org_id, one.assignment_id) for one in new]
+            assert None in versions
+
+    assert steps[0] == {ana.member_id: 21}
+    assert steps[-1] == {bruno.member_id: 21}
+    for one in steps:  # until Ana has lost all, Bruno has none
+        assert sum(one.values()) <= 21
+        assert len(one) <= 1
+    assert len(steps) > 10
+    assert await look_up(market.shop.org_id, new[0].assignment_id) == 1
+
+
+async def test_what_happens_between_two_pieces_counts(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 10)
+    mia = await market.shop.member("brand_manager")
+    ana, bruno, clara = [await market.shop.member("sales_representative") for _ in range(3)]
+    held, beside = await held_by(market, ana, 2, 6), FanOut(market.shop.database, piece=4)
+    at = datetime.now(UTC)
+    new = hand_over(market, held, bruno, at)
+    await market.tell()
+    for _ in range(5):
+        await beside.round()
+    hand_over(market, new, clara, at + timedelta(microseconds=1))
+    made = await market.order(mia, held[0].customer_id)
+    await market.tell()
+    while await beside.round():
+        pass
+
+    assert await sight(market, at + timedelta(seconds=1)) == {clara.member_id: 13}
+    assert (await market.shop.api.get(clara, made["path"])).status_code == 200
+    assert (await market.shop.api.get(bruno, made["path"])).status_code == 404
+
+
+async def _moves(market: Market, customers: int, orders: int) -> float:
+    """Hand customers over with all their orders; return the seconds that the longest transaction took."""
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    held = await held_by(market, ana, customers, orders)
+    hand_over(market, held, bruno, datetime.now(UTC))
+    longest, beside = 0.0, FanOut(market.shop.database)
+
+    async def timed(step: object) -> int:
+        nonlocal longest
+        began = time.monotonic()
+        found = int(await step or 0)  # type: ignore[misc]
+        longest = max(longest, time.monotonic() - began)
+        return found
+
+    await timed(market.tell())
+    while await timed(beside.round()):
+        pass
+    seen = await sight(market, datetime.now(UTC) + timedelta(seconds=1))
+    assert seen == {bruno.member_id: customers * orders}
+    return longest
+
+
+async def test_an_act_over_many_orders_is_written_within_what_a_transaction_may_take(
+    market: Market,
+) -> None:
+    assert await _moves(market, 20, 400) < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("customers", "orders"), [(500, 1_100), (1, 70_000)])
+async def test_the_largest_acts_are_written_within_what_a_transaction_may_take(
+    market: Market, customers: int, orders: int
+) -> None:
+    assert await _moves(market, customers, orders) < 10
