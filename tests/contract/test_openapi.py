@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from bailiwick_kit.errors import Refusal
 from bailiwick_local import documents
 from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released
@@ -25,6 +26,8 @@ OF_OAUTH = {"/v1/auth/token", "/v1/auth/revoke"}
 """RFC 6749 and 7009 say what these answer."""
 OF_ONESELF = {"/v1/me", "/v1/memberships", "/v1/memberships/{member_id}/accept"}
 """What everybody may do who has signed in, whatever their rights."""
+OF_IMPORTS = {"unknown-customer"}
+"""Refusals that no operation gives, only an import at the command line."""
 OPEN_TO_ALL = {"/.well-known/jwks.json", *OF_OAUTH}
 
 
@@ -174,6 +177,80 @@ def test_change_of_a_record_names_the_version(
     _, method, path, told = operation
     if method in {"patch", "put"}:
         assert _has(told, "If-Match"), f"{method} {path}: take `expected: IfMatch`"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_the_version_is_required_where_its_absence_is_refused(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    for one in told.get("parameters", ()):
+        if one["in"] == "header":
+            is_version = one["name"].lower() == "if-match"
+            assert one["required"] is is_version, f"{method} {path}: {one['name']}"
+            assert one["schema"].get("type") == "string", "absent, never null"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_tells_the_headers_of_its_answer(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    where = f"{method} {path}: responses=problems(…) | tells(…)"
+    headers = {
+        status: set(answer.get("headers", ()))
+        for status, answer in told["responses"].items()
+        if status.startswith(("2", "3"))
+    }
+    (done,) = headers.keys() - {"304"}
+    if _has(told, "If-None-Match"):
+        assert headers == {"200": {"ETag"}, "304": {"ETag"}}, where
+    elif _has(told, "If-Match"):
+        assert headers[done] >= {"ETag"}, where
+    elif _has(told, "Idempotency-Key"):
+        assert headers["201"] >= {"Bailiwick-Position"}, where
+    if any(one["name"] == "cursor" for one in told.get("parameters", ())):
+        assert headers[done] == {"Link"}, where
+    if path.endswith("/count"):
+        names = {one["name"] for one in told["parameters"]}
+        assert not names & {"limit", "cursor"}, f"{path}: what is counted has no pages"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_operation_names_the_codes_of_its_errors(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    nameless = [
+        status
+        for status, answer in told["responses"].items()
+        if status.startswith(("4", "5")) and not answer.get("x-codes")
+    ]
+    assert not nameless, f"{method} {path}: problems(…) with the refusals of {nameless}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_refusal_of_a_service_is_one_of_an_operations_codes(service: str) -> None:
+    declared_codes = {
+        code
+        for item in declared.document(service)["paths"].values()
+        for operation in item.values()
+        for answer in operation["responses"].values()
+        for code in answer.get("x-codes", ())
+    }
+    refusals = {
+        refusal.code: refusal.__name__
+        for refusal in _kinds_of(Refusal)
+        if refusal.__module__.startswith(f"bailiwick_{service}.") and hasattr(refusal, "code")
+    }
+    missing = {code: name for code, name in refusals.items() if code not in declared_codes}
+    assert missing.keys() <= OF_IMPORTS, f"name them where they may be answered: {missing}"
+
+
+def _kinds_of(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _kinds_of(one)
 
 
 def _amounts(schema: Any) -> Iterator[str]:

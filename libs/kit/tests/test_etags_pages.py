@@ -8,7 +8,7 @@ import pytest
 from bailiwick_kit.bodies import SentQuery
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Invalid, PreconditionRequired, Stale
-from bailiwick_kit.etags import Expected, Held, etag
+from bailiwick_kit.etags import Expected, etag, is_held, shown
 from bailiwick_kit.pages import CursorInvalid, Cursors, Key, PageQuery
 from bailiwick_kit.text import Text
 
@@ -44,6 +44,8 @@ def test_the_version_that_was_read_may_be_changed() -> None:
     Expected('"v3"').check(3)
     Expected(' "v2" , "v3"').check(3)
     Expected("*").check(3)
+    Expected(shown(etag(3), b"what Ana is shown")).check(3)
+    Expected(shown(etag(3), b"what Bruno is shown")).check(3)
     assert etag(3) == '"v3"'
 
 
@@ -55,18 +57,36 @@ def test_no_version_is_428(header: str | None) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ['"v2"', 'W/"v3"', "v3", '"3"', "garbage", '"v03"', "*, x", '"v3', "\x00", ",", '"v33"', "é"],
+    [
+        *(
+            '"v2"',
+            'W/"v3"',
+            "v3",
+            '"3"',
+            "garbage",
+            '"v03"',
+            "*, x",
+            '"v3',
+            "\x00",
+            ",",
+            '"v33"',
+            "é",
+        ),
+        *('"v2-AAAAAAAAAAAAAAAA"', '"v3-"', '"v3-short"', '"v3-AAAAAAAAAAAAAAA/"', '"v-A"'),
+    ],
 )
 def test_another_version_or_garbage_is_412(header: str | None) -> None:
-    with pytest.raises(Stale):
+    with pytest.raises(Stale) as refused:
         Expected(header).check(3)
+    assert refused.value.etag == '"v3"'
 
 
-def test_what_is_held_may_be_compared_weakly_but_not_by_star() -> None:
-    assert Held('"v3"').is_current(3)
-    assert Held('"v1", W/"v3"').is_current(3)
-    for header in (None, "", '"v2"', "*", "v3"):
-        assert not Held(header).is_current(3)
+def test_what_is_held_is_compared_whole_and_weakly_but_not_by_star() -> None:
+    tag = shown(etag(3), b"{}")
+    assert is_held(tag, tag)
+    assert is_held(f'"v1", W/{tag}', tag)
+    for header in ("", '"v3"', "*", tag.strip('"'), shown(etag(3), b"{ }"), shown(etag(2), b"{}")):
+        assert not is_held(header, tag)
 
 
 def test_pages_follow_one_another_to_the_end() -> None:

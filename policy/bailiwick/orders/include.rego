@@ -43,7 +43,7 @@ _order_within("own") if input.order.author == true
 # L6: an assistant edits their own drafts until they are placed; a storefront places its own.
 _order_within("own_drafts") if {
 	input.order.author == true
-	input.order.state == "draft"
+	input.order.state in _open_to_authors
 }
 
 # L8: the main representative views and edits all orders of the customer, whoever made them.
@@ -90,6 +90,11 @@ _open_to_representatives if {
 	input.action in {"edit", "cancel"}
 	input.order.state != "confirmed"
 }
+
+# A state in which nobody may is no reason of theirs: the state machine refuses it (409).
+_open_to_authors := {"draft", "fulfilled", "cancelled"} if input.action != "place"
+
+_open_to_authors := {"draft", "placed", "confirmed", "fulfilled", "cancelled"} if input.action == "place"
 
 _theirs_as_additional if input.order.author == true
 

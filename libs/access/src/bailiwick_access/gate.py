@@ -30,6 +30,15 @@ _UNKNOWNS = {
     "preferences": "input.preference",
 }
 
+_STRANGER: Mapping[str, object] = {**dict.fromkeys(FACTS, False), "relation_state": "none"}
+_NONE_OF_THEIRS: Mapping[str, Mapping[str, object]] = {
+    "customer": {**_STRANGER, "status": "approved"},
+    "order": {**_STRANGER, "state": "placed", "author_keeps_view": False},
+    "delivery": {"recipient": False, "state": "sent"},
+    "preference": {"recipient": False},
+}
+"""A row that is nothing to the caller, as policy is told of it, besides the organization it is in."""
+
 _WHAT_TO_DO = {
     "capability-missing": "Your role does not include this. Ask a manager of your organization.",
     "custom-ceiling": "Custom members never do this, whatever they are granted.",
@@ -95,30 +104,33 @@ class Gate:
     ) -> Decision:
         """Let the caller act on a row, given by its facts (`order=…`), or refuse.
 
-        None stands for a row that does not exist; no row at all, for what is decided without one.
+        None stands for a row that does not exist; no row at all, for what is decided without one. Of a
+        row that does not exist policy is asked as of one that is nothing to the caller: the answer is
+        not used, but it takes as long (A5).
 
         Raises:
             Forbidden: the capability is missing, or the row may be viewed but not so changed.
             Missing: there is no such row, or the caller may not view it.
             PolicyUnavailable: policy did not answer as it should.
         """
-        known = {name: facts for name, facts in rows.items() if facts is not None}
+        asked = {name: facts or none_of_theirs(caller, name) for name, facts in rows.items()}
         decision = await self._policy.decide(
-            _package(resource), {**_document(caller, action), **known}
+            _package(resource), {**_document(caller, action), **asked}
         )
-        if (refusal := _refusal(decision, rows, known)) is not None:
+        if (refusal := _refusal(decision, rows)) is not None:
             _log_refusal(decision, resource, action)
             raise refusal
         _count(resource, is_allowed=True)
         return decision
 
     async def may(
-        self, caller: Caller, resource: str, action: str, **rows: Mapping[str, object]
+        self, caller: Caller, resource: str, action: str, **rows: Mapping[str, object] | None
     ) -> bool:
-        """Tell whether the caller may, without refusing."""
-        document = {**_document(caller, action), **rows}
+        """Tell whether the caller may, without refusing; never where a row does not exist."""
+        asked = {name: facts or none_of_theirs(caller, name) for name, facts in rows.items()}
+        document = {**_document(caller, action), **asked}
         decision = await self._policy.decide(_package(resource), document)
-        return _count(resource, is_allowed=decision.allow)
+        return _count(resource, is_allowed=decision.allow and None not in rows.values())
 
     async def is_capable(
         self, caller: Caller, subject: Mapping[str, object], resource: str, action: str
@@ -164,12 +176,15 @@ def _log_refusal(decision: Decision, resource: str, action: str) -> None:
     )
 
 
-def _refusal(
-    decision: Decision, rows: Mapping[str, object], known: Mapping[str, object]
-) -> Refusal | None:
+def none_of_theirs(caller: Caller, name: str) -> Mapping[str, object]:
+    """Return the facts of a made-up row in the caller's organization that is nothing to them."""
+    return {"org_id": str(caller.org_id), **_NONE_OF_THEIRS.get(name, {})}
+
+
+def _refusal(decision: Decision, rows: Mapping[str, object]) -> Refusal | None:
     if not decision.capable:
         return _forbidden(decision)
-    if rows and not (known and decision.visible):
+    if None in rows.values() or (rows and not decision.visible):
         return Missing()
     return _forbidden(decision) if rows and not decision.allow else None
 

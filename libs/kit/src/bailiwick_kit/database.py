@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bailiwick_kit import metrics
+from bailiwick_kit.deadline import lift
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.outages import is_outage
 
@@ -166,6 +167,7 @@ class Database:
                 msg = "a statement failed and was passed over: nothing can be committed"
                 raise RuntimeError(msg)
             await connection.commit()
+            lift()
             sound = True
             for callback in self._after_commit:
                 callback()
@@ -235,7 +237,9 @@ class Database:
         task = asyncio.create_task(_end(connection, sound=sound))
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
-        await asyncio.shield(task)
+        # What was committed, or refused, is so, whatever becomes of the connection.
+        with contextlib.suppress(Exception):
+            await asyncio.shield(task)
 
 
 async def _end(connection: AsyncConnection, *, sound: bool) -> None:

@@ -1,13 +1,41 @@
-"""A deadline for somebody else's answer, which does not count our own delay against them."""
+"""Deadlines: of somebody else's answer, without our own delay; of a request, until it has committed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 
 _TURNS = 5
 """Turns of the event loop in which what has arrived is read and handed on: a moment, if nothing has."""
+
+_of_request: ContextVar[asyncio.Timeout | None] = ContextVar(
+    "deadline of the request", default=None
+)
+
+
+@asynccontextmanager
+async def request_within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Do as `asyncio.timeout` does, until `lift` is called inside.
+
+    Raises:
+        TimeoutError: the time was up, and nothing was committed.
+    """
+    async with asyncio.timeout(seconds) as scope:
+        outer = _of_request.set(scope)
+        try:
+            yield scope
+        finally:
+            _of_request.reset(outer)
+
+
+def lift() -> None:
+    """Let the request at hand end when it ends: what is committed is not answered by a refusal."""
+    scope = _of_request.get()
+    if scope is not None:
+        with suppress(RuntimeError):  # the time is up already
+            scope.reschedule(None)
 
 
 @asynccontextmanager

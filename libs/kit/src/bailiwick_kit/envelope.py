@@ -1,7 +1,7 @@
 """What surrounds every request, as one pure ASGI middleware.
 
-Trace id, body limit, deadline, security headers, one access log line, and the last net under every
-exception. Pure ASGI, because Starlette's BaseHTTPMiddleware cancels work and hides context
+Trace id, body limit, deadline, security headers, HEAD, one access log line, and the last net under
+every exception. Pure ASGI, because Starlette's BaseHTTPMiddleware cancels work and hides context
 (reliability §5).
 """
 
@@ -18,6 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bailiwick_kit import metrics, trace
+from bailiwick_kit.deadline import request_within
+from bailiwick_kit.errors import Missing
 from bailiwick_kit.problems import answer_to
 
 MIB = 1024 * 1024
@@ -28,6 +30,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 """Sent with every answer that does not say otherwise itself (S14); the JWKS may be cached."""
+_CONTROLS = frozenset(map(chr, [*range(0x20), 0x7F]))
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that are counted by name; anybody may make up others."""
 
@@ -50,11 +53,14 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":  # the server keeps its own scope, and with it the method
+            scope = {**scope, "method": "GET"}
         with (
             trace.of_request(scope, Headers(scope=scope).get("traceparent")) as trace_id,
             trace.collecting_decisions() as decisions,
         ):
-            exchange = _Exchange(scope, receive, send, trace_id, self._max_body_size)
+            exchange = _Exchange(scope, method, receive, send, trace_id, self._max_body_size)
             metrics.REQUESTS_IN_FLIGHT.inc()
             try:
                 await self._answer(exchange)
@@ -64,8 +70,9 @@ class Envelope:
 
     async def _answer(self, exchange: _Exchange) -> None:
         try:
+            exchange.refuse_by_path()
             exchange.refuse_by_length()
-            async with asyncio.timeout(self._deadline) as deadline:
+            async with request_within(self._deadline) as deadline:
                 exchange.deadline = deadline
                 await self._app(exchange.scope, exchange.receive, exchange.send)
         except Exception as error:
@@ -80,9 +87,16 @@ class _Exchange:
     """One request and its answer."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, trace_id: str, max_body_size: int
+        self,
+        scope: Scope,
+        method: str,
+        receive: Receive,
+        send: Send,
+        trace_id: str,
+        max_body_size: int,
     ) -> None:
         self.scope = scope
+        self._method = method
         self.trace_id = trace_id
         self.status = 0
         self.deadline: asyncio.Timeout | None = None
@@ -91,6 +105,11 @@ class _Exchange:
         self._max_body_size = max_body_size
         self._received = 0
         self._started = time.perf_counter()
+
+    def refuse_by_path(self) -> None:
+        """Refuse an address with control characters: a route's pattern would let a last line feed pass."""
+        if not _CONTROLS.isdisjoint(self.scope["path"]):
+            raise Missing
 
     def refuse_by_length(self) -> None:
         """Refuse a body that is announced to be too large, before reading any of it."""
@@ -121,13 +140,15 @@ class _Exchange:
                 headers.setdefault(name, value)
             if self.deadline is not None:
                 self.deadline.reschedule(None)  # a long answer is the client's pace, not ours
+        elif self._method == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
     def log(self, decisions: Collection[str]) -> None:
         """Write the access line: no address, no query, no id of a record, so no personal data."""
         found: Any = self.scope.get("route")
         route = getattr(found, "path_format", None) or "unmatched"
-        method, status = self.scope["method"], self.status or 499
+        method, status = self._method, self.status or 499
         seconds = time.perf_counter() - self._started
         known = method if method in _METHODS else "other"
         metrics.REQUESTS.labels(known, route, str(status)).observe(seconds)

@@ -52,6 +52,8 @@ class Refusal(Exception):  # noqa: N818  # a no is not an error of ours
     facts: Mapping[str, object] = field(default_factory=dict)
     retry_after: int | None = None
     """Whole seconds after which trying again makes sense; only with kind unavailable or too-many."""
+    etag: str = ""
+    """The record's present tag; only with kind precondition-failed."""
 
     @override
     def __str__(self) -> str:

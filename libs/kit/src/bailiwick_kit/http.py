@@ -15,6 +15,7 @@ from starlette.routing import Match
 from typing_extensions import override
 
 from bailiwick_kit import openapi
+from bailiwick_kit.conditional import Conditional
 from bailiwick_kit.envelope import MIB, Envelope
 from bailiwick_kit.problems import answer_to, install, problems
 from bailiwick_kit.trace import provider, trace_id_of
@@ -72,6 +73,7 @@ def create_app(
     )
     install(app)
     app.add_exception_handler(405, _method_not_allowed)
+    app.add_middleware(Conditional)
     app.add_middleware(Envelope, deadline=deadline, max_body_size=max_body_size)
     for router in routers:
         app.include_router(router)
@@ -87,5 +89,7 @@ async def _method_not_allowed(request: Request, _error: Exception) -> Response:
             match, _ = context.matches({**scope, "method": method})
             if match is Match.FULL:
                 allowed.add(method)
+    if "GET" in allowed:
+        allowed.add("HEAD")  # the envelope makes one of the other
     headers = {"Allow": ", ".join(sorted(allowed))}
     return answer_to(HTTPException(405, headers=headers), trace_id_of(request.scope))

@@ -119,6 +119,15 @@ def _parameter(name: str, schema: dict[str, Any], *, required: bool) -> dict[str
     return {**parameter, "schema": schema}
 
 
+def _complete_header(parameter: dict[str, Any]) -> None:
+    """Say of a header that it is absent, never null; and of If-Match that it is not absent: that is 428."""
+    if parameter["in"] == "header":
+        options = [one for one in parameter["schema"].get("anyOf", ()) if one != {"type": "null"}]
+        if len(options) == 1:
+            parameter["schema"] = options[0]
+        parameter["required"] = parameter["name"] == "if-match"
+
+
 def complete(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[str, Any]:
     """Return FastAPI's document with late bodies, late queries and problem documents."""
     schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
@@ -139,6 +148,8 @@ def complete(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[str,
         errors = {str(status): answer for status, answer in problems(400, 413, 415, 422).items()}
         if declared.get("schema", {}).get("$ref") == _PREFIX + _FASTAPI_ERRORS[0]:
             responses["422"] = errors["422"]
+        for parameter in operation.get("parameters", ()):
+            _complete_header(parameter)
         for reader in readers:
             if isinstance(reader, BodyReader):
                 content = {"application/json": {"schema": {"$ref": references[reader.model]}}}

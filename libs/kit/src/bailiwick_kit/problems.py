@@ -6,7 +6,7 @@ No stack trace, statement or submitted value ever leaves in an answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -89,10 +89,45 @@ class Problem(BaseModel):
     errors: list[ProblemFault] | None = None
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare the errors of a route: `responses=problems(401, 403, 404)`."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _phrase(status), "content": content} for status in statuses}
+CODES: Mapping[int, Sequence[str]] = {
+    400: ("malformed",),
+    401: ("unauthenticated", "token-invalid"),
+    403: ("capability-missing", "custom-ceiling", "membership-expired", "account-inactive"),
+    404: ("not-found",),
+    412: ("stale",),
+    413: ("body-too-large",),
+    415: ("unsupported-media-type",),
+    422: ("invalid",),
+    428: ("precondition-required",),
+    500: ("internal",),
+    503: ("unavailable", "policy-unavailable", "position-not-reached", "membership-not-here-yet"),
+}
+"""Status → the codes that any operation may give with it."""
+
+
+def problems(
+    *declared: int | type[Refusal], because: Sequence[str] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """Declare the errors of a route: `responses=problems(401, 403, 404, OrderStateForbids)`.
+
+    A status stands for what any operation may give with it; `because` are policy's reasons besides, for 403.
+    """
+    codes: dict[int, dict[str, None]] = {}
+    for one in declared:
+        status = one if isinstance(one, int) else STATUS[one.kind]
+        named = CODES.get(status, ()) if isinstance(one, int) else (one.code,)
+        codes.setdefault(status, {}).update(dict.fromkeys(named))
+    if because:
+        codes.setdefault(403, {}).update(dict.fromkeys(because))
+    return {status: _declared(status, list(named)) for status, named in codes.items()}
+
+
+def _declared(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "description": _phrase(status) + (f": {', '.join(codes)}" if codes else ""),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "x-codes": list(codes),
+    }
 
 
 def _phrase(status: int) -> str:
@@ -132,6 +167,8 @@ def _refused(refusal: Refusal, trace_id: str) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.etag:
+        headers["ETag"] = refusal.etag
     return _response(document, headers)
 
 

@@ -354,7 +354,9 @@ class Oracle:
                 return [] if wrote else ["not-assigned"]
             return self._refusals_to_view(member, order) if is_restricted(member) else []
         if member.is_storefront or member.role == "sales_assistant":
-            return [] if wrote and order.state == "draft" else ["not-own-draft"]
+            # In a state in which nobody may, it is not for want of a right.
+            is_open = order.state in {"draft", "fulfilled", "cancelled"} or action == "place"
+            return [] if wrote and is_open else ["not-own-draft"]
         return self._refusals_to_change(member, action, order) if is_restricted(member) else []
 
     def _refusals_to_view(self, member: Member, order: Order) -> list[str]:

@@ -154,9 +154,9 @@ async def test_preferences_begin_as_everybodys_and_are_changed_by_their_version(
 ) -> None:
     read = await room.shop.api.get(ana, PREFERENCES)
     assert read.json() == {"new_orders": "at_once", "language": None, "version": 1}
-    assert read.headers["etag"] == '"v1"'
-    held = await room.shop.api.get(ana, PREFERENCES, headers={"If-None-Match": '"v1"'})
-    assert held.status_code == 304
+    assert read.headers["etag"].startswith('"v1-')
+    tag = {"If-None-Match": read.headers["etag"]}
+    assert (await room.shop.api.get(ana, PREFERENCES, headers=tag)).status_code == 304
 
     body = {"new_orders": "daily", "language": "fr"}
     assert (await say(room, ana, body, None))[0] == 428
@@ -164,7 +164,7 @@ async def test_preferences_begin_as_everybodys_and_are_changed_by_their_version(
     assert await say(room, ana, body, '"v1"') == (200, {**body, "version": 2})
     assert (await say(room, ana, body, '"v1"'))[0] == 412
     read = await room.shop.api.get(ana, PREFERENCES)
-    assert (read.json(), read.headers["etag"]) == ({**body, "version": 2}, '"v2"')
+    assert (read.json(), read.headers["etag"][:4]) == ({**body, "version": 2}, '"v2-')
     # A PUT is the whole: a language that is not sent is the membership's again.
     changed = await say(room, ana, {"new_orders": "off"}, '"v2"')
     assert changed == (200, {"new_orders": "off", "language": None, "version": 3})

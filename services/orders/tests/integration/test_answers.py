@@ -238,7 +238,13 @@ async def test_a_change_names_the_version_it_changes(market: Market) -> None:
         assert the_problem(await api.patch(mia, path, {"nonsense": 1}, etag)) == answer
         assert the_problem(await market.act(mia, path, "place", etag)) == answer
     assert the_problem(await api.patch(mia, path, {}, '"v1"')) == (422, "invalid")
-    assert (await api.patch(mia, path, {"note": None}, '"v1"')).headers["etag"] == '"v2"'
+    edited = await api.patch(mia, path, {"note": None}, '"v1"')
+    assert edited.headers["etag"] == (await api.get(mia, path)).headers["etag"]
+    stale = await api.patch(mia, path, {"note": "late"}, '"v1"')
+    assert (stale.status_code, stale.headers["etag"]) == (412, '"v2"')
+    assert (await api.patch(mia, path, {"note": "x"}, stale.headers["etag"])).status_code == 200
+    now = (await api.get(mia, path)).headers["etag"]
+    assert (await api.patch(mia, path, {"note": "y"}, now)).status_code == 200
 
 
 async def test_two_edits_at_once_leave_one_winner(market: Market) -> None:
@@ -253,11 +259,47 @@ async def test_two_edits_at_once_leave_one_winner(market: Market) -> None:
 async def test_what_the_reader_holds_is_not_sent_again(market: Market) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
-    held = {"If-None-Match": '"v1"'}
+    read = await market.shop.api.get(mia, order["path"])
+    held = {"If-None-Match": read.headers["etag"]}
     answer = await market.shop.api.get(mia, order["path"], headers=held)
     assert (answer.status_code, answer.content) == (304, b"")
-    read = await market.shop.api.get(mia, order["path"])
-    assert (read.status_code, read.headers["etag"]) == (200, '"v1"')
+    assert answer.headers["etag"] == read.headers["etag"]
+    old = await market.shop.api.get(mia, order["path"], headers={"If-None-Match": '"v1"'})
+    assert (old.status_code, old.json()) == (200, read.json())
+
+
+async def test_what_is_shown_otherwise_has_another_tag(market: Market) -> None:
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    customer = market.customers.customer()
+    held = market.customers.assign(customer, ana.member_id)
+    await market.tell()
+    path = (await market.order(ana, customer, place=True))["path"]
+    before = await market.shop.api.get(ana, path)
+    market.customers.hand_over(held, bruno.member_id, held.valid_from)
+    await market.tell()
+    tag = {"If-None-Match": before.headers["etag"]}
+    after = await market.shop.api.get(ana, path, headers=tag)
+    assert after.status_code == 200
+    assert after.json()["customer"].keys() == {"name"}
+    theirs = await market.shop.api.get(bruno, path, headers=tag)
+    assert (theirs.status_code, theirs.content) == (304, b""), "who is shown the same bytes"
+    for reader in (ana, bruno):  # the version is the order's own
+        now = (await market.shop.api.get(reader, path)).headers["etag"]
+        assert now.startswith('"v1-')
+
+
+async def test_counting_takes_no_page(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    for page in ("limit=5", "cursor=x"):
+        answer = await market.shop.api.get(mia, f"{PATH}/count?{page}")
+        assert the_problem(answer) == (422, "invalid")
+    assert (await market.shop.api.send(mia, "HEAD", f"{PATH}/count")).status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"{PATH}%0a", f"{PATH}/count%0a", f"{PATH}%0d"])
+async def test_an_address_that_ends_in_a_line_feed_leads_nowhere(market: Market, path: str) -> None:
+    mia = await market.shop.member("brand_manager")
+    assert the_problem(await market.shop.api.get(mia, path)) == (404, "not-found")
 
 
 async def test_the_same_request_twice_makes_one_order(market: Market) -> None:
@@ -286,17 +328,50 @@ async def test_a_double_click_makes_one_order(market: Market) -> None:
     assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 1}
 
 
-async def test_a_repetition_is_answered_under_the_callers_present_scope(market: Market) -> None:
+@pytest.mark.parametrize("place", [True, False])
+async def test_a_repetition_is_answered_as_a_read_would_be_now(market: Market, place: bool) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
     await market.tell()
     key = {"Idempotency-Key": "lost"}
-    assert (await market.create(ana, customer, headers=key)).status_code == 201
+    first = await market.create(ana, customer, headers=key, place=place)
+    assert first.status_code == 201
     market.customers.hand_over(held, bruno.member_id, held.valid_from)
     await market.tell()
-    again = await market.create(ana, customer, headers=key)
-    assert the_problem(again) == (404, "not-found")
+    again = await market.create(ana, customer, headers=key, place=place)
+    read = await market.shop.api.get(ana, first.headers["location"])
+    if place:  # its author goes on viewing it
+        assert (again.status_code, again.content) == (201, read.content)
+        assert again.json()["customer"] == {"name": first.json()["customer"]["name"]}
+        assert again.headers["location"] == first.headers["location"]
+        assert "bailiwick-position" not in again.headers
+    else:
+        assert the_problem(again) == the_problem(read) == (404, "not-found")
+    other = await market.create(ana, customer, headers=key, place=place, note="another body")
+    assert the_problem(other) == (404, "not-found"), "no repetition: refused before its key is"
+
+
+@pytest.mark.parametrize("role", ["brand_manager", "sales_representative", "sales_assistant", None])
+async def test_placing_what_is_placed_is_a_conflict_for_everybody_who_may_place(
+    market: Market, role: str | None
+) -> None:
+    who = await (market.shop.member(role) if role else market.shop.member(kind="service"))
+    customer = await market.customer(main=who if role == "sales_representative" else None)
+    order = await market.order(who, customer, source="phone" if role else "portal", place=True)
+    assert the_problem(await market.act(who, order["path"], "place")) == (
+        409,
+        "order-state-forbids",
+    )
+
+
+async def test_an_assistants_own_cancelled_order_is_refused_by_its_state(market: Market) -> None:
+    tom = await market.shop.member("sales_assistant")
+    path = (await market.order(tom, await market.customer()))["path"]
+    assert (await market.act(tom, path, "cancel")).status_code == 200
+    refused = (409, "order-state-forbids")
+    assert the_problem(await market.act(tom, path, "cancel")) == refused
+    assert the_problem(await market.shop.api.patch(tom, path, {"note": "x"}, "*")) == refused
 
 
 async def test_a_number_that_is_taken_is_drawn_again(

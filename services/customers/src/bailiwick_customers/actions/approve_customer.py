@@ -8,8 +8,8 @@ from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.assign_customer import NewAssignment, write_assignment
-from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit
+from bailiwick_customers.actions.permits import permitted, written
+from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_customers.domain.assignment import Relation
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
@@ -22,7 +22,7 @@ async def approve_customer(
     customer_id: UUID,
     expected: Expected,
     submitted: Submitted[UUID | None],
-) -> Written:
+) -> Written[Viewed]:
     """Approve the customer and, where a member is named, make them its main representative.
 
     Raises:
@@ -38,14 +38,11 @@ async def approve_customer(
         customer = permit.customer.approve()
         await unit.customers.save(customer)
         await unit.note("customer.approve", caller.member_id, customer_id)
-        written = Written.one(customer_id, customer.version)
-        if main_id is not None:
-            await gate.decide(permit.caller, "customers", "assign", customer=permit.facts)
-            new = NewAssignment(main_id, Relation.MAIN)
-            assigned = await write_assignment(
-                unit, gate, permit.caller, customer_id, new, where="main_id"
-            )
-            written = Written(
-                customer_id, [*written.positions, *assigned.positions], assigned.effective_at
-            )
-    return written
+        if main_id is None:
+            return await written(unit, permit, customer)
+        await gate.decide(permit.caller, "customers", "assign", customer=permit.facts)
+        new = NewAssignment(main_id, Relation.MAIN)
+        assigned = await write_assignment(
+            unit, gate, permit.caller, customer_id, new, where="main_id"
+        )
+        return await written(unit, permit, customer, assigned)

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Written
+from bailiwick_access.answering import Repeated, Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_customers.actions.permits import permitted
 from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
@@ -48,7 +49,7 @@ async def assign_customer(
     customer_id: UUID,
     submitted: Submitted[NewAssignment],
     act: Act | None,
-) -> Written:
+) -> Written[Assignment] | Repeated:
     """Assign the customer; a new main replaces the one of that time.
 
     Raises:
@@ -59,10 +60,11 @@ async def assign_customer(
         SingleAssignmentModel: the organization has no additional representatives.
     """
     async with open_unit(caller.org_id) as unit:
+        key = await claimed(unit, act)
+        if key.repeated:
+            return key.repeated
         permit = await permitted(unit, gate, caller, customer_id, "assign")
-        claim = act.claim() if act else None
-        if earlier := await unit.earlier(claim):
-            return Written(earlier.entity_id)
+        claim = key.claim()
         new = submitted.read()
         if new.valid_from is not None and new.valid_from < caller.now:  # when the caller said so
             message = "Choose an instant from now on, or leave it out for now."
@@ -76,7 +78,7 @@ async def assign_customer(
 
 async def write_assignment(
     unit: Unit, gate: Gate, caller: Caller, customer_id: UUID, new: NewAssignment, *, where: str
-) -> Written:
+) -> Written[Assignment]:
     """Write a new assignment and what it replaces, in the open transaction."""
     additional = new.relation is Relation.ADDITIONAL
     if additional and caller.settings.assignment_model == "single":
@@ -105,7 +107,7 @@ async def write_assignment(
     )
     positions = [(one.assignment_id, one.version) for one in outcome.written]
     changes_at = begun.valid_from if outcome.takes_at is None else outcome.takes_at
-    return Written(begun.assignment_id, positions, soon(changes_at, now))
+    return Written(begun.assignment_id, begun, positions, soon(changes_at, now))
 
 
 def with_notice(

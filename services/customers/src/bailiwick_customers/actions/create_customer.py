@@ -7,12 +7,14 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Written
+from bailiwick_access.answering import Repeated, Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
+from bailiwick_customers.actions.permits import viewed
 from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
-from bailiwick_customers.actions.ports import OpenUnit, Unit
+from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.assignment import Changeset, Origin, Relation
 from bailiwick_customers.domain.customer import (
     Address,
@@ -47,7 +49,7 @@ async def create_customer(
     caller: Caller,
     submitted: Submitted[NewCustomer],
     act: Act | None,
-) -> Written:
+) -> Written[Viewed] | Repeated:
     """Create a customer and, where one is due or named, its main assignment.
 
     Raises:
@@ -55,11 +57,12 @@ async def create_customer(
         Invalid: a field is wrong, or a named member or parent cannot be one.
         Conflict: the same request is under way, or its key came with another body.
     """
-    await gate.decide(caller, "customers", "create")
     async with open_unit(caller.org_id) as unit:
-        claim = act.claim() if act else None
-        if earlier := await unit.earlier(claim):
-            return Written(earlier.entity_id)
+        key = await claimed(unit, act)
+        if key.repeated:
+            return key.repeated
+        masks = (await gate.decide(caller, "customers", "create")).masks
+        claim = key.claim()
         new = submitted.read()
         restricted = await gate.is_restricted(caller, "customers")
         is_own = restricted and new.main_id == caller.member_id
@@ -84,7 +87,8 @@ async def create_customer(
             )
             positions.append((assignment.assignment_id, assignment.version))
         await unit.remember(claim, customer.customer_id)
-    return Written(customer.customer_id, positions)
+        seen = await viewed(unit, caller, customer, masks, caller.now)
+    return Written(customer.customer_id, seen, positions)
 
 
 async def _made(
@@ -126,8 +130,8 @@ async def check_parent(
     """
     if child_id is not None:
         await unit.customers.lock_parents()
-    found = await unit.customers.one(parent_id, caller.member_id, caller.now)
-    visible = found and await gate.may(caller, "customers", "view", customer=found.facts)
+    facts = await unit.customers.facts(parent_id, caller.member_id, caller.now)
+    visible = await gate.may(caller, "customers", "view", customer=facts)
     is_below = child_id is not None and await unit.customers.is_above(child_id, parent_id)
     if not visible or is_below:
         message = "Name one of your customers, neither this one nor one below it, or leave it out."

@@ -11,8 +11,8 @@ from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate, hides
 from bailiwick_customers.actions.create_customer import check_parent
-from bailiwick_customers.actions.permits import Permit, permitted
-from bailiwick_customers.actions.ports import OpenUnit, Unit
+from bailiwick_customers.actions.permits import Permit, permitted, written
+from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -24,7 +24,7 @@ async def edit_customer(
     customer_id: UUID,
     expected: Expected,
     submitted: Submitted[Mapping[str, Any]],
-) -> Written:
+) -> Written[Viewed]:
     """Change the fields that were sent; the others stay.
 
     Raises:
@@ -39,7 +39,7 @@ async def edit_customer(
         customer = replace(permit.customer, **changes, version=permit.customer.version + 1)
         await unit.customers.save(customer)
         await unit.note("customer.edit", caller.member_id, customer_id, {"fields": sorted(changes)})
-    return Written.one(customer_id, customer.version)
+        return await written(unit, permit, customer)
 
 
 async def _visible(

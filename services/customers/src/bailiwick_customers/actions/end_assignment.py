@@ -13,7 +13,7 @@ from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.assign_customer import soon
 from bailiwick_customers.actions.permits import permitted
 from bailiwick_customers.actions.ports import OpenUnit
-from bailiwick_customers.domain.assignment import NOTICE, Changeset
+from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset
 from bailiwick_customers.domain.timeline import end
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted
@@ -26,7 +26,7 @@ async def end_assignment(
     customer_id: UUID,
     assignment_id: UUID,
     submitted: Submitted[datetime | None],
-) -> Written:
+) -> Written[Assignment]:
     """End the assignment at the named instant, or in a second (D18); nobody follows by itself.
 
     One that has not begun is a plan: what is taken of it goes back to who would have that time without it.
@@ -54,4 +54,5 @@ async def end_assignment(
             {"member_id": str(ended.member_id), "relation": ended.relation.value},
         )
     positions = [(one.assignment_id, one.version) for one in outcome.written]
-    return Written(assignment_id, positions, soon(outcome.takes_at or instant, now))
+    seen = next(one for one in outcome.written if one.assignment_id == assignment_id)
+    return Written(assignment_id, seen, positions, soon(outcome.takes_at or instant, now))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_customers.actions.ports import Unit
+from bailiwick_customers.actions.ports import Unit, Viewed
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.policy import Masks
@@ -29,20 +32,44 @@ async def permitted(
 ) -> Permit:
     """Return the locked customer if the caller may do this to it.
 
-    Judged by the instant, and by the caller's rights, of when the lock was had: who waited for it for
-    seconds may have lost the customer, or their membership, meanwhile.
+    It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
+    over none (A5). Who waited for the lock for seconds may have lost the customer, or their membership,
+    meanwhile: then it is decided anew, by the instant and the caller's rights of when the lock was had.
 
     Raises:
         Forbidden: the caller may not, and may know it.
         Missing: there is no such customer, or none that the caller may view.
     """
+    facts = await unit.customers.facts(customer_id, caller.member_id, caller.now)
+    decision = await gate.decide(caller, "customers", action, customer=facts)
     await unit.customers.lock(customer_id)
     now = unit.instant()
     subject = await unit.members.subject(caller.member_id, now)
-    caller = replace(caller, now=now, subject=subject or caller.subject)
+    present = replace(caller, now=now, subject=subject or caller.subject)
     found = await unit.customers.one(customer_id, caller.member_id, now)
-    facts = found.facts if found else None
-    decision = await gate.decide(caller, "customers", action, customer=facts)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    return Permit(found.customer, caller, found.facts, decision.masks)
+    if (present.subject, found.facts) != (caller.subject, facts):
+        decision = await gate.decide(present, "customers", action, customer=found.facts)
+    return Permit(found.customer, present, found.facts, decision.masks)
+
+
+async def written(
+    unit: Unit, permit: Permit, customer: Customer, besides: Written[Any] | None = None
+) -> Written[Viewed]:
+    """Return that the customer was written, as the caller sees it once that holds.
+
+    `besides` is what else was written in the same act.
+    """
+    positions, effective_at = (besides.positions, besides.effective_at) if besides else ((), None)
+    at = effective_at or permit.caller.now
+    seen = await viewed(unit, permit.caller, customer, permit.masks, at)
+    own = (customer.customer_id, customer.version)
+    return Written(customer.customer_id, seen, [own, *positions], effective_at)
+
+
+async def viewed(
+    unit: Unit, caller: Caller, customer: Customer, masks: Masks, at: datetime
+) -> Viewed:
+    """Return a customer of the open transaction as the caller sees it at an instant."""
+    return Viewed(await unit.customers.shown(customer, caller.member_id, at), masks)

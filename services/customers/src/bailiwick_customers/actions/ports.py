@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,15 +15,20 @@ from bailiwick_access.requests import Reading
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_kit.idempotency import Claim, Replay
+from bailiwick_kit.policy import Masks
 from bailiwick_kit.scope import Scope
 
 
 @dataclass(frozen=True)
 class Found:
-    """A customer with the facts that policy decides on: how the caller stands to it."""
+    """A customer with the facts that policy decides on: how the caller stands to it.
+
+    Once that is decided, with what policy shows the caller less of.
+    """
 
     customer: Customer
     facts: Mapping[str, object]
+    masks: Masks = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,19 @@ class Shown:
     main_id: UUID | None
     additional_ids: tuple[UUID, ...]
     represents_parent: bool
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A customer that its reader may view, with what policy shows them less of."""
+
+    shown: Shown
+    masks: Masks
+
+    @property
+    def version(self) -> int:
+        """The customer's version."""
+        return self.shown.customer.version
 
 
 @dataclass(frozen=True)
@@ -97,8 +115,12 @@ class Queries(Protocol):
         """Return the sets of rights with which a member's assignments count."""
         ...
 
-    async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
-        """Return a customer with the caller's facts, to be decided on."""
+    async def facts(self, reading: Reading, customer_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and the caller. It takes as long where there is none."""
+        ...
+
+    async def one(self, reading: Reading, customer_id: UUID) -> Customer | None:
+        """Return a customer that the caller may view."""
         ...
 
     async def shown(self, reading: Reading, found: Sequence[Customer]) -> list[Shown]:
@@ -129,6 +151,12 @@ class Queries(Protocol):
 class Customers(Protocol):
     """Customers of one organization, in one transaction."""
 
+    async def facts(
+        self, customer_id: UUID, member_id: UUID, now: datetime
+    ) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and a member. It takes as long where there is none."""
+        ...
+
     async def lock(self, customer_id: UUID) -> None:
         """Keep the customer, if there is one, from changing until the transaction ends."""
         ...
@@ -147,6 +175,10 @@ class Customers(Protocol):
 
     async def represents_parent(self, customer: Customer, caller: Caller) -> bool:
         """Tell whether the caller represents the customer's parent, and so sees which one it is."""
+        ...
+
+    async def shown(self, customer: Customer, member_id: UUID, at: datetime) -> Shown:
+        """Return a customer of this transaction as a reader gets it who may view it, at an instant."""
         ...
 
     async def add(self, customer: Customer) -> None:

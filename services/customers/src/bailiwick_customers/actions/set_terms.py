@@ -10,8 +10,8 @@ from uuid import UUID
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit
+from bailiwick_customers.actions.permits import permitted, written
+from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -23,7 +23,7 @@ async def set_terms(
     customer_id: UUID,
     expected: Expected,
     submitted: Submitted[Mapping[str, Any]],
-) -> Written:
+) -> Written[Viewed]:
     """Change the terms that were sent; the others stay.
 
     Raises:
@@ -44,4 +44,4 @@ async def set_terms(
         await unit.note(
             "customer.terms", caller.member_id, customer_id, {"fields": sorted(changes)}
         )
-    return Written.one(customer_id, customer.version)
+        return await written(unit, permit, customer)

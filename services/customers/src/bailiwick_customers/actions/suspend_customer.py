@@ -7,14 +7,14 @@ from uuid import UUID
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.ports import OpenUnit
+from bailiwick_customers.actions.permits import permitted, written
+from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_kit.etags import Expected
 
 
 async def suspend_customer(
     open_unit: OpenUnit, gate: Gate, caller: Caller, customer_id: UUID, expected: Expected
-) -> Written:
+) -> Written[Viewed]:
     """Suspend an approved customer; who approves also suspends.
 
     Raises:
@@ -28,4 +28,4 @@ async def suspend_customer(
         customer = permit.customer.suspend()
         await unit.customers.save(customer)
         await unit.note("customer.suspend", caller.member_id, customer_id)
-    return Written.one(customer_id, customer.version)
+        return await written(unit, permit, customer)

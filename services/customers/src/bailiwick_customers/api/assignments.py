@@ -7,32 +7,47 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from bailiwick_access.answering import Answer, Show, Written, answering
+from bailiwick_access.answering import Again, Answer, answering
+from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.assign_customer import assign_customer
 from bailiwick_customers.actions.end_assignment import end_assignment
+from bailiwick_customers.actions.ports import Queries
 from bailiwick_customers.api import wire
 from bailiwick_customers.api.parts import Open, Queried
+from bailiwick_customers.domain.assignment import Assignment
+from bailiwick_customers.domain.errors import (
+    AlreadyEnded,
+    LeavesNoMain,
+    MainOverlap,
+    MayNotHoldPortfolio,
+    SingleAssignmentModel,
+)
 from bailiwick_kit.bodies import SentBody, json_body
-from bailiwick_kit.idempotency import IdempotencyKey
+from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.ids import PathId
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import POSITION, tells
 
 router = APIRouter(tags=["assignments"])
 
-_CHANGE = problems(400, 401, 403, 404, 409, 422)
+_ASSIGN = problems(
+    *(400, 401, 403, 404, 422, KeyInFlight, KeyReused),
+    *(MainOverlap, LeavesNoMain, SingleAssignmentModel, MayNotHoldPortfolio),
+) | tells(201, POSITION)
+_END = problems(400, 401, 403, 404, 422, AlreadyEnded) | tells(200, POSITION)
 
 
-async def _showing(customer_id: UUID, queries: Queried) -> Show[wire.AssignmentBody]:
-    async def show(reading: Reading, act: Written) -> wire.AssignmentBody:
-        rows = await queries.history(reading, customer_id)
-        written = next(row for row in rows if row.assignment_id == act.entity_id)
-        return wire.assignment_body(written)
+async def _reading_again(customer_id: PathId, gate: Gated, queries: Queried) -> Again[Assignment]:
+    async def again(reading: Reading, assignment_id: UUID) -> Assignment:
+        history = await _history(reading, gate, queries, customer_id)
+        return next(one for one in history if one.assignment_id == assignment_id)
 
-    return show
+    return again
 
 
-Answering = Annotated[Answer[wire.AssignmentBody], answering("customers", _showing)]
+Answering = Annotated[Answer[Assignment], answering("customers", _reading_again)]
 
 
 @router.get(
@@ -41,13 +56,10 @@ Answering = Annotated[Answer[wire.AssignmentBody], answering("customers", _showi
     responses=problems(400, 401, 403, 404),
 )
 async def list_assignments(
-    customer_id: UUID, reading: Reads, gate: Gated, queries: Queried
+    customer_id: PathId, reading: Reads, gate: Gated, queries: Queried
 ) -> wire.History:
     """List who represents a customer, represented them before, or is planned to."""
-    found = await queries.one(reading, customer_id)
-    facts = found.facts if found else None
-    await gate.decide(reading.caller, "customers", "history", customer=facts)
-    rows = await queries.history(reading, customer_id)
+    rows = await _history(reading, gate, queries, customer_id)
     return wire.History(items=tuple(wire.assignment_body(row) for row in rows))
 
 
@@ -55,10 +67,10 @@ async def list_assignments(
     "/v1/customers/{customer_id}/assignments",
     operation_id="assign_customer",
     status_code=201,
-    responses=_CHANGE,
+    responses=_ASSIGN,
 )
 async def post_assignment(
-    customer_id: UUID,
+    customer_id: PathId,
     request: Request,
     caller: SignedIn,
     gate: Gated,
@@ -73,19 +85,18 @@ async def post_assignment(
     """
     act = Act(caller, "POST", request.url.path, key, body)
     submitted = Mapped(body, wire.NewAssignmentBody.command)
-    return await answer.shown(
-        await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
-    )
+    done = await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
+    return wire.assignment_body(await answer.seen(done))
 
 
 @router.post(
     "/v1/customers/{customer_id}/assignments/{assignment_id}/end",
     operation_id="end_assignment",
-    responses=_CHANGE,
+    responses=_END,
 )
 async def post_end(
-    customer_id: UUID,
-    assignment_id: UUID,
+    customer_id: PathId,
+    assignment_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -94,9 +105,8 @@ async def post_end(
 ) -> wire.AssignmentBody:
     """End an assignment, in a second or on the day named; nobody follows by itself."""
     submitted = Mapped(body, lambda end: end.valid_to)
-    return await answer.shown(
-        await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
-    )
+    done = await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
+    return wire.assignment_body(await answer.seen(done))
 
 
 @router.get(
@@ -109,3 +119,11 @@ async def list_representatives(
     await gate.decide(reading.caller, "customers", "assign")
     found = await queries.representatives(reading, gate)
     return wire.Representatives(items=tuple(wire.Representative(**vars(one)) for one in found))
+
+
+async def _history(
+    reading: Reading, gate: Gate, queries: Queries, customer_id: UUID
+) -> list[Assignment]:
+    facts = await queries.facts(reading, customer_id)
+    await gate.decide(reading.caller, "customers", "history", customer=facts)
+    return await queries.history(reading, customer_id)

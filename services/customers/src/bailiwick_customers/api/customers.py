@@ -9,51 +9,69 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Answer, Show, Written, answering
+from bailiwick_access.answering import Again, Answer, answering
 from bailiwick_access.gate import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
 from bailiwick_customers.actions.edit_customer import edit_customer
-from bailiwick_customers.actions.ports import Filters, Queries
+from bailiwick_customers.actions.ports import Filters, Queries, Viewed
 from bailiwick_customers.actions.reinstate_customer import reinstate_customer
 from bailiwick_customers.actions.set_terms import set_terms
 from bailiwick_customers.actions.suspend_customer import suspend_customer
 from bailiwick_customers.api import wire
 from bailiwick_customers.api.parts import Open, Queried
+from bailiwick_customers.domain.errors import (
+    CustomerStateForbids,
+    MainOverlap,
+    MayNotHoldPortfolio,
+    UnknownParent,
+)
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Count, Key, Page
+from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.ids import PathId
+from bailiwick_kit.pages import Count, CursorInvalid, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
-_READ = problems(400, 401, 403)
-_ONE = problems(400, 401, 403, 404)
-_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+_READ = problems(400, 401, 403, 422)
+_LIST = problems(400, 401, 403, 422, CursorInvalid) | tells(200, LINK)
+_ONE = problems(400, 401, 403, 404) | TAGGED
+_CREATE = problems(
+    *(400, 401, 403, 422, KeyInFlight, KeyReused, UnknownParent, MayNotHoldPortfolio)
+) | tells(201, ETAG, LOCATION, POSITION)
+_WRITTEN = tells(200, ETAG, POSITION)
+_CHANGE = (400, 401, 403, 404, 412, 422, 428)
+_BECAUSE = ("additional-may-not-edit", "not-assigned", "assignment-ended")
+_EDIT = problems(*_CHANGE, UnknownParent, because=_BECAUSE) | _WRITTEN
+_TERMS = problems(*_CHANGE, because=_BECAUSE) | _WRITTEN
+_STATE = problems(*_CHANGE, CustomerStateForbids) | _WRITTEN
+_APPROVE = problems(*_CHANGE, CustomerStateForbids, MainOverlap, MayNotHoldPortfolio) | _WRITTEN
 
 
-async def _showing(gate: Gated, queries: Queried) -> Show[wire.CustomerBody]:
-    async def show(reading: Reading, act: Written) -> wire.CustomerBody:
-        return await _shown(reading, gate, queries, act.entity_id)
+async def _reading_again(gate: Gated, queries: Queried) -> Again[Viewed]:
+    async def again(reading: Reading, customer_id: UUID) -> Viewed:
+        return await _viewed(reading, gate, queries, customer_id)
 
-    return show
-
-
-Answering = Annotated[Answer[wire.CustomerBody], answering("customers", _showing)]
+    return again
 
 
-@router.get("", operation_id="list_customers", responses=_READ)
+Answering = Annotated[Answer[Viewed], answering("customers", _reading_again)]
+
+
+@router.get("", operation_id="list_customers", responses=_LIST)
 async def list_customers(
     reading: Reads,
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
+    sent: Annotated[SentQuery[wire.CustomerListQuery], query(wire.CustomerListQuery)],
 ) -> Page[wire.CustomerBody]:
     """List the customers that you may see, newest first."""
     visible = await gate.scope(reading.caller, "customers")
@@ -103,7 +121,7 @@ async def look_up_customers(
     return wire.Lookup(items=tuple(wire.LookupItem(**vars(one)) for one in found))
 
 
-@router.post("", operation_id="create_customer", status_code=201, responses=_CHANGE)
+@router.post("", operation_id="create_customer", status_code=201, responses=_CREATE)
 async def post_customer(
     request: Request,
     response: Response,
@@ -119,26 +137,26 @@ async def post_customer(
     submitted = Mapped(body, wire.NewCustomerBody.command)
     written = await create_customer(open_unit, gate, caller, submitted, act)
     response.headers["Location"] = f"/v1/customers/{written.entity_id}"
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
 @router.get("/{customer_id}", operation_id="read_customer", responses=_ONE)
 async def read_customer(
-    customer_id: UUID,
-    response: Response,
+    customer_id: PathId,
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    held: IfNoneMatch,
+    tagged: IfNoneMatch,
 ) -> wire.CustomerBody:
     """Read a customer."""
-    body = await _shown(reading, gate, queries, customer_id)
-    return held.answer(response, body, body.version)
+    viewed = await _viewed(reading, gate, queries, customer_id)
+    tagged.with_version(viewed.version)
+    return _body(viewed)
 
 
-@router.patch("/{customer_id}", operation_id="edit_customer", responses=_CHANGE)
+@router.patch("/{customer_id}", operation_id="edit_customer", responses=_EDIT)
 async def patch_customer(
-    customer_id: UUID,
+    customer_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -149,12 +167,12 @@ async def patch_customer(
     """Change who a customer is; what is not sent stays."""
     submitted = Mapped(body, wire.CustomerEdit.changes)
     written = await edit_customer(open_unit, gate, caller, customer_id, expected, submitted)
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
-@router.patch("/{customer_id}/terms", operation_id="set_terms", responses=_CHANGE)
+@router.patch("/{customer_id}/terms", operation_id="set_terms", responses=_TERMS)
 async def patch_terms(
-    customer_id: UUID,
+    customer_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -165,12 +183,12 @@ async def patch_terms(
     """Set a customer's commercial conditions; what is not sent stays."""
     submitted = Mapped(body, wire.TermsEdit.changes)
     written = await set_terms(open_unit, gate, caller, customer_id, expected, submitted)
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
-@router.post("/{customer_id}/approve", operation_id="approve_customer", responses=_CHANGE)
+@router.post("/{customer_id}/approve", operation_id="approve_customer", responses=_APPROVE)
 async def post_approval(
-    customer_id: UUID,
+    customer_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -181,12 +199,12 @@ async def post_approval(
     """Approve a customer who waits for it; a main representative may be named in the same act."""
     submitted = Mapped(body, lambda approval: approval.main_id)
     written = await approve_customer(open_unit, gate, caller, customer_id, expected, submitted)
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
-@router.post("/{customer_id}/suspend", operation_id="suspend_customer", responses=_CHANGE)
+@router.post("/{customer_id}/suspend", operation_id="suspend_customer", responses=_STATE)
 async def post_suspension(
-    customer_id: UUID,
+    customer_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -195,12 +213,12 @@ async def post_suspension(
 ) -> wire.CustomerBody:
     """Suspend a customer: no orders are placed for them until they are reinstated."""
     written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
-@router.post("/{customer_id}/reinstate", operation_id="reinstate_customer", responses=_CHANGE)
+@router.post("/{customer_id}/reinstate", operation_id="reinstate_customer", responses=_STATE)
 async def post_reinstatement(
-    customer_id: UUID,
+    customer_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -209,7 +227,7 @@ async def post_reinstatement(
 ) -> wire.CustomerBody:
     """End a customer's suspension: orders may be placed for them again."""
     written = await reinstate_customer(open_unit, gate, caller, customer_id, expected)
-    return await answer.to(written)
+    return _body(await answer.to(written))
 
 
 async def _holding(
@@ -218,14 +236,16 @@ async def _holding(
     return () if filters.unassigned is None else await queries.holding(reading, gate)
 
 
-async def _shown(
-    reading: Reading, gate: Gate, queries: Queries, customer_id: UUID
-) -> wire.CustomerBody:
+async def _viewed(reading: Reading, gate: Gate, queries: Queries, customer_id: UUID) -> Viewed:
+    # The facts first, which weigh the same whatever the customer holds (A5).
+    facts = await queries.facts(reading, customer_id)
+    decision = await gate.decide(reading.caller, "customers", "view", customer=facts)
     found = await queries.one(reading, customer_id)
-    decision = await gate.decide(
-        reading.caller, "customers", "view", customer=found.facts if found else None
-    )
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    [shown] = await queries.shown(reading, [found.customer])
-    return wire.customer_body(shown, decision.masks)
+    [shown] = await queries.shown(reading, [found])
+    return Viewed(shown, decision.masks)
+
+
+def _body(viewed: Viewed) -> wire.CustomerBody:
+    return wire.customer_body(viewed.shown, viewed.masks)

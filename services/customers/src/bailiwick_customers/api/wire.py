@@ -205,8 +205,8 @@ class AssignmentEnd(Model):
     valid_to: Instant | None = None
 
 
-class CustomerFilters(PageQuery):
-    """What a list of customers is narrowed by."""
+class CustomerFilters(Model):
+    """What customers are narrowed by, to list or to count them."""
 
     rep: UUID | None = Field(default=None, description="Only customers whose main is this member")
     any_rep: UUID | None = Field(
@@ -231,6 +231,10 @@ class CustomerFilters(PageQuery):
             status=self.status,
             text=self.text,
         )
+
+
+class CustomerListQuery(CustomerFilters, PageQuery):
+    """Which customers are listed, page by page."""
 
 
 class LookupQuery(Model):

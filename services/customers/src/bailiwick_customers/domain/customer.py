@@ -46,6 +46,9 @@ class Address:
     primary: bool = False
 
 
+_AS_KEPT = Decimal("0.0001")
+
+
 @dataclass(frozen=True)
 class Terms:
     """Commercial conditions (V4). `discount` is a fraction; `price_list` names one by its code."""
@@ -54,6 +57,11 @@ class Terms:
     discount: Decimal | None = None
     payment_method: str | None = None
     shipping_method: str | None = None
+
+    def __post_init__(self) -> None:
+        """Write the discount as it is kept, with four decimals: what was sent reads as what is stored."""
+        if self.discount is not None:
+            object.__setattr__(self, "discount", self.discount.quantize(_AS_KEPT))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access import representatives
@@ -87,35 +88,18 @@ class CustomerQueries:
         """Return the sets of rights with which a member's assignments count."""
         return await representatives.holding(reading.connection, gate, reading.caller, members)
 
-    async def one(self, reading: Reading, customer_id: UUID) -> Found | None:
-        """Return a customer with the caller's facts, to be decided on."""
-        return await one(reading.connection, Who.of(reading.caller), customer_id)
+    async def facts(self, reading: Reading, customer_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and the caller. It takes as long where there is none."""
+        return await facts_of(reading.connection, Who.of(reading.caller), customer_id)
+
+    async def one(self, reading: Reading, customer_id: UUID) -> Customer | None:
+        """Return a customer that the caller may view."""
+        found = await one(reading.connection, Who.of(reading.caller), customer_id)
+        return found.customer if found else None
 
     async def shown(self, reading: Reading, found: Sequence[Customer]) -> list[Shown]:
         """Return customers that the caller may view, as a reader gets them."""
-        if not found:
-            return []
-        who = Who.of(reading.caller)
-        ids = [customer.customer_id for customer in found]
-        rows = await reading.connection.execute(_REPRESENTATIVES, {**who.bound, "ids": ids})
-        mains: dict[UUID, UUID] = {}
-        additionals: dict[UUID, list[UUID]] = {}
-        for customer_id, member_id, relation in rows:
-            if relation == "main":
-                mains[customer_id] = member_id
-            else:
-                additionals.setdefault(customer_id, []).append(member_id)
-        parents = {customer.parent_id for customer in found}
-        seen = await represented(reading.connection, who, parents)
-        return [
-            Shown(
-                customer,
-                mains.get(customer.customer_id),
-                tuple(additionals.get(customer.customer_id, ())),
-                customer.parent_id in seen,
-            )
-            for customer in found
-        ]
+        return await shown(reading.connection, Who.of(reading.caller), found)
 
     async def look_up(
         self,
@@ -190,15 +174,58 @@ def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
     return None if rows is None else LISTED.counted(rows.where(*_narrowed(filters)))
 
 
+async def shown(connection: AsyncConnection, who: Who, found: Sequence[Customer]) -> list[Shown]:
+    """Return customers that somebody may view, as a reader gets them."""
+    if not found:
+        return []
+    ids = [customer.customer_id for customer in found]
+    rows = await connection.execute(_REPRESENTATIVES, {**who.bound, "ids": ids})
+    mains: dict[UUID, UUID] = {}
+    additionals: dict[UUID, list[UUID]] = {}
+    for customer_id, member_id, relation in rows:
+        if relation == "main":
+            mains[customer_id] = member_id
+        else:
+            additionals.setdefault(customer_id, []).append(member_id)
+    seen = await represented(connection, who, {customer.parent_id for customer in found})
+    return [
+        Shown(
+            customer,
+            mains.get(customer.customer_id),
+            tuple(additionals.get(customer.customer_id, ())),
+            customer.parent_id in seen,
+        )
+        for customer in found
+    ]
+
+
 async def represented(
     connection: AsyncConnection, who: Who, ids: AbstractSet[UUID | None]
 ) -> AbstractSet[UUID]:
-    """Return which of the customers somebody represents now, main or additional."""
+    """Return which of the customers somebody represents, main or additional."""
     wanted = [one for one in ids if one is not None]
     if not wanted:
         return frozenset()
     found = await connection.execute(_REPRESENTATIVES, {**who.bound, "ids": wanted})
     return {customer_id for customer_id, member_id, _ in found if member_id == who.member_id}
+
+
+async def facts_of(
+    connection: AsyncConnection, who: Who, customer_id: UUID
+) -> Mapping[str, object] | None:
+    """Return what policy is told of a customer and a member. It takes as long where there is none."""
+    found = await connection.execute(_FACTS, {**who.bound, "id": customer_id})
+    row = found.mappings().first()
+    return None if row is None else _facts(row)
+
+
+def _facts(row: RowMapping) -> Mapping[str, object]:
+    return {
+        "org_id": str(row["org_id"]),
+        "status": row["status"],
+        "relation_state": row["relation_state"],
+        **{fact: row[f"fact_{fact}"] for fact in FACTS},
+    }
 
 
 async def one(connection: AsyncConnection, who: Who, customer_id: UUID) -> Found | None:
@@ -207,16 +234,7 @@ async def one(connection: AsyncConnection, who: Who, customer_id: UUID) -> Found
     row = found.mappings().first()
     if row is None:
         return None
-    facts = {fact: row[f"fact_{fact}"] for fact in FACTS}
-    return Found(
-        to_customer(row),
-        {
-            "org_id": str(row["org_id"]),
-            "status": row["status"],
-            "relation_state": row["relation_state"],
-            **facts,
-        },
-    )
+    return Found(to_customer(row), _facts(row))
 
 
 def _narrowed(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
@@ -275,6 +293,11 @@ _RELATION_STATE = sa.case(
 )
 
 _ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
+_FACTS = _ONE.with_only_columns(
+    *customers.c["org_id", "status"],
+    *(_ONE.selected_columns[f"fact_{fact}"] for fact in FACTS),
+    _RELATION_STATE.label("relation_state"),
+)
 
 _REPRESENTATIVES = (
     sa.select(assignments.c.customer_id, assignments.c.member_id, assignments.c.relation)

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller, subject_of
 from bailiwick_contracts.customers import AssignmentChanged
-from bailiwick_customers.actions.ports import Found
+from bailiwick_customers.actions.ports import Found, Shown
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.domain.errors import MainOverlap
 from bailiwick_customers.store import tables
-from bailiwick_customers.store.queries import Who, one, represented
+from bailiwick_customers.store.queries import Who, facts_of, one, represented, shown
 from bailiwick_customers.store.rows import (
     assignment_part,
     assignment_row,
@@ -123,6 +123,12 @@ class Customers:
         self._connection = connection
         self._org_id = org_id
 
+    async def facts(
+        self, customer_id: UUID, member_id: UUID, now: datetime
+    ) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and a member. It takes as long where there is none."""
+        return await facts_of(self._connection, Who(self._org_id, member_id, now), customer_id)
+
     async def lock(self, customer_id: UUID) -> None:
         """Keep the customer, if there is one, from changing until the end.
 
@@ -152,6 +158,11 @@ class Customers:
         """Tell whether the caller represents the customer's parent, and so sees which one it is."""
         who = Who.of(caller)
         return bool(await represented(self._connection, who, {customer.parent_id}))
+
+    async def shown(self, customer: Customer, member_id: UUID, at: datetime) -> Shown:
+        """Return a customer of this transaction as a reader gets it who may view it, at an instant."""
+        [found] = await shown(self._connection, Who(self._org_id, member_id, at), [customer])
+        return found
 
     async def add(self, customer: Customer) -> None:
         """Write a new customer, that its creator made it, and tell the bus."""

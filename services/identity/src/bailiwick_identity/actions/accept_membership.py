@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from bailiwick_access.answering import Written
-from bailiwick_identity.actions.ports import OpenUnit, SignIns
+from bailiwick_identity.actions.ports import Membership, OpenUnit, SignIns
+from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing
 
 
 async def accept_membership(
     open_unit: OpenUnit, sign_ins: SignIns, account_id: UUID, member_id: UUID, now: datetime
-) -> Written:
-    """Make the invitation an active membership.
+) -> tuple[Written[Member], Membership]:
+    """Make the invitation an active membership; return it as its owner knows it.
 
     Raises:
         Missing: it is nobody's, or another's.
@@ -30,4 +32,5 @@ async def accept_membership(
         member = invited.accept(now)
         await unit.members.save(member)
         await unit.note("member.accept", member_id, member_id)
-    return Written.one(member_id, member.version)
+    accepted = replace(found[0], status=member.status, valid_until=member.valid_until)
+    return Written.one(member_id, member), accepted

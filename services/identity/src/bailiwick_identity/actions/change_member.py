@@ -30,7 +30,7 @@ async def change_member(
     member_id: UUID,
     expected: Expected,
     submitted: Submitted[Mapping[str, Any]],
-) -> Written:
+) -> Written[Member]:
     """Change the fields that were sent; the others stay.
 
     Raises:
@@ -59,7 +59,7 @@ async def change_member(
             member_id,
             {"fields": sorted(changes), **_grants_told(found.member, member)},
         )
-    return Written.one(member_id, member.version)
+    return Written.one(member_id, member)
 
 
 def _changed(member: Member, changes: Mapping[str, Any]) -> Member:

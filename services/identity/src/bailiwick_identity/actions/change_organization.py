@@ -9,7 +9,7 @@ from uuid import UUID
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_identity.actions.ports import OpenUnit
+from bailiwick_identity.actions.ports import Administered, OpenUnit
 from bailiwick_identity.domain.organization import changed_settings, widening
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
@@ -26,7 +26,7 @@ async def change_organization(
     caller: Caller,
     expected: Expected,
     submitted: Submitted[Mapping[str, Any]],
-) -> Written:
+) -> Written[Administered]:
     """Change what was sent: `name`, and of `settings` those that are named.
 
     Raises:
@@ -48,4 +48,5 @@ async def change_organization(
             caller.org_id,
             {"fields": sorted(changes), "settings": settings, "widens": widening(settings)},
         )
-    return Written.one(caller.org_id, after.version)
+        seen = Administered(after, await unit.members.seats_used(caller.now))
+    return Written.one(caller.org_id, seen)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from bailiwick_access.answering import Written
+from bailiwick_access.answering import Repeated, Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_identity.actions.enrolment import check_new, enrol
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant
+from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted
 
@@ -21,7 +23,7 @@ async def create_member(
     caller: Caller,
     submitted: Submitted[NewMember],
     act: Act | None,
-) -> Written:
+) -> Written[Member] | Repeated:
     """Create the member. Where the address has an account, the password is discarded and they are invited.
 
     The password is hashed and the account looked for in either case, so that time tells nothing.
@@ -35,9 +37,10 @@ async def create_member(
     new = submitted.read()
     password_hash = await passwords.hash(password.normalized(new.password))
     async with open_unit(caller.org_id, caller.now) as unit:
-        claim = act.claim() if act else None
-        if earlier := await unit.earlier(claim):
-            return Written(earlier.entity_id)
+        key = await claimed(unit, act)
+        if key.repeated:
+            return key.repeated
+        claim = key.claim()
         organization = await unit.organizations.locked()
         granter = await unit.members.one(caller.member_id)
         if granter is None:
@@ -50,4 +53,4 @@ async def create_member(
             "member.create", caller.member_id, member.member_id, {"status": member.status.value}
         )
         await unit.remember(claim, member.member_id)
-    return Written.one(member.member_id, member.version)
+    return Written.one(member.member_id, member)

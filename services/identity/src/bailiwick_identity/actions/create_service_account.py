@@ -7,9 +7,10 @@ import secrets
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Written
+from bailiwick_access.answering import Repeated, Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
@@ -21,7 +22,7 @@ from bailiwick_kit.submitted import Submitted
 
 async def create_service_account(
     open_unit: OpenUnit, gate: Gate, caller: Caller, submitted: Submitted[str], act: Act | None
-) -> tuple[Written, str | None]:
+) -> tuple[Written[Member] | Repeated, str | None]:
     """Create the account and return its secret; a repetition of the request does not get it again.
 
     Raises:
@@ -29,11 +30,12 @@ async def create_service_account(
         Invalid: the name is wrong.
         Conflict: the same request is under way, or its key came with another body.
     """
-    await gate.decide(caller, "members", "create")
     async with open_unit(caller.org_id, caller.now) as unit:
-        claim = act.claim() if act else None
-        if earlier := await unit.earlier(claim):
-            return Written(earlier.entity_id), None
+        key = await claimed(unit, act)
+        if key.repeated:
+            return key.repeated, None
+        await gate.decide(caller, "members", "create")
+        claim = key.claim()
         name = submitted.read()
         await unit.organizations.locked()
         granter = await unit.members.one(caller.member_id)
@@ -61,7 +63,7 @@ async def create_service_account(
         await unit.members.keep_secret(member.member_id, secret_digest(secret))
         await unit.note("service-account.create", caller.member_id, member.member_id)
         await unit.remember(claim, member.member_id)
-    return Written.one(member.member_id, member.version), secret
+    return Written.one(member.member_id, member), secret
 
 
 def secret_digest(secret: str) -> bytes:

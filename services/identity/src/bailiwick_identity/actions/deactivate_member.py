@@ -10,12 +10,13 @@ from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.permits import check_leaders, permitted
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
+from bailiwick_identity.domain.member import Member
 from bailiwick_kit.etags import Expected
 
 
 async def deactivate_member(
     open_unit: OpenUnit, gate: Gate, caller: Caller, member_id: UUID, expected: Expected
-) -> Written:
+) -> Written[Member]:
     """Deactivate a member, withdraw an invitation, or stop a service account; it frees a seat.
 
     Raises:
@@ -32,4 +33,4 @@ async def deactivate_member(
         await unit.members.save(member)
         await unit.members.end_sessions(member_id, caller.now)
         await unit.note("member.deactivate", caller.member_id, member_id)
-    return Written.one(member_id, member.version)
+    return Written.one(member_id, member)

@@ -66,6 +66,19 @@ class Filters:
     text: str | None = None
 
 
+@dataclass(frozen=True)
+class Administered:
+    """An organization as who administers it sees it."""
+
+    organization: Organization
+    seats_used: int
+
+    @property
+    def version(self) -> int:
+        """The organization's version; the seats taken are no part of it: they change with the members."""
+        return self.organization.version
+
+
 class Queries(Protocol):
     """Reads members and organizations."""
 

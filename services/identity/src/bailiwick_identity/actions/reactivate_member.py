@@ -10,12 +10,13 @@ from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.permits import check_seats, permitted
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
+from bailiwick_identity.domain.member import Member
 from bailiwick_kit.etags import Expected
 
 
 async def reactivate_member(
     open_unit: OpenUnit, gate: Gate, caller: Caller, member_id: UUID, expected: Expected
-) -> Written:
+) -> Written[Member]:
     """Reactivate a member; who never accepted is invited again. It takes a seat.
 
     Raises:
@@ -31,4 +32,4 @@ async def reactivate_member(
         await check_seats(unit, found.organization, caller.now, found.member, member)
         await unit.members.save(member)
         await unit.note("member.reactivate", caller.member_id, member_id)
-    return Written.one(member_id, member.version)
+    return Written.one(member_id, member)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Answer, Show, Written, answering
+from bailiwick_access.answering import Again, Answer, answering
 from bailiwick_access.gate import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
@@ -21,36 +21,54 @@ from bailiwick_identity.actions.ports import Queries
 from bailiwick_identity.actions.reactivate_member import reactivate_member
 from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Open, Queried
+from bailiwick_identity.domain.errors import (
+    AlreadyActive,
+    AlreadyInactive,
+    CustomCeiling,
+    GrantNotHeld,
+    LastBrandManager,
+    MemberExists,
+    PasswordNotAllowed,
+    SeatLimitReached,
+)
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Key, Page
+from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.ids import PathId
+from bailiwick_kit.pages import CursorInvalid, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 
 router = APIRouter(tags=["members"])
 
-_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
-_CREATE = problems(400, 401, 403, 409, 422)
+_LIST = problems(400, 401, 403, 422, CursorInvalid) | tells(200, LINK)
+_NEW = (400, 401, 403, 422, GrantNotHeld, KeyInFlight, KeyReused)
+_CREATED = tells(201, ETAG, LOCATION, POSITION)
+_CREATE = (
+    problems(*_NEW, MemberExists, SeatLimitReached, PasswordNotAllowed, CustomCeiling) | _CREATED
+)
+_CREATE_SERVICE = problems(*_NEW) | _CREATED
+_WRITTEN = tells(200, ETAG, POSITION)
+_ACT = (400, 401, 403, 404, 412, 422, 428, GrantNotHeld)
+_CHANGE = problems(*_ACT, CustomCeiling, LastBrandManager, SeatLimitReached) | _WRITTEN
+_DEACTIVATE = problems(*_ACT, LastBrandManager, AlreadyInactive) | _WRITTEN
+_REACTIVATE = problems(*_ACT, SeatLimitReached, AlreadyActive) | _WRITTEN
 
 
-async def _showing(gate: Gated, queries: Queried) -> Show[Member]:
-    async def show(reading: Reading, act: Written) -> Member:
-        # Who has just written it sees it, even if that took their own rights; a repetition is
-        # decided anew.
-        if act.positions:
-            return _there(await queries.member(reading, act.entity_id))
-        return await _shown(reading, gate, queries, act.entity_id)
+async def _reading_again(gate: Gated, queries: Queried) -> Again[Member]:
+    async def again(reading: Reading, member_id: UUID) -> Member:
+        return await _shown(reading, gate, queries, member_id)
 
-    return show
+    return again
 
 
-Answering = Annotated[Answer[Member], answering("identity", _showing)]
+Answering = Annotated[Answer[Member], answering("identity", _reading_again)]
 
 
-@router.get("/v1/members", operation_id="list_members", responses=problems(400, 401, 403))
+@router.get("/v1/members", operation_id="list_members", responses=_LIST)
 async def list_members(
     reading: Reads,
     gate: Gated,
@@ -89,24 +107,26 @@ async def post_member(
 
 
 @router.get(
-    "/v1/members/{member_id}", operation_id="read_member", responses=problems(400, 401, 403, 404)
+    "/v1/members/{member_id}",
+    operation_id="read_member",
+    responses=problems(400, 401, 403, 404) | TAGGED,
 )
 async def read_member(
-    member_id: UUID,
-    response: Response,
+    member_id: PathId,
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    held: IfNoneMatch,
+    tagged: IfNoneMatch,
 ) -> wire.MemberBody:
     """Read a member."""
     member = await _shown(reading, gate, queries, member_id)
-    return held.answer(response, wire.member_body(member), member.version)
+    tagged.with_version(member.version)
+    return wire.member_body(member)
 
 
 @router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
 async def patch_member(
-    member_id: UUID,
+    member_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -121,10 +141,10 @@ async def patch_member(
 
 
 @router.post(
-    "/v1/members/{member_id}/deactivate", operation_id="deactivate_member", responses=_CHANGE
+    "/v1/members/{member_id}/deactivate", operation_id="deactivate_member", responses=_DEACTIVATE
 )
 async def post_deactivation(
-    member_id: UUID,
+    member_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -137,10 +157,10 @@ async def post_deactivation(
 
 
 @router.post(
-    "/v1/members/{member_id}/reactivate", operation_id="reactivate_member", responses=_CHANGE
+    "/v1/members/{member_id}/reactivate", operation_id="reactivate_member", responses=_REACTIVATE
 )
 async def post_reactivation(
-    member_id: UUID,
+    member_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -156,7 +176,7 @@ async def post_reactivation(
     "/v1/service-accounts",
     operation_id="create_service_account",
     status_code=201,
-    responses=_CREATE,
+    responses=_CREATE_SERVICE,
 )
 async def post_service_account(
     request: Request,
@@ -187,10 +207,6 @@ async def _shown(reading: Reading, gate: Gate, queries: Queries, member_id: UUID
     member = await queries.member(reading, member_id)
     facts = facts_of(member) if member else None
     await gate.decide(reading.caller, "members", "view", member=facts)
-    return _there(member)
-
-
-def _there(member: Member | None) -> Member:
     if member is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
     return member

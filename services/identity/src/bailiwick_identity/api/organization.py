@@ -7,30 +7,34 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from bailiwick_access.answering import Answer, Show, Written, answering, told
+from bailiwick_access.answering import Again, Answer, answering, told
 from bailiwick_access.requests import AtEntrance, Gated, Reading, Reads, SignedIn
 from bailiwick_identity.actions.accept_membership import accept_membership
 from bailiwick_identity.actions.change_organization import change_organization
+from bailiwick_identity.actions.ports import Administered
 from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Open, Queried
+from bailiwick_identity.domain.errors import NotInvited
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.etags import IfMatch, IfNoneMatch
+from bailiwick_kit.ids import PathId
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import ETAG, POSITION, TAGGED, tells
 
 router = APIRouter(tags=["organization"])
 
 
-async def _showing(gate: Gated, queries: Queried) -> Show[wire.OrganizationBody]:
-    async def show(reading: Reading, _: Written) -> wire.OrganizationBody:
-        return await _shown(reading, gate, queries)
+async def _reading_again(queries: Queried) -> Again[Administered]:
+    async def again(reading: Reading, _: UUID) -> Administered:
+        return await _administered(reading, queries)
 
-    return show
+    return again
 
 
-Answering = Annotated[Answer[wire.OrganizationBody], answering("identity", _showing)]
+Answering = Annotated[Answer[Administered], answering("identity", _reading_again)]
 
 
 @router.get("/v1/me", operation_id="read_me", responses=problems(400, 401, 403))
@@ -50,10 +54,10 @@ async def list_memberships(caller: SignedIn, desk: AtDesk) -> wire.Memberships:
 @router.post(
     "/v1/memberships/{member_id}/accept",
     operation_id="accept_membership",
-    responses=problems(400, 401, 404, 409),
+    responses=problems(400, 401, 404, NotInvited) | tells(200, POSITION),
 )
 async def post_acceptance(
-    member_id: UUID,
+    member_id: PathId,
     response: Response,
     caller: SignedIn,
     entrance: AtEntrance,
@@ -61,36 +65,38 @@ async def post_acceptance(
     open_unit: Open,
 ) -> wire.MembershipBody:
     """Accept an invitation that was made to the caller's own account."""
-    written = await accept_membership(
+    written, accepted = await accept_membership(
         open_unit, desk.sign_ins, caller.account_id, member_id, caller.now
     )
-    found = await desk.sign_ins.memberships(caller.account_id)
-    accepted = next(one for one in found if one.member_id == member_id)
     if accepted.org_id == caller.org_id:
         # Of another organization, no service could ever wait for it under this token; the token
         # that the person gets there next names the version itself (D2).
-        told(response, entrance, caller, "identity", written)
+        told(response, entrance, caller, "identity", written.positions)
     return wire.membership_body(accepted)
 
 
-@router.get("/v1/organization", operation_id="read_organization", responses=problems(400, 401, 403))
+@router.get(
+    "/v1/organization", operation_id="read_organization", responses=problems(400, 401, 403) | TAGGED
+)
 async def read_organization(
-    response: Response, reading: Reads, gate: Gated, queries: Queried, held: IfNoneMatch
+    reading: Reads, gate: Gated, queries: Queried, tagged: IfNoneMatch
 ) -> wire.OrganizationBody:
     """Read the organization: its settings too, for who administers it."""
     await _open_member(reading, queries)
-    body = await _shown(reading, gate, queries)
-    if body.administration is None:
-        return held.answer(response, body, body.version)
-    # The seats taken are no part of the version: they change with the members.
-    response.headers["ETag"] = etag(body.version)
+    caller = reading.caller
+    if await gate.is_capable(caller, caller.subject, "organizations", "view"):
+        seen = await _administered(reading, queries)
+        body = wire.organization_body(seen.organization, seen.seats_used)
+    else:
+        body = wire.organization_body(await queries.organization(reading), None)
+    tagged.with_version(body.version)
     return body
 
 
 @router.patch(
     "/v1/organization",
     operation_id="change_organization",
-    responses=problems(400, 401, 403, 412, 422, 428),
+    responses=problems(400, 401, 403, 412, 422, 428) | tells(200, ETAG, POSITION),
 )
 async def patch_organization(
     caller: SignedIn,
@@ -102,14 +108,13 @@ async def patch_organization(
 ) -> wire.OrganizationBody:
     """Change the organization's name and settings; what is not sent stays."""
     submitted = Mapped(body, wire.OrganizationEdit.changes)
-    return await answer.to(await change_organization(open_unit, gate, caller, expected, submitted))
+    done = await answer.to(await change_organization(open_unit, gate, caller, expected, submitted))
+    return wire.organization_body(done.organization, done.seats_used)
 
 
-async def _shown(reading: Reading, gate: Gated, queries: Queried) -> wire.OrganizationBody:
-    caller = reading.caller
-    administers = await gate.is_capable(caller, caller.subject, "organizations", "view")
-    seats_used = await queries.seats_used(reading) if administers else None
-    return wire.organization_body(await queries.organization(reading), seats_used)
+async def _administered(reading: Reading, queries: Queried) -> Administered:
+    seats_used = await queries.seats_used(reading)
+    return Administered(await queries.organization(reading), seats_used)
 
 
 async def _open_member(reading: Reading, queries: Queried) -> Member:

@@ -17,7 +17,13 @@ from bailiwick_identity.actions.refresh_session import end_session, refresh_sess
 from bailiwick_identity.actions.sign_in import Credentials, Issued, sign_in, sign_in_service
 from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Desk
-from bailiwick_identity.domain.errors import ClientInvalid, GrantTypeUnknown, RequestNotUsable
+from bailiwick_identity.domain.errors import (
+    ClientInvalid,
+    GrantInvalid,
+    GrantTypeUnknown,
+    RequestNotUsable,
+    TooManyAttempts,
+)
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.problems import answer_to, problems
 from bailiwick_kit.trace import trace_id_of
@@ -60,7 +66,9 @@ def _form_body(schema: Mapping[str, Any]) -> dict[str, Any]:
     operation_id="issue_token",
     response_model=wire.TokenBody,
     response_model_exclude_none=True,
-    responses=problems(400, 401, 429),
+    responses=problems(
+        RequestNotUsable, GrantTypeUnknown, GrantInvalid, ClientInvalid, TooManyAttempts
+    ),
     openapi_extra=_form_body(_TOKEN_FORM),
 )
 async def post_token(request: Request, desk: AtDesk, entrance: AtEntrance) -> Any:
@@ -108,7 +116,7 @@ async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
     "/v1/auth/revoke",
     operation_id="revoke_token",
     response_class=Response,  # it has no body
-    responses=problems(400),
+    responses=problems(RequestNotUsable),
     openapi_extra=_form_body(_REVOCATION_FORM),
 )
 async def post_revocation(request: Request, desk: AtDesk, entrance: AtEntrance) -> Response:

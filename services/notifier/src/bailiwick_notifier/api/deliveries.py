@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter
 
@@ -12,23 +11,26 @@ from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Gated, Reads
 from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.pages import Count, Key, Page
+from bailiwick_kit.ids import PathId
+from bailiwick_kit.pages import Count, CursorInvalid, Key, Page
 from bailiwick_kit.problems import problems
+from bailiwick_kit.told import LINK, tells
 from bailiwick_notifier.api import wire
 from bailiwick_notifier.api.parts import Queried
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
-_READ = problems(400, 401, 403)
+_READ = problems(400, 401, 403, 422)
+_LIST = problems(400, 401, 403, 422, CursorInvalid) | tells(200, LINK)
 
 
-@router.get("", operation_id="list_deliveries", responses=_READ)
+@router.get("", operation_id="list_deliveries", responses=_LIST)
 async def list_deliveries(
     reading: Reads,
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.DeliveryFilters], query(wire.DeliveryFilters)],
+    sent: Annotated[SentQuery[wire.DeliveryListQuery], query(wire.DeliveryListQuery)],
 ) -> Page[wire.DeliveryBody]:
     """List the mails about new orders that you may see, newest first."""
     visible = await gate.scope(reading.caller, "deliveries")
@@ -55,7 +57,7 @@ async def count_deliveries(
 
 @router.get("/{delivery_id}", operation_id="read_delivery", responses=problems(400, 401, 403, 404))
 async def read_delivery(
-    delivery_id: UUID, reading: Reads, gate: Gated, queries: Queried
+    delivery_id: PathId, reading: Reads, gate: Gated, queries: Queried
 ) -> wire.DeliveryBody:
     """Read what became of one mail."""
     caller = reading.caller

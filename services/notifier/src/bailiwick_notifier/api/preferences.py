@@ -11,6 +11,7 @@ from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import ETAG, TAGGED, tells
 from bailiwick_notifier.actions.change_preferences import change_preferences, facts_of
 from bailiwick_notifier.api import wire
 from bailiwick_notifier.api.parts import Open, Queried
@@ -18,21 +19,24 @@ from bailiwick_notifier.api.parts import Open, Queried
 router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-preferences"])
 
 
-@router.get("", operation_id="read_notification_preferences", responses=problems(400, 401, 403))
+@router.get(
+    "", operation_id="read_notification_preferences", responses=problems(400, 401, 403) | TAGGED
+)
 async def read_preferences(
-    response: Response, reading: Reads, gate: Gated, queries: Queried, held: IfNoneMatch
+    reading: Reads, gate: Gated, queries: Queried, tagged: IfNoneMatch
 ) -> wire.PreferencesBody:
     """Read what you want of mails about new orders."""
     own = facts_of(reading.caller.org_id)
     await gate.decide(reading.caller, "preferences", "view", preference=own)
     body = wire.preferences_body(await queries.preferences(reading))
-    return held.answer(response, body, body.version)
+    tagged.with_version(body.version)
+    return body
 
 
 @router.put(
     "",
     operation_id="change_notification_preferences",
-    responses=problems(400, 401, 403, 412, 422, 428),
+    responses=problems(400, 401, 403, 412, 422, 428) | tells(200, ETAG),
 )
 async def put_preferences(
     response: Response,

@@ -38,8 +38,8 @@ class PreferencesBody(Model):
     version: int
 
 
-class DeliveryFilters(PageQuery):
-    """What a list of deliveries is narrowed by."""
+class DeliveryFilters(Model):
+    """What deliveries are narrowed by, to list or to count them."""
 
     state: tuple[State, ...] = Field(default=(), description="May be repeated: any of them")
     order_id: UUID | None = None
@@ -48,6 +48,10 @@ class DeliveryFilters(PageQuery):
     def filters(self) -> Filters:
         """Return what the query takes."""
         return Filters(states=self.state, order_id=self.order_id, member_id=self.member_id)
+
+
+class DeliveryListQuery(DeliveryFilters, PageQuery):
+    """Which deliveries are listed, page by page."""
 
 
 class Recipient(Model):

@@ -8,13 +8,13 @@ from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.etags import Expected
-from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit
+from bailiwick_orders.actions.permits import permitted
+from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 
 
 async def confirm_order(
     open_unit: OpenUnit, gate: Gate, caller: Caller, order_id: UUID, expected: Expected
-) -> Written:
+) -> Written[Viewed]:
     """Confirm the order.
 
     Raises:
@@ -24,8 +24,8 @@ async def confirm_order(
         CustomerStateForbids: the customer is suspended.
     """
     async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, order_id, "confirm")
-        expected.check(found.order.version)
-        order = found.order.confirmed(found.customer)
-        await unit.save(found.order, order, change_by(caller, found, Happening.CONFIRMED))
-    return Written.one(order_id, order.version)
+        let = await permitted(unit, gate, caller, order_id, "confirm")
+        expected.check(let.found.order.version)
+        order = let.found.order.confirmed(let.found.customer)
+        await unit.save(let.found.order, order, let.change(Happening.CONFIRMED))
+    return let.written(order)

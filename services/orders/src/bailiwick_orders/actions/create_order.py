@@ -7,20 +7,22 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Written
+from bailiwick_access.answering import Repeated, Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
-from bailiwick_kit.errors import Fault, Invalid, Missing, Refusal
+from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_kit.submitted import Submitted
 from bailiwick_orders.actions.credit import credit
+from bailiwick_orders.actions.permits import permitted_parent, written
 from bailiwick_orders.actions.ports import (
     Change,
     FoundCustomer,
     FoundOrder,
     Happening,
     OpenUnit,
-    Unit,
+    Viewed,
 )
 from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import (
@@ -56,7 +58,7 @@ async def create_order(
     parent: Submitted[UUID],
     submitted: Submitted[NewOrder],
     act: Act | None,
-) -> Written:
+) -> Written[Viewed] | Repeated:
     """Create an order for a customer, decided on that customer.
 
     `parent` is the customer in the body, readable before the rest of it is judged (domain §4).
@@ -89,12 +91,13 @@ async def _create(
     customer_id: UUID,
     submitted: Submitted[NewOrder],
     act: Act | None,
-) -> Written:
+) -> Written[Viewed] | Repeated:
     async with open_unit(caller.org_id, caller.now) as unit:
-        found = await _parent(unit, gate, caller, customer_id)
-        claim = act.claim() if act else None
-        if earlier := await unit.earlier(claim):
-            return Written(earlier.entity_id)
+        key = await claimed(unit, act)
+        if key.repeated:
+            return key.repeated
+        found, masks = await permitted_parent(unit, gate, caller, customer_id)
+        claim = key.claim()
         new = submitted.read()
         _check_source(caller, new.source)
         order, happening = _draft(caller, found, new), Happening.DRAFTED
@@ -106,16 +109,7 @@ async def _create(
         change = Change(happening, caller.member_id, caller.now, found.representation)
         await unit.add(order, change)
         await unit.remember(claim, order.order_id)
-    return Written.one(order.order_id, order.version)
-
-
-async def _parent(unit: Unit, gate: Gate, caller: Caller, customer_id: UUID) -> FoundCustomer:
-    found = await unit.customer(customer_id)
-    facts = found.facts(caller.member_id) if found else None
-    await gate.decide(caller, "orders", "create", customer=facts)
-    if found is None:  # the gate has refused already; this is for the reader and the type checker
-        raise Missing
-    return found
+    return written(caller, FoundOrder(order, found.customer, found.representation), masks)
 
 
 async def _placed(

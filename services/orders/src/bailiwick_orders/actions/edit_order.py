@@ -11,8 +11,8 @@ from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
-from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit
+from bailiwick_orders.actions.permits import permitted
+from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 from bailiwick_orders.domain.order import Line, State, check_currency
 
 
@@ -34,7 +34,7 @@ async def edit_order(
     order_id: UUID,
     expected: Expected,
     submitted: Submitted[OrderEdit],
-) -> Written:
+) -> Written[Viewed]:
     """Change the lines or the note, whichever was sent.
 
     Raises:
@@ -45,7 +45,8 @@ async def edit_order(
         CustomerStateForbids: the customer is suspended, and would have more to pay.
     """
     async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, order_id, "edit")
+        let = await permitted(unit, gate, caller, order_id, "edit")
+        found = let.found
         expected.check(found.order.version)
         edit = submitted.read()
         if edit.priced_in is not None:
@@ -55,6 +56,6 @@ async def edit_order(
             raise Invalid(faults=(Fault("reason", "missing", message),))
         note = edit.note if edit.sets_note else found.order.note
         order = found.order.edited(found.customer, edit.lines, note)
-        change = change_by(caller, found, Happening.EDITED, edit.reason)
+        change = let.change(Happening.EDITED, edit.reason)
         await unit.save(found.order, order, change)
-    return Written.one(order_id, order.version)
+    return let.written(order)

@@ -2,33 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
+from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Missing
-from bailiwick_orders.actions.ports import Change, FoundOrder, Happening, Unit
+from bailiwick_kit.policy import Masks
+from bailiwick_orders.actions.ports import (
+    Change,
+    FoundCustomer,
+    FoundOrder,
+    Happening,
+    Seen,
+    Unit,
+    Viewed,
+)
+from bailiwick_orders.domain.order import Order
+
+
+@dataclass(frozen=True)
+class Permitted:
+    """A locked order that the caller may do something to, and what they are shown less of."""
+
+    caller: Caller
+    found: FoundOrder
+    masks: Masks
+
+    def change(self, happening: Happening, reason: str | None = None) -> Change:
+        """Return that the caller has just made this happen to the order."""
+        by, at = self.caller.member_id, self.caller.now
+        return Change(happening, by, at, self.found.representation, reason)
+
+    def written(self, order: Order) -> Written[Viewed]:
+        """Return what the order has become, as the caller sees it."""
+        found = FoundOrder(order, self.found.customer, self.found.representation)
+        return written(self.caller, found, self.masks)
+
+
+def written(caller: Caller, found: FoundOrder, masks: Masks) -> Written[Viewed]:
+    """Return that the order was written, as the caller sees it."""
+    seen = Seen(found.order, found.order.net, found.facts(caller.member_id))
+    return Written.one(found.order.order_id, Viewed(seen, masks))
 
 
 async def permitted(
     unit: Unit, gate: Gate, caller: Caller, order_id: UUID, action: str
-) -> FoundOrder:
+) -> Permitted:
     """Return the locked order if the caller may do this to it.
+
+    It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
+    over none (A5). What has changed by then is decided anew.
 
     Raises:
         Forbidden: the caller may not, and may know it.
         Missing: there is no such order, or none that the caller may view.
     """
+    facts = await unit.order_facts(order_id, caller.member_id)
+    decision = await gate.decide(caller, "orders", action, order=facts)
     found = await unit.order(order_id)
-    facts = found.facts(caller.member_id) if found else None
-    await gate.decide(caller, "orders", action, order=facts)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    return found
+    if (locked := found.facts(caller.member_id)) != facts:
+        decision = await gate.decide(caller, "orders", action, order=locked)
+    return Permitted(caller, found, decision.masks)
 
 
-def change_by(
-    caller: Caller, found: FoundOrder, happening: Happening, reason: str | None = None
-) -> Change:
-    """Return that the caller has just made this happen to the order."""
-    return Change(happening, caller.member_id, caller.now, found.representation, reason)
+async def permitted_parent(
+    unit: Unit, gate: Gate, caller: Caller, customer_id: UUID
+) -> tuple[FoundCustomer, Masks]:
+    """Return the locked customer if the caller may create an order for it, as `permitted` does.
+
+    Raises:
+        Forbidden: the caller creates no orders, or not for this customer.
+        Missing: there is no such customer, or none that the caller may know.
+    """
+    facts = await unit.customer_facts(customer_id, caller.member_id)
+    decision = await gate.decide(caller, "orders", "create", customer=facts)
+    found = await unit.customer(customer_id)
+    if found is None:  # the gate has refused already; this is for the reader and the type checker
+        raise Missing
+    if (locked := found.facts(caller.member_id)) != facts:
+        decision = await gate.decide(caller, "orders", "create", customer=locked)
+    return found, decision.masks

@@ -10,8 +10,8 @@ from bailiwick_access.gate import Gate
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 from bailiwick_orders.actions.credit import credit
-from bailiwick_orders.actions.permits import change_by, permitted
-from bailiwick_orders.actions.ports import Happening, OpenUnit
+from bailiwick_orders.actions.permits import permitted
+from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 
 
 async def place_order(
@@ -21,7 +21,7 @@ async def place_order(
     order_id: UUID,
     expected: Expected,
     submitted: Submitted[UUID | None],
-) -> Written:
+) -> Written[Viewed]:
     """Place the draft; who is credited is settled now, by who represents the customer now.
 
     Raises:
@@ -32,7 +32,8 @@ async def place_order(
         CustomerStateForbids: the customer waits for approval, or is suspended.
     """
     async with open_unit(caller.org_id, caller.now) as unit:
-        found = await permitted(unit, gate, caller, order_id, "place")
+        let = await permitted(unit, gate, caller, order_id, "place")
+        found = let.found
         expected.check(found.order.version)
         named = submitted.read()
         order = found.order.placed(
@@ -43,5 +44,5 @@ async def place_order(
             credited_to=await credit(gate, caller, found.representation, named),
             author_represents=found.representation.is_representative(found.order.author_id),
         ).as_next_version()
-        await unit.save(found.order, order, change_by(caller, found, Happening.PLACED))
-    return Written.one(order_id, order.version)
+        await unit.save(found.order, order, let.change(Happening.PLACED))
+    return let.written(order)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from bailiwick_access.requests import Reading
 from bailiwick_kit.idempotency import Claim, Replay
+from bailiwick_kit.policy import Masks
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.domain.customer import Customer
 from bailiwick_orders.domain.order import Line, Order
@@ -121,6 +122,19 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Viewed:
+    """An order that its reader may view, with what policy shows them less of."""
+
+    seen: Seen
+    masks: Masks
+
+    @property
+    def version(self) -> int:
+        """The order's version."""
+        return self.seen.order.version
+
+
+@dataclass(frozen=True)
 class EarlierVersion:
     """What an edit replaced: an earlier version of an order's lines and note, and why it is one."""
 
@@ -152,8 +166,12 @@ class Queries(Protocol):
         """Return exactly how many there are."""
         ...
 
+    async def facts(self, reading: Reading, order_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of an order and the caller. It takes as long where there is none."""
+        ...
+
     async def one(self, reading: Reading, order_id: UUID) -> Seen | None:
-        """Return an order with the caller's facts, to be decided on."""
+        """Return an order that the caller may view."""
         ...
 
     async def earlier_versions(
@@ -166,8 +184,18 @@ class Queries(Protocol):
 class Unit(Protocol):
     """One transaction: everything in it happens, or nothing does."""
 
+    async def customer_facts(
+        self, customer_id: UUID, member_id: UUID
+    ) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and a member. It takes as long where there is none."""
+        ...
+
     async def customer(self, customer_id: UUID) -> FoundCustomer | None:
         """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
+        ...
+
+    async def order_facts(self, order_id: UUID, member_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of an order and a member. It takes as long where there is none."""
         ...
 
     async def order(self, order_id: UUID) -> FoundOrder | None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.text import TextRule
-from bailiwick_kit.wire import Day, id_or
+from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_orders.actions.ports import Filters
 from bailiwick_orders.api.wire import AnySource, Currency, State
 
@@ -31,8 +31,8 @@ IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
 IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
 
 
-class OrderFilters(PageQuery):
-    """What a list of orders is narrowed by."""
+class OrderFilters(Model):
+    """What orders are narrowed by, to list or to count them."""
 
     customer_id: IdOrFormer | None = Field(
         default=None, description="`former`: customers that you represent no more"
@@ -74,3 +74,7 @@ class OrderFilters(PageQuery):
             number=self.text,
             hides_customers=hides_customers,
         )
+
+
+class OrderListQuery(OrderFilters, PageQuery):
+    """Which orders are listed, page by page."""

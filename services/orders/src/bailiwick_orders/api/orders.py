@@ -9,54 +9,80 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Answer, Show, Written, answering
-from bailiwick_access.gate import Gate, hides
+from bailiwick_access.answering import Again, Answer, answering
+from bailiwick_access.gate import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Count, Key, Page, PageQuery
-from bailiwick_kit.policy import Masks
+from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.ids import PathId
+from bailiwick_kit.pages import Count, CursorInvalid, Key, Page, PageQuery
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
+from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 from bailiwick_orders.actions.cancel_order import cancel_order
 from bailiwick_orders.actions.confirm_order import confirm_order
 from bailiwick_orders.actions.create_order import create_order
 from bailiwick_orders.actions.edit_order import edit_order
 from bailiwick_orders.actions.fulfil_order import fulfil_order
 from bailiwick_orders.actions.place_order import place_order
-from bailiwick_orders.actions.ports import EarlierVersion, Queries, Seen
+from bailiwick_orders.actions.ports import EarlierVersion, Queries, Viewed
 from bailiwick_orders.api import wire
-from bailiwick_orders.api.filters import OrderFilters
+from bailiwick_orders.api.filters import OrderFilters, OrderListQuery
 from bailiwick_orders.api.parts import Open, Queried
+from bailiwick_orders.domain.errors import (
+    AmountTooLarge,
+    CustomerStateForbids,
+    NotAssigned,
+    NumberTaken,
+    OrderStateForbids,
+    OtherCurrency,
+)
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 _READ = problems(400, 401, 403)
+_LIST = problems(400, 401, 403, 422, CursorInvalid) | tells(200, LINK)
 _ONE = problems(400, 401, 403, 404)
-_CREATE = problems(400, 401, 403, 404, 409, 422)
-_CHANGE = problems(400, 401, 403, 404, 409, 412, 422, 428)
+_CREATE = problems(
+    *(400, 401, 403, 404, 422),
+    *(KeyInFlight, KeyReused, CustomerStateForbids, NumberTaken),
+    *(NotAssigned, AmountTooLarge, OtherCurrency),
+    because=("not-assigned", "assignment-ended"),
+) | tells(201, ETAG, LOCATION, POSITION)
+_WRITTEN = tells(200, ETAG, POSITION)
+_BECAUSE = (
+    *("order-not-own-as-additional", "not-own-draft", "not-assigned", "assignment-ended"),
+    "order-state-forbids",
+)
+_CHANGE = (400, 401, 403, 404, 412, 422, 428, OrderStateForbids)
+_STEP = problems(*_CHANGE, CustomerStateForbids, because=_BECAUSE) | _WRITTEN
+_EDIT = (
+    problems(*(*_CHANGE, CustomerStateForbids, AmountTooLarge, OtherCurrency), because=_BECAUSE)
+    | _WRITTEN
+)
+_PLACE = problems(*_CHANGE, CustomerStateForbids, NotAssigned, because=_BECAUSE) | _WRITTEN
 
 
-async def _showing(gate: Gated, queries: Queried) -> Show[wire.OrderBody]:
-    async def show(reading: Reading, act: Written) -> wire.OrderBody:
-        return await _shown(reading, gate, queries, act.entity_id)
+async def _reading_again(gate: Gated, queries: Queried) -> Again[Viewed]:
+    async def again(reading: Reading, order_id: UUID) -> Viewed:
+        return await _viewed(reading, gate, queries, order_id)
 
-    return show
-
-
-Answering = Annotated[Answer[wire.OrderBody], answering("orders", _showing)]
+    return again
 
 
-@router.get("", operation_id="list_orders", responses=_READ)
+Answering = Annotated[Answer[Viewed], answering("orders", _reading_again)]
+
+
+@router.get("", operation_id="list_orders", responses=_LIST)
 async def list_orders(
     reading: Reads,
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[OrderFilters], query(OrderFilters)],
+    sent: Annotated[SentQuery[OrderListQuery], query(OrderListQuery)],
 ) -> Page[wire.OrderSummary]:
     """List the orders that you may see, newest first."""
     visible = await gate.scope(reading.caller, "orders")
@@ -101,26 +127,26 @@ async def post_order(
     submitted = Mapped(body, wire.NewOrderBody.command)
     done = await create_order(open_unit, gate, caller, parent, submitted, act)
     response.headers["Location"] = f"/v1/orders/{done.entity_id}"
-    return await answer.to(done)
+    return wire.order_body(await answer.to(done))
 
 
-@router.get("/{order_id}", operation_id="read_order", responses=_ONE)
+@router.get("/{order_id}", operation_id="read_order", responses=_ONE | TAGGED)
 async def read_order(
-    order_id: UUID,
-    response: Response,
+    order_id: PathId,
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    held: IfNoneMatch,
+    tagged: IfNoneMatch,
 ) -> wire.OrderBody:
     """Read an order with its lines."""
-    body = await _shown(reading, gate, queries, order_id)
-    return held.answer(response, body, body.version)
+    viewed = await _viewed(reading, gate, queries, order_id)
+    tagged.with_version(viewed.version)
+    return wire.order_body(viewed)
 
 
-@router.get("/{order_id}/versions", operation_id="list_order_versions", responses=_ONE)
+@router.get("/{order_id}/versions", operation_id="list_order_versions", responses=_ONE | _LIST)
 async def list_versions(
-    order_id: UUID,
+    order_id: PathId,
     reading: Reads,
     gate: Gated,
     queries: Queried,
@@ -128,8 +154,7 @@ async def list_versions(
     sent: Annotated[SentQuery[PageQuery], query(PageQuery)],
 ) -> Page[wire.EarlierVersionBody]:
     """List what edits of an order replaced, latest first; what it is now is the order itself."""
-    found, _ = await _viewed(reading, gate, queries, order_id)
-    order = found.order
+    order = (await _viewed(reading, gate, queries, order_id)).seen.order
 
     async def read(*, limit: int, after: tuple[datetime, UUID] | None) -> list[EarlierVersion]:
         before = after[1].int if after else None
@@ -144,9 +169,9 @@ async def list_versions(
     )
 
 
-@router.patch("/{order_id}", operation_id="edit_order", responses=_CHANGE)
+@router.patch("/{order_id}", operation_id="edit_order", responses=_EDIT)
 async def patch_order(
-    order_id: UUID,
+    order_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -156,12 +181,13 @@ async def patch_order(
 ) -> wire.OrderBody:
     """Change lines or note. A confirmed order takes a reason, and keeps what it was."""
     submitted = Mapped(body, wire.OrderEditBody.command)
-    return await answer.to(await edit_order(open_unit, gate, caller, order_id, expected, submitted))
+    done = await edit_order(open_unit, gate, caller, order_id, expected, submitted)
+    return wire.order_body(await answer.to(done))
 
 
-@router.post("/{order_id}/place", operation_id="place_order", responses=_CHANGE)
+@router.post("/{order_id}/place", operation_id="place_order", responses=_PLACE)
 async def post_placing(
-    order_id: UUID,
+    order_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -171,14 +197,13 @@ async def post_placing(
 ) -> wire.OrderBody:
     """Place a draft: the order comes in, is dated and credited."""
     submitted = Mapped(body, lambda placing: placing.credited_to)
-    return await answer.to(
-        await place_order(open_unit, gate, caller, order_id, expected, submitted)
-    )
+    done = await place_order(open_unit, gate, caller, order_id, expected, submitted)
+    return wire.order_body(await answer.to(done))
 
 
-@router.post("/{order_id}/confirm", operation_id="confirm_order", responses=_CHANGE)
+@router.post("/{order_id}/confirm", operation_id="confirm_order", responses=_STEP)
 async def post_confirmation(
-    order_id: UUID,
+    order_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -186,12 +211,13 @@ async def post_confirmation(
     expected: IfMatch,
 ) -> wire.OrderBody:
     """Confirm a placed order."""
-    return await answer.to(await confirm_order(open_unit, gate, caller, order_id, expected))
+    done = await confirm_order(open_unit, gate, caller, order_id, expected)
+    return wire.order_body(await answer.to(done))
 
 
-@router.post("/{order_id}/fulfil", operation_id="fulfil_order", responses=_CHANGE)
+@router.post("/{order_id}/fulfil", operation_id="fulfil_order", responses=_STEP)
 async def post_fulfilment(
-    order_id: UUID,
+    order_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -199,12 +225,13 @@ async def post_fulfilment(
     expected: IfMatch,
 ) -> wire.OrderBody:
     """Mark a confirmed order as fulfilled."""
-    return await answer.to(await fulfil_order(open_unit, gate, caller, order_id, expected))
+    done = await fulfil_order(open_unit, gate, caller, order_id, expected)
+    return wire.order_body(await answer.to(done))
 
 
-@router.post("/{order_id}/cancel", operation_id="cancel_order", responses=_CHANGE)
+@router.post("/{order_id}/cancel", operation_id="cancel_order", responses=_STEP)
 async def post_cancellation(
-    order_id: UUID,
+    order_id: PathId,
     caller: SignedIn,
     gate: Gated,
     open_unit: Open,
@@ -212,21 +239,15 @@ async def post_cancellation(
     expected: IfMatch,
 ) -> wire.OrderBody:
     """Cancel an order that is not fulfilled."""
-    return await answer.to(await cancel_order(open_unit, gate, caller, order_id, expected))
+    done = await cancel_order(open_unit, gate, caller, order_id, expected)
+    return wire.order_body(await answer.to(done))
 
 
-async def _shown(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> wire.OrderBody:
-    found, masks = await _viewed(reading, gate, queries, order_id)
-    return wire.order_body(found, hides_customers=hides(masks, "order", "customer"))
-
-
-async def _viewed(
-    reading: Reading, gate: Gate, queries: Queries, order_id: UUID
-) -> tuple[Seen, Masks]:
+async def _viewed(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> Viewed:
+    # The facts first, which weigh the same whatever the order holds: its lines tell no time (A5).
+    facts = await queries.facts(reading, order_id)
+    decision = await gate.decide(reading.caller, "orders", "view", order=facts)
     found = await queries.one(reading, order_id)
-    decision = await gate.decide(
-        reading.caller, "orders", "view", order=found.facts if found else None
-    )
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    return found, decision.masks
+    return Viewed(found, decision.masks)

@@ -11,11 +11,12 @@ from uuid import UUID
 import pycountry
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from bailiwick_access.gate import hides
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
 from bailiwick_orders.actions.edit_order import OrderEdit
-from bailiwick_orders.actions.ports import EarlierVersion, Seen
+from bailiwick_orders.actions.ports import EarlierVersion, Seen, Viewed
 from bailiwick_orders.domain.order import MOST_LINES, Line, Source
 
 _CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
@@ -222,11 +223,11 @@ def order_summary(seen: Seen, *, hides_customers: bool) -> OrderSummary:
     return OrderSummary.model_construct(**_summary(seen, hides_customers=hides_customers))
 
 
-def order_body(seen: Seen, *, hides_customers: bool) -> OrderBody:
-    """Return the order as it goes over the wire."""
-    order = seen.order
+def order_body(viewed: Viewed) -> OrderBody:
+    """Return the order as it goes over the wire, less what policy masks."""
+    order, hides_customers = viewed.seen.order, hides(viewed.masks, "order", "customer")
     return OrderBody.model_construct(
-        **_summary(seen, hides_customers=hides_customers),
+        **_summary(viewed.seen, hides_customers=hides_customers),
         lines=_lines(order.lines, order.currency),
         note=order.note,
     )

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
@@ -64,21 +65,15 @@ class OrderQueries:
         found = await reading.connection.execute(statement, bound)
         return int(found.scalar_one())
 
+    async def facts(self, reading: Reading, order_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of an order and the caller. It takes as long where there is none."""
+        return await order_facts(reading.connection, _bound(reading.caller, {"id": order_id}))
+
     async def one(self, reading: Reading, order_id: UUID) -> Seen | None:
-        """Return an order with the caller's facts, to be decided on."""
+        """Return an order that the caller may view."""
         bound = _bound(reading.caller, {"id": order_id})
         row = (await reading.connection.execute(_ONE, bound)).mappings().first()
-        if row is None:
-            return None
-        seen = _seen(row)
-        facts = {
-            **seen.facts,
-            "org_id": str(row["org_id"]),
-            "state": row["state"],
-            "author_keeps_view": row["author_keeps_view"],
-            "relation_state": row["relation_state"],
-        }
-        return Seen(seen.order, seen.net, facts)
+        return None if row is None else _seen(row)
 
     async def earlier_versions(
         self, reading: Reading, order_id: UUID, *, limit: int, before: int | None
@@ -92,6 +87,22 @@ class OrderQueries:
         }
         found = await reading.connection.execute(_EARLIER, bound)
         return [to_earlier_version(row) for row in found.mappings()]
+
+
+async def order_facts(
+    connection: AsyncConnection, bound: Mapping[str, object]
+) -> Mapping[str, object] | None:
+    """Return what policy is told of an order and a member; binds what `LISTED.one` does."""
+    row = (await connection.execute(_FACTS, bound)).mappings().first()
+    if row is None:
+        return None
+    return {
+        **{fact: row[_named(fact)] for fact in FACTS},
+        "org_id": str(row["org_id"]),
+        "state": row["state"],
+        "author_keeps_view": row["author_keeps_view"],
+        "relation_state": row["relation_state"],
+    }
 
 
 @lru_cache(maxsize=1024)
@@ -147,7 +158,12 @@ _RELATION_STATE = sa.case(
     else_="none",
 )
 
-_ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
+_ONE = LISTED.one()
+_FACTS = _ONE.with_only_columns(
+    *orders.c["org_id", "state", "author_keeps_view"],
+    *(_ONE.selected_columns[_named(fact)] for fact in FACTS),
+    _RELATION_STATE.label("relation_state"),
+)
 
 _EARLIER = (
     sa.select(order_versions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -19,21 +19,19 @@ from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.domain.representation import Representation
 from bailiwick_orders.store import tables, writes
+from bailiwick_orders.store.queries import order_facts
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import to_customer, to_order
 from bailiwick_orders.store.tables import customers, orders
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
 
-_CUSTOMER = (
-    sa.select(customers)
-    .where(
-        customers.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
-        customers.c.customer_id == sa.bindparam("customer_id", type_=sa.Uuid),
-    )
-    # FOR SHARE: nobody reassigns the customer before this commits (store.replica says why).
-    .with_for_update(read=True)
+_CUSTOMER = sa.select(customers).where(
+    customers.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+    customers.c.customer_id == sa.bindparam("customer_id", type_=sa.Uuid),
 )
+# FOR SHARE: nobody reassigns the customer before this commits (store.replica says why).
+_LOCKED_CUSTOMER = _CUSTOMER.with_for_update(read=True)
 
 _locked_order = (
     sa.select(orders)
@@ -72,13 +70,27 @@ class Unit:
         self._org_id = org_id
         self._now = now
 
+    async def customer_facts(
+        self, customer_id: UUID, member_id: UUID
+    ) -> Mapping[str, object] | None:
+        """Return what policy is told of a customer and a member. It takes as long where there is none."""
+        bound = {"org_id": self._org_id, "customer_id": customer_id}
+        row = (await self._connection.execute(_CUSTOMER, bound)).mappings().first()
+        representation = await self._representation(customer_id)
+        return FoundCustomer(to_customer(row), representation).facts(member_id) if row else None
+
     async def customer(self, customer_id: UUID) -> FoundCustomer | None:
         """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
         bound = {"org_id": self._org_id, "customer_id": customer_id}
-        row = (await self._connection.execute(_CUSTOMER, bound)).mappings().first()
+        row = (await self._connection.execute(_LOCKED_CUSTOMER, bound)).mappings().first()
         if row is None:
             return None
         return FoundCustomer(to_customer(row), await self._representation(customer_id))
+
+    async def order_facts(self, order_id: UUID, member_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of an order and a member. It takes as long where there is none."""
+        who = {"org_id": self._org_id, "member_id": member_id, "now": self._now}
+        return await order_facts(self._connection, {**who, "id": order_id})
 
     async def order(self, order_id: UUID) -> FoundOrder | None:
         """Return the order, kept from changing, and its customer, kept from being reassigned."""

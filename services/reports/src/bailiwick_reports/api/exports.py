@@ -16,7 +16,16 @@ from bailiwick_access.requests import AtEntrance, Entrance, Gated, Reading, Sign
 from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.problems import problems
-from bailiwick_kit.sheets import Download, FileTooLarge, Kind, Row, Shelf, Spooled, spool
+from bailiwick_kit.sheets import (
+    Download,
+    FileTooLarge,
+    Kind,
+    Row,
+    Shelf,
+    Spooled,
+    TooManyRows,
+    spool,
+)
 from bailiwick_kit.wire import Model
 from bailiwick_reports.actions.ports import Queries
 from bailiwick_reports.api import columns
@@ -43,6 +52,14 @@ the 256 MiB of temporary folder that a container is given."""
 
 _TAKES_TOO_LONG = "It takes too long to write: ask for less, a year at a time, say."
 
+
+class RightsChanged(Unavailable):
+    """What the caller may see is not what it was when the file was begun."""
+
+    code = "rights-changed"
+    title = "What you may see has changed meanwhile"
+
+
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file",
@@ -51,15 +68,8 @@ _FILE: dict[int | str, dict[str, Any]] = {
             for kind in Kind
         },
     },
-    **problems(400, 401, 403),
+    **problems(400, 401, 403, 422, 503, ReportTooLarge, TooManyRows, RightsChanged),
 }
-
-
-class RightsChanged(Unavailable):
-    """What the caller may see is not what it was when the file was begun."""
-
-    code = "rights-changed"
-    title = "What you may see has changed meanwhile"
 
 
 class AsFile(Model):

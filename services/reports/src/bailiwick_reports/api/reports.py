@@ -14,12 +14,13 @@ from bailiwick_reports.api import wire
 from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.parts import Queried, may_view_orders, sight_of
 from bailiwick_reports.api.shown import grouped_report, portfolio_report, team_report
+from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import today_in
 from bailiwick_reports.domain.sales import MOST_ROWS, refuse_too_many
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"])
 
-_READ = problems(400, 401, 403)
+_READ = problems(400, 401, 403, 422, ReportTooLarge)
 
 
 @router.get("/sales", operation_id="read_sales", responses=_READ)
