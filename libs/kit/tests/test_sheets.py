@@ -16,13 +16,14 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from bailiwick_kit import sheets
 from bailiwick_kit.formulas import harmless
-from bailiwick_kit.sheets import Download, FileTooLarge, Kind, Row, Shelf, TooManyRows, spool
+from bailiwick_kit.sheets import CsvFormat, Download, FileTooLarge, Kind, Row, Shelf, spool
 from bailiwick_testkit.waiting import until
 
 ATTACKS = (
@@ -195,12 +196,37 @@ async def test_a_cancelled_export_is_closed_once_its_thread_has_ended(
         del task
 
 
-async def test_a_worksheet_says_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheets, "MOST_XLSX_ROWS", 2)
-    assert len(cells_of(await written(Kind.XLSX, ("n",), [[1]], [[2]]))) == 3
-    with pytest.raises(TooManyRows):
-        await written(Kind.XLSX, ("n",), [[1], [2]], [[3]])
-    assert (await written(Kind.CSV, ("n",), [[1], [2]], [[3]])).count(b"\r\n") == 4
+@pytest.mark.parametrize("kind", Kind)
+async def test_a_file_of_more_rows_than_it_may_have_is_given_up(kind: Kind) -> None:
+    (await spool(kind, ("n",), pages_of([[1]], [[2], [3]]), most_rows=3)).file.close()
+    with pytest.raises(FileTooLarge, match="at most 2 rows"):
+        await spool(kind, ("n",), pages_of([[1]], [[2], [3]]), most_rows=2)
+
+
+@pytest.mark.parametrize(
+    ("layout", "line"),
+    [
+        (CsvFormat(), '\'-Menos-,1234.50,2026-01-31,"a,b"'),
+        (CsvFormat(separator=";", decimal_mark=","), "'-Menos-;1234,50;2026-01-31;a,b"),
+        (CsvFormat(separator="\t"), "'-Menos-\t1234.50\t2026-01-31\ta,b"),
+        (CsvFormat(separator="\t", decimal_mark=","), "'-Menos-\t1234,50\t2026-01-31\ta,b"),
+        (CsvFormat(escapes=False), '-Menos-,1234.50,2026-01-31,"a,b"'),
+    ],
+)
+async def test_a_csv_is_written_as_its_reader_reads_it(layout: CsvFormat, line: str) -> None:
+    rows: list[Row] = [["-Menos-", Decimal("1234.50"), date(2026, 1, 31), "a,b"]]
+    spooled = await spool(Kind.CSV, ("a", "b", "c", "d"), pages_of(rows), layout=layout)
+    with spooled.file:
+        assert spooled.file.read().decode("utf-8-sig").splitlines()[1] == line
+
+
+@pytest.mark.parametrize("text", [*ATTACKS, *HIDDEN, *PLAIN])
+async def test_raw_text_reads_back_letter_by_letter(text: str) -> None:
+    layout = CsvFormat(escapes=False)
+    spooled = await spool(Kind.CSV, ("note",), pages_of([[text]]), layout=layout)
+    with spooled.file:
+        read = csv.reader(io.StringIO(spooled.file.read().decode("utf-8-sig"), newline=""))
+        assert list(read)[1:] == [[text] if text else [""]]
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -267,14 +293,28 @@ async def test_a_client_that_goes_away_leaves_no_file_open(gone_after: int) -> N
 async def test_a_shelf_has_room_until_files_that_are_open_take_it_all() -> None:
     first = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
     second = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
-    shelf = Shelf(first.size + 1)
-    shelf.put(first)
-    assert shelf.has_room()
-    shelf.put(second)
-    assert not shelf.has_room()
+    shelf, owner = Shelf(first.size + 1, first.size + 1), uuid4()
+    shelf.put(owner, first)
+    assert shelf.has_room(owner)
+    shelf.put(uuid4(), second)
+    assert not shelf.has_room(owner)
     first.file.close()
-    assert shelf.has_room()
+    assert shelf.has_room(owner)
     second.file.close()
+
+
+async def test_slow_clients_of_an_organization_leave_room_for_the_others() -> None:
+    shelf, slow, other = Shelf(100_000, 50_000), uuid4(), uuid4()
+    held = []
+    while shelf.has_room(slow):
+        held.append(await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20)))
+        shelf.put(slow, held[-1])
+    assert sum(one.size for one in held) < 80_000
+    assert shelf.has_room(other)
+    held[0].file.close()
+    assert shelf.has_room(slow)
+    for one in held:
+        one.file.close()
 
 
 @pytest.mark.parametrize("kind", Kind)

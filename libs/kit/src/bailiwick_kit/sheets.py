@@ -7,7 +7,7 @@ that nothing else is held while a slow client reads. The file has no name and is
     return Download(spooled, "sales.csv")
 
 What people typed is made harmless for spreadsheets that run what begins like a formula (OWASP: CSV
-injection); numbers and dates stay what they are.
+injection), unless a program is to read it (`CsvFormat.escapes`); numbers and dates stay what they are.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import IO, Final, Protocol, TypeAlias
+from uuid import UUID
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,9 +36,6 @@ from bailiwick_kit.formulas import harmless
 Cell: TypeAlias = str | int | Decimal | date | None
 Row: TypeAlias = Sequence[Cell]
 
-MOST_XLSX_ROWS: Final = 1_048_575
-"""Beside the header: what a worksheet holds."""
-
 _CHUNK = 64 * 1024
 _BOM = "\ufeff"
 _LONGEST_EXACT = 15
@@ -46,15 +44,8 @@ _FIRST_EXCEL_DAY = date(1900, 3, 1)
 """Before it, spreadsheets do not agree on which day a number means."""
 
 
-class TooManyRows(Invalid):
-    """A worksheet does not hold as many."""
-
-    code = "too-many-rows"
-    title = "The table has too many rows"
-
-
 class FileTooLarge(Invalid):
-    """The file would take more room than one may."""
+    """The file would have more rows, or take more room, than one may."""
 
     code = "file-too-large"
     title = "The file is too large"
@@ -78,6 +69,19 @@ _MEDIA_TYPES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a CSV file is written: what stands between cells, before decimals, and before risky text.
+
+    `escapes` puts an apostrophe before what a spreadsheet could run as a formula. Without it text is what
+    it is in the database, for programs to read.
+    """
+
+    separator: str = ","
+    decimal_mark: str = "."
+    escapes: bool = True
+
+
 @dataclass
 class Spooled:
     """A written file, open at its beginning. Whoever has it closes it."""
@@ -90,21 +94,25 @@ class Spooled:
 class Shelf:
     """Finished files that are still being sent, and whether there is room for more of them.
 
-    A process has little room for temporary files, and clients are slow, some on purpose.
+    A process has little room for temporary files, and clients are slow, some on purpose. So an organization
+    has a share of the room: its slow clients cannot take it all from the others.
     """
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, share: int) -> None:
         self._room = room
-        self._files: list[Spooled] = []
+        self._share = share
+        self._files: list[tuple[UUID, Spooled]] = []
 
-    def has_room(self) -> bool:
-        """Say whether those that are not closed yet leave some of so many bytes."""
-        self._files = [one for one in self._files if not one.file.closed]
-        return sum(one.size for one in self._files) < self._room
+    def has_room(self, org_id: UUID) -> bool:
+        """Return whether the files that are not closed yet leave some of the room, and of the share."""
+        self._files = [(owner, one) for owner, one in self._files if not one.file.closed]
+        taken = sum(one.size for _, one in self._files)
+        own = sum(one.size for owner, one in self._files if owner == org_id)
+        return taken < self._room and own < self._share
 
-    def put(self, spooled: Spooled) -> None:
-        """Count a file until it is closed."""
-        self._files.append(spooled)
+    def put(self, org_id: UUID, spooled: Spooled) -> None:
+        """Count a file of the organization until it is closed."""
+        self._files.append((org_id, spooled))
 
 
 class _Sheet(Protocol):
@@ -130,8 +138,9 @@ class _Sheet(Protocol):
 class _Csv:
     """RFC 4180 in UTF-8, with the byte order mark that spreadsheets know it by."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], layout: CsvFormat) -> None:
         self._file = file
+        self._layout = layout
         file.write(_BOM.encode())
 
     def size(self) -> int:
@@ -139,8 +148,18 @@ class _Csv:
 
     def write(self, rows: Sequence[Row]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([_as_text(cell) for cell in row] for row in rows)
+        writer = csv.writer(text, delimiter=self._layout.separator)
+        writer.writerows([self._as_text(cell) for cell in row] for row in rows)
         self._file.write(text.getvalue().encode())
+
+    def _as_text(self, cell: Cell) -> str:
+        match cell:
+            case str():
+                return harmless(cell) if self._layout.escapes else cell
+            case Decimal():
+                return _as_text(cell).replace(".", self._layout.decimal_mark)
+            case _:
+                return _as_text(cell)
 
     def finish(self) -> None:
         """Everything is written already."""
@@ -154,7 +173,7 @@ def _as_text(cell: Cell) -> str:
         case None:
             return ""
         case str():
-            return harmless(cell)
+            return cell
         case Decimal():
             return format(cell, "f")
         case int():
@@ -166,7 +185,7 @@ def _as_text(cell: Cell) -> str:
 class _Xlsx:
     """One worksheet, row by row. A text is a text there, and never a formula."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], _: CsvFormat) -> None:
         self._parts = tempfile.TemporaryDirectory()
         options = {"constant_memory": True, "tmpdir": self._parts.name}
         self._book = Workbook(file, options)
@@ -178,8 +197,6 @@ class _Xlsx:
         return int(self._sheet.row_data_fh.tell())
 
     def write(self, rows: Sequence[Row]) -> None:
-        if self._next + len(rows) > MOST_XLSX_ROWS + 1:
-            raise TooManyRows(f"A worksheet holds {MOST_XLSX_ROWS:,} rows: narrow it, or take CSV.")
         for row in rows:
             for column, cell in enumerate(row):
                 self._put(column, cell)
@@ -215,16 +232,19 @@ def _is_exact(number: Decimal | int) -> bool:
     return len(Decimal(number).normalize().as_tuple().digits) <= _LONGEST_EXACT
 
 
-_SHEETS: Final[dict[Kind, Callable[[IO[bytes]], _Sheet]]] = {Kind.CSV: _Csv, Kind.XLSX: _Xlsx}
+_SHEETS: Final[dict[Kind, Callable[[IO[bytes], CsvFormat], _Sheet]]] = {
+    Kind.CSV: _Csv,
+    Kind.XLSX: _Xlsx,
+}
 
 
 class _Writing:
     """A temporary file that is being written: one step at a time, each in a thread."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, layout: CsvFormat) -> None:
         self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever gets it
         try:
-            self._sheet = _SHEETS[kind](self.file)
+            self._sheet = _SHEETS[kind](self.file, layout)
         except BaseException:
             self.file.close()
             raise
@@ -264,25 +284,37 @@ class _Writing:
         await asyncio.shield(self._step)
 
 
+_PLAIN = CsvFormat()
+
+
+def _check_rows(count: int, most: int | None) -> None:
+    if most is not None and count > most:
+        raise FileTooLarge(f"A file has at most {most:,} rows: ask for less.")
+
+
 async def spool(
     kind: Kind,
     columns: Sequence[str],
     pages: AsyncIterable[Sequence[Row]],
     *,
+    most_rows: int | None = None,
     most: int | None = None,
+    layout: CsvFormat = _PLAIN,
 ) -> Spooled:
     """Write a header and all rows to a temporary file, and return it.
 
-    `most` is how many bytes the rows may take, before an XLSX file is compressed.
+    `most_rows` is how many there may be beside the header, `most` how many bytes they may take, before an
+    XLSX file is compressed.
 
     Raises:
-        TooManyRows: a worksheet does not hold as many.
-        FileTooLarge: they take more.
+        FileTooLarge: there are more, or they take more.
     """
-    writing = _Writing(kind)
+    writing, count = _Writing(kind, layout), 0
     try:
         await writing.write([columns], most)
         async for rows in pages:
+            count += len(rows)
+            _check_rows(count, most_rows)
             await writing.write(rows, most)
         return Spooled(kind, await writing.finish(), writing.file)
     except BaseException:

@@ -31,6 +31,7 @@ from bailiwick_kit.sheets import Shelf
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports
+from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.events.customers import from_customers
 from bailiwick_reports.events.identity import from_identity
 from bailiwick_reports.events.orders import from_orders
@@ -66,7 +67,8 @@ def application(settings: Settings) -> FastAPI:
             yield {
                 "entrance": entrance,
                 "queries": ReportQueries(),
-                "shelf": Shelf(exports.ROOM),
+                "shelf": Shelf(exports.ROOM, exports.SHARE),
+                "turns": Turns(exports.AT_ONCE, exports.OF_ONE),
             }
 
     return create_app(

@@ -8,7 +8,7 @@ import io
 import zipfile
 from collections.abc import AsyncGenerator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy import Row
 
 from bailiwick_kit.sheets import Kind, Shelf, Spooled, spool
 from bailiwick_reports.api import exports
+from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group
 from bailiwick_reports.store import tables
@@ -24,6 +25,7 @@ from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.sales import A_DAY, a_line
 from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.waiting import until
 
 MANY = 20_000
 
@@ -118,8 +120,34 @@ async def test_a_file_says_what_it_is_and_is_never_kept(cast: Cast) -> None:
         assert "application/problem+json" in refused.headers["content-type"]
 
 
-async def seeded(shop: Shop, member: Person) -> None:
-    """Write as many customers with a sale each as no answer may have."""
+async def test_a_csv_is_written_as_the_caller_s_spreadsheet_reads_it(shop: Shop) -> None:
+    desk, mia = Desk.of(shop), await shop.member("brand_manager")
+    customer = desk.customers.customer("-Menos-")
+    desk.orders.placed(customer, mia.member_id, mia.member_id, lines=[a_line("1.5", "2.25")])
+    await desk.tell()
+    path = f"{PATH}/sales/export?by=customer"
+
+    async def the_line(query: str) -> str:
+        answer = await shop.api.get(mia, f"{path}&{query}")
+        assert answer.status_code == 200, answer.text
+        return answer.content.decode("utf-8-sig").splitlines()[1].removeprefix(str(customer))
+
+    assert (await the_line("")).startswith(",'-Menos-,EUR,1,1.5000,2.2500,")
+    assert (await the_line("decimal_mark=comma")).startswith(";'-Menos-;EUR;1;1,5000;2,2500;")
+    assert (await the_line("separator=semicolon")).startswith(";'-Menos-;EUR;1;1.5000;")
+    assert (await the_line("separator=tab&text=raw")).startswith("\t-Menos-\tEUR\t1\t")
+    for wrong in (
+        "separator=comma&decimal_mark=comma",
+        "format=xlsx&text=raw",
+        "format=xlsx&separator=tab",
+        "separator=;",
+        "text=",
+    ):
+        assert (await shop.api.get(mia, f"{path}&{wrong}")).status_code == 422, wrong
+
+
+async def seeded(shop: Shop, member: Person, many: int = MANY) -> None:
+    """Write as many customers with a sale each."""
     customers = [
         {
             "org_id": shop.org_id,
@@ -131,7 +159,7 @@ async def seeded(shop: Shop, member: Person) -> None:
             "version": 1,
             "seq": number + 1,
         }
-        for number in range(MANY)
+        for number in range(many)
     ]
     cells = [
         {
@@ -150,7 +178,7 @@ async def seeded(shop: Shop, member: Person) -> None:
         for one in customers
     ]
     async with shop.database.writing(shop.org_id) as connection:
-        for start in range(0, MANY, 1000):
+        for start in range(0, many, 1000):
             end = start + 1000
             await connection.execute(sa.insert(tables.customers), customers[start:end])
             await connection.execute(sa.insert(tables.sales), cells[start:end])
@@ -197,6 +225,48 @@ async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_tim
     assert max(alive) < 5_000
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "most"), exports._MOST_ROWS.items())
+async def test_a_file_has_as_many_rows_as_is_said_and_no_more(
+    shop: Shop, kind: Kind, most: int
+) -> None:
+    mia = await shop.member("brand_manager")
+    await seeded(shop, mia, most)
+    for path in ("sales/export?by=customer&by=author", "portfolio/export?"):
+        answer = await shop.api.get(mia, f"{PATH}/{path}&format={kind}")
+        assert answer.status_code == 200, answer.text
+        if kind is Kind.CSV:
+            assert answer.content.count(b"\r\n") == most + 1
+    await seeded(shop, mia, 1)
+    refused = await shop.api.get(mia, f"{PATH}/portfolio/export?format={kind}")
+    assert (refused.status_code, refused.json()["code"]) == (422, "report-too-large")
+    assert f"{most:,}" in refused.json()["detail"]
+
+
+async def test_one_organization_leaves_a_turn_to_the_others() -> None:
+    turns, busy, other = Turns(exports.AT_ONCE, exports.OF_ONE), uuid4(), uuid4()
+    held: list[UUID] = []
+    go_on = asyncio.Event()
+
+    async def hold(org_id: UUID) -> None:
+        async with turns.of(org_id):
+            held.append(org_id)
+            await go_on.wait()
+
+    async def holds(org_id: UUID) -> bool:
+        return org_id in held
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(hold(busy))
+        await until(lambda: holds(busy))
+        group.create_task(hold(other))
+        await until(lambda: holds(other))
+        assert held == [busy] * exports.OF_ONE + [other]
+        go_on.set()
+    assert len(held) == 21
+
+
 @pytest.mark.parametrize("kind", Kind)
 async def test_a_file_that_would_fill_the_disk_is_refused(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, kind: Kind
@@ -215,14 +285,14 @@ async def test_while_finished_files_take_all_the_room_no_other_is_begun(
     counted: list[Spooled] = []
     put = Shelf.put
 
-    def keeping(shelf: Shelf, spooled: Spooled) -> None:
-        put(shelf, spooled)
+    def keeping(shelf: Shelf, org_id: UUID, spooled: Spooled) -> None:
+        put(shelf, org_id, spooled)
         counted.append(spooled)
 
     monkeypatch.setattr(Shelf, "put", keeping)
     await cast.desk.exported(cast.people["Mia"], "sales")
     assert [one.file.closed for one in counted] == [True]
-    monkeypatch.setattr(Shelf, "has_room", lambda _: False)
+    monkeypatch.setattr(Shelf, "has_room", lambda *_: False)
     refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
 

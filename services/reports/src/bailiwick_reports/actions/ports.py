@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,11 +28,8 @@ class Sight:
 class Queries(Protocol):
     """Reads reports through what a caller may see.
 
-    `…_pages` read the same without end, a page at a time; they need a connection with a snapshot, and
-    `exporting` around it: as many at once leave connections to everybody else.
+    `…_pages` read the same without end, a page at a time; they need a connection with a snapshot.
     """
-
-    exporting: asyncio.Semaphore
 
     async def sales(
         self, reading: Reading, sight: Sight, asked: Asked, *, limit: int

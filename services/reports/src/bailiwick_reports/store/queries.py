@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
@@ -31,15 +30,10 @@ from bailiwick_reports.store.scoped import HELD, bound
 from bailiwick_reports.store.teams import COVERAGE, PERFORMANCES, to_performance
 
 _PAGE = 1_000
-_AT_ONCE = 3
-"""As many exports read at the same time, so that they leave connections to everybody else."""
 
 
 class ReportQueries:
     """Reads reports through what a caller may see. The composition root makes one."""
-
-    def __init__(self) -> None:
-        self.exporting = asyncio.Semaphore(_AT_ONCE)
 
     async def sales(
         self, reading: Reading, sight: Sight, asked: Asked, *, limit: int
