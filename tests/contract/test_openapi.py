@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel, ValidationError
 
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.problems import TooLarge
 from bailiwick_local import documents
-from bailiwick_testkit import declared
+from bailiwick_testkit import declared, heavy_bodies
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released
 
 Operation = Mapping[str, Any]
@@ -22,6 +24,7 @@ OPERATIONS = [
     for path, item in declared.document(service)["paths"].items()
     for method, operation in item.items()
 ]
+READERS = heavy_bodies.readers()
 OF_OAUTH = {"/v1/auth/token", "/v1/auth/revoke"}
 """RFC 6749 and 7009 say what these answer."""
 OF_ONESELF = {"/v1/me", "/v1/memberships", "/v1/memberships/{member_id}/accept"}
@@ -285,6 +288,56 @@ def test_bodies_refuse_what_they_do_not_know(service: str) -> None:
             assert schema.get("additionalProperties") is False, (
                 f"{path}: derive it from kit.wire.Model"
             )
+
+
+def _sequences(schema: Any) -> Iterator[Mapping[str, Any]]:
+    match schema:
+        case {"type": "tuple" | "list" | "set" | "frozenset"}:
+            yield schema
+            yield from _sequences(list(schema.values()))
+        case dict():
+            yield from _sequences(list(schema.values()))
+        case list() | tuple():
+            for part in schema:
+                yield from _sequences(part)
+        case _:
+            pass
+
+
+@pytest.mark.parametrize("operation", READERS)
+def test_lists_that_are_sent_are_judged_up_to_their_first_wrong_item(operation: str) -> None:
+    schema = READERS[operation].model.__pydantic_core_schema__
+    for sequence in _sequences(schema):
+        assert sequence.get("fail_fast"), f"{operation}: Field(max_length=…, fail_fast=True)"
+
+
+def _errors(model: type[BaseModel], raw: bytes) -> list[Any]:
+    try:
+        model.model_validate_json(raw)
+    except ValidationError as error:
+        return list(error.errors())
+    return []
+
+
+@pytest.mark.parametrize("operation", READERS)
+def test_the_heaviest_bodies_cost_no_more_than_their_values(operation: str) -> None:
+    """What the operation lets in, and no model takes, is refused unparsed or has few faults."""
+    reader = READERS[operation]
+    kinds: dict[str, int] = {"refused": 0, "read": 0}
+    for shape, raw in heavy_bodies.shapes(reader):
+        body = heavy_bodies.sent(reader, raw)
+        try:
+            body._json()
+        except TooLarge:
+            kinds["refused"] += 1
+            continue
+        kinds["read"] += 1
+        kinds_of = [error["type"] for error in _errors(reader.model, raw)]
+        assert len(kinds_of) <= reader.most_values, shape
+        wrong = len(kinds_of) - kinds_of.count("extra_forbidden")
+        assert wrong <= len(reader.model.model_fields) + 10, shape
+    assert kinds["refused"] > 3
+    assert kinds["read"] > 3
 
 
 def _instants(schema: Any, schemas: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

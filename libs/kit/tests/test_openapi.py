@@ -75,7 +75,13 @@ def test_a_late_body_is_a_required_request_body_with_its_component() -> None:
     found = document()
     body = found["paths"]["/v1/things"]["post"]["requestBody"]
     reference = {"$ref": "#/components/schemas/NewThing"}
-    assert body == {"required": True, "content": {"application/json": {"schema": reference}}}
+    assert body == {
+        "description": "At most 64 KiB and 104 values",
+        "required": True,
+        "content": {"application/json": {"schema": reference}},
+        "x-most-bytes": 64 * 1024,
+        "x-most-values": 104,
+    }
     schema = found["components"]["schemas"]["NewThing"]
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["name"]

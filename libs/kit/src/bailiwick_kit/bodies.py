@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
@@ -23,7 +24,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from bailiwick_kit.errors import Fault, Invalid, Malformed
+from bailiwick_kit.problems import TooLarge
 from bailiwick_kit.validation import faults_of, refusal_of, where
+from bailiwick_kit.weights import TOO_LONG, is_heavier, most_values
+
+KIB = 1024
+MOST_BYTES = 64 * KIB
+"""Bytes of a body, where the route says nothing else; the whole application's limit is 1 MiB."""
+_OBJECT = re.compile(rb"[ \t\r\n]*\{")
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 ModelT_co = TypeVar("ModelT_co", bound=BaseModel, covariant=True)
@@ -38,12 +46,14 @@ class SentBody(Generic[ModelT_co]):
     content_type: str = "application/json"
     content_encoding: str = "identity"
     optional: bool = False
+    most_values: int | None = None
+    """More are refused; None: whoever made it knows what is in it."""
 
     def read(self) -> ModelT_co:
         """Return the validated body.
 
         Raises:
-            HTTPException: 415, it is not declared as plain JSON.
+            HTTPException: 415, it is not declared as plain JSON; 413, it has too many values.
             Malformed: it is not JSON, or not an object.
             Invalid: a field is missing, unknown or wrong; one fault each.
         """
@@ -58,8 +68,8 @@ class SentBody(Generic[ModelT_co]):
         """Return a hash of what was sent, whatever its spacing and order of keys (D23).
 
         Raises:
-            HTTPException: 415, it is not declared as plain JSON.
-            Malformed: it is not JSON.
+            HTTPException: 415, it is not declared as plain JSON; 413, it has too many values.
+            Malformed: it is not JSON, or not an object.
         """
         try:
             value = from_json(self._json())
@@ -76,9 +86,18 @@ class SentBody(Generic[ModelT_co]):
             raise HTTPException(415)
         if self.content_encoding.strip().lower() not in {"", "identity"}:
             raise HTTPException(415)  # nothing is unpacked here: no gzip bomb (S9)
-        if not self.raw:
+        if not _OBJECT.match(self.raw):
             raise Malformed("Send a JSON object.")
+        if self.most_values is not None and is_heavier(self.raw, self.most_values):
+            raise TooLarge(
+                f"Send at most {self.most_values} values; split what has more."
+                f" No number has {TOO_LONG} digits."
+            )
         return self.raw
+
+    def part(self, model: type[ModelT]) -> SentBody[ModelT]:
+        """Return the same body, to be read by a model that looks at some fields only."""
+        return replace(self, model=model)  # type: ignore[return-value, arg-type]
 
 
 @dataclass(frozen=True)
@@ -86,22 +105,39 @@ class BodyReader(Generic[ModelT]):
     """The dependency behind `json_body`; `kit.openapi` finds it to document the model."""
 
     model: type[ModelT]
-    optional: bool = False
+    optional: bool
+    most_bytes: int
+    most_values: int
 
     async def __call__(self, request: Request) -> SentBody[ModelT]:
-        """Read the bytes, at most as many as the envelope lets through (413)."""
+        """Read the bytes.
+
+        Raises:
+            TooLarge: there are more than the operation takes.
+        """
         return SentBody(
             model=self.model,
-            raw=await request.body(),
+            raw=await self._bytes(request),
+            most_values=self.most_values,
             content_type=request.headers.get("content-type", ""),
             content_encoding=request.headers.get("content-encoding", ""),
             optional=self.optional,
         )
 
+    async def _bytes(self, request: Request) -> bytes:
+        raw = bytearray()
+        async for piece in request.stream():
+            if len(raw) + len(piece) > self.most_bytes:
+                raise TooLarge(f"Send at most {self.most_bytes // KIB} KiB; split what is larger.")
+            raw += piece
+        return bytes(raw)
 
-def json_body(model: type[BaseModel], *, optional: bool = False) -> Any:
-    """Declare a lazily read body; `optional` takes no body at all for `{}`."""
-    return Depends(BodyReader(model, optional=optional))
+
+def json_body(
+    model: type[BaseModel], *, optional: bool = False, most_bytes: int = MOST_BYTES
+) -> Any:
+    """Declare a lazily read body of at most `most_bytes`; `optional` takes no body at all for `{}`."""
+    return Depends(BodyReader(model, optional, most_bytes, most_values(model)))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
-from bailiwick_kit.bodies import BodyReader, QueryReader
+from bailiwick_kit.bodies import KIB, BodyReader, QueryReader
 from bailiwick_kit.problems import Problem, problems
 
 _REF = "#/components/schemas/{model}"
@@ -153,7 +153,14 @@ def complete(document: dict[str, Any], routes: Sequence[BaseRoute]) -> dict[str,
         for reader in readers:
             if isinstance(reader, BodyReader):
                 content = {"application/json": {"schema": {"$ref": references[reader.model]}}}
-                operation["requestBody"] = {"required": not reader.optional, "content": content}
+                operation["requestBody"] = {
+                    "description": f"At most {reader.most_bytes // KIB} KiB"
+                    f" and {reader.most_values} values",
+                    "required": not reader.optional,
+                    "content": content,
+                    "x-most-bytes": reader.most_bytes,
+                    "x-most-values": reader.most_values,
+                }
                 operation["responses"] = responses = {**errors, **responses}
             else:
                 parameters = operation.setdefault("parameters", [])

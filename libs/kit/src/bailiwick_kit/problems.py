@@ -24,6 +24,14 @@ from bailiwick_kit.outages import OUTAGES, is_outage
 from bailiwick_kit.trace import trace_id_of
 from bailiwick_kit.validation import faults_of
 
+
+class TooLarge(HTTPException):
+    """413: a body that costs more than the operation takes; the detail says how much that is."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(413, detail)
+
+
 MEDIA_TYPE = "application/problem+json"
 STATUS: Mapping[Kind, int] = {
     Kind.MALFORMED: 400,
@@ -184,6 +192,8 @@ def _wrong_use(error: HTTPException, trace_id: str) -> Response:
             phrase = _phrase(status)
             unnamed = (f"http-{status}", phrase, "Check how the request is written.")
             code, title, detail = _WRONG_USE.get(status, unnamed)
+            if isinstance(error, TooLarge):
+                detail = error.detail
             document = _document(status, code, title, detail, trace_id)
             return _response(document, error.headers or {})
 

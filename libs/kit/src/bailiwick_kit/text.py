@@ -6,6 +6,7 @@ in logs and headers (reliability L13, S18, S19): all of them are refused with 42
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any, LiteralString
@@ -13,11 +14,20 @@ from typing import Annotated, Any, LiteralString
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-# Cc: control, Cs: lone surrogates, Zl and Zp: U+2028 and U+2029, which end a line for some readers.
-_REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_LAYOUT = frozenset("\n\t")
-# They turn what follows around, and make a list show another name than the one that is stored.
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Lone surrogates; U+2028 and U+2029, which end a line for some readers; and what turns the text after it
+# around, so that a list shows another name than the one that is stored.
+_ALWAYS = "\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_REFUSED = re.compile(f"[\x00-\x1f\x7f-\x9f{_ALWAYS}]")
+_REFUSED_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_ALWAYS}]")
+"""The same, but for newlines and tabs."""
+
+# Default_Ignorable_Code_Point of Unicode 16, and U+2800, a letter without a dot.
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+_SEEN = re.compile(rf"[^\s{_INVISIBLE}]")
 
 
 def clean(value: str, *, multiline: bool = False) -> str:
@@ -28,12 +38,10 @@ def clean(value: str, *, multiline: bool = False) -> str:
     """
     if multiline:
         value = value.replace("\r\n", "\n")
-    allowed = _LAYOUT if multiline else frozenset[str]()
-    for character in value:
-        refused = unicodedata.category(character) in _REFUSED or character in _DIRECTIONS
-        if refused and character not in allowed:
-            msg = f"Remove the character U+{ord(character):04X}"
-            raise ValueError(msg)
+    found = (_REFUSED_IN_LINES if multiline else _REFUSED).search(value)
+    if found is not None:
+        msg = f"Remove the character U+{ord(found[0]):04X}"
+        raise ValueError(msg)
     return unicodedata.normalize("NFC", value).strip()
 
 
@@ -58,7 +66,7 @@ class TextRule:
             raise PydanticCustomError("text_not_allowed", "{why}", {"why": str(error)}) from None
         if len(value) > self.max_length:
             raise self._wrong_length("text_too_long", "at most", self.max_length)
-        if len(value) < self.min_length:
+        if len(value) < self.min_length or (self.min_length and not _SEEN.search(value)):
             raise self._wrong_length("text_too_short", "at least", self.min_length)
         return value
 

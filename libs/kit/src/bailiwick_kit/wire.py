@@ -20,13 +20,15 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_WHOLE_DIGITS, _PLACES = 14, 4
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_CANONICAL = re.compile(rf"-?(0|[1-9]\d{{0,{_WHOLE_DIGITS - 1}}})(\.\d{{1,{_PLACES}}})?", re.ASCII)
 
 
 class Model(BaseModel):
@@ -125,15 +127,34 @@ def _exact(value: Any) -> Any:
         return value
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise PydanticCustomError("decimal", 'Write a decimal in quotes, with a point: "12.30"')
-    return Decimal(value)
+    if not _CANONICAL.fullmatch(value):
+        value = _canonical(value)
+    number = Decimal(value)
+    return number or abs(number)  # "-0" is 0
+
+
+def _canonical(text: str) -> str:
+    """Leave out zeros that say nothing, where there are too many digits with them."""
+    sign = "-" if text.startswith("-") else ""
+    whole, _, decimals = text.removeprefix("-").partition(".")
+    whole = whole.lstrip("0")
+    if len(decimals) > _PLACES:
+        decimals = decimals.rstrip("0")
+    if len(whole) > _WHOLE_DIGITS:
+        raise PydanticKnownError("decimal_whole_digits", {"whole_digits": _WHOLE_DIGITS})
+    if len(decimals) > _PLACES:
+        raise PydanticKnownError("decimal_max_places", {"decimal_places": _PLACES})
+    return f"{sign}{whole or 0}.{decimals}" if decimals else f"{sign}{whole or 0}"
 
 
 Exact = Annotated[
     Decimal,
+    Field(max_digits=_WHOLE_DIGITS + _PLACES, decimal_places=_PLACES),
     BeforeValidator(_exact),
-    Field(max_digits=18, decimal_places=4),
     PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,14}(\.\d{1,4})?$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^-?\d{{1,{_WHOLE_DIGITS}}}(\.\d{{1,{_PLACES}}})?$"}
+    ),
 ]
 """An exact number with up to four decimals (NUMERIC(18,4), D30): a string in JSON."""
 

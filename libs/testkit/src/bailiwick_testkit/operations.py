@@ -23,6 +23,8 @@ class Operation:
     asks_who: bool
     takes: frozenset[str]
     schema: Mapping[str, Any] | None
+    most_bytes: int
+    """Of its body; 0: it has none."""
 
     def at(self, **ids: str) -> str:
         """Give the path with these ids in it."""
@@ -55,4 +57,5 @@ def _operation(
         asks_who="security" in operation,
         takes=frozenset(one["name"] for one in parameters if one["in"] == "header"),
         schema=schema,
+        most_bytes=operation.get("requestBody", {}).get("x-most-bytes", 0),
     )

@@ -100,9 +100,11 @@ def _one_primary(addresses: tuple[AddressBody, ...]) -> tuple[AddressBody, ...]:
     return addresses
 
 
-Contacts = Annotated[tuple[ContactBody, ...], Field(max_length=50)]
-Addresses = Annotated[tuple[AddressBody, ...], Field(max_length=50), AfterValidator(_one_primary)]
-Tags = Annotated[tuple[Short, ...], Field(max_length=50)]
+Contacts = Annotated[tuple[ContactBody, ...], Field(max_length=50, fail_fast=True)]
+Addresses = Annotated[
+    tuple[AddressBody, ...], Field(max_length=50, fail_fast=True), AfterValidator(_one_primary)
+]
+Tags = Annotated[tuple[Short, ...], Field(max_length=50, fail_fast=True)]
 
 
 class NewCustomerBody(Model):

@@ -37,9 +37,9 @@ def normalized_email(value: str) -> str:
 Email = Annotated[str, TextRule(max_length=254), AfterValidator(normalized_email)]
 Password = Annotated[str, Field(min_length=1, max_length=1024, repr=False)]
 Column = Annotated[str, TextRule(max_length=40)]
-Permissions = Annotated[tuple[Permission, ...], Field(max_length=20)]
+Permissions = Annotated[tuple[Permission, ...], Field(max_length=20, fail_fast=True)]
 Ticks = Annotated[dict[Column, Tick], Field(max_length=20)]
-Collections = Annotated[tuple[UUID, ...], Field(max_length=200)]
+Collections = Annotated[tuple[UUID, ...], Field(max_length=200, fail_fast=True)]
 
 
 class NewMemberBody(Model):

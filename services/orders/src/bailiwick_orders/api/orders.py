@@ -14,6 +14,7 @@ from bailiwick_access.gate import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
 from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.envelope import MIB
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.etags import IfMatch, IfNoneMatch
 from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
@@ -118,12 +119,11 @@ async def post_order(
     open_unit: Open,
     answer: Answering,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewOrderBody], json_body(wire.NewOrderBody)],
+    body: Annotated[SentBody[wire.NewOrderBody], json_body(wire.NewOrderBody, most_bytes=MIB)],
 ) -> wire.OrderBody:
     """Create a draft, or with `place` an order that is placed in the same commit."""
     act = Act(caller, "POST", request.url.path, key, body)
-    raw = SentBody(wire.ParentBody, body.raw, body.content_type, body.content_encoding)
-    parent = Mapped(raw, lambda part: part.customer_id)
+    parent = Mapped(body.part(wire.ParentBody), lambda part: part.customer_id)
     submitted = Mapped(body, wire.NewOrderBody.command)
     done = await create_order(open_unit, gate, caller, parent, submitted, act)
     response.headers["Location"] = f"/v1/orders/{done.entity_id}"
@@ -177,7 +177,7 @@ async def patch_order(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.OrderEditBody], json_body(wire.OrderEditBody)],
+    body: Annotated[SentBody[wire.OrderEditBody], json_body(wire.OrderEditBody, most_bytes=MIB)],
 ) -> wire.OrderBody:
     """Change lines or note. A confirmed order takes a reason, and keeps what it was."""
     submitted = Mapped(body, wire.OrderEditBody.command)

@@ -69,7 +69,7 @@ def _in_one_currency(lines: tuple[NewLine, ...]) -> tuple[NewLine, ...]:
 
 Lines = Annotated[
     tuple[NewLine, ...],
-    Field(min_length=1, max_length=MOST_LINES),
+    Field(min_length=1, max_length=MOST_LINES, fail_fast=True),
     AfterValidator(_in_one_currency),
 ]
 

@@ -20,7 +20,7 @@ NUMBER_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 """No vowels: a random number spells nothing (D5)."""
 LARGEST = Decimal(10) ** 14
 """Every amount is less than this: 18 digits, four of them decimals."""
-MOST_LINES = 500
+MOST_LINES = 2000
 
 
 class State(StrEnum):
