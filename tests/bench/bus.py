@@ -19,12 +19,12 @@ import asyncpg
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from measure import Compared, compare_rates, compare_times
 
-from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.database import Database
 from bailiwick_kit.outbox import record
-from bailiwick_kit.relay import WINDOW, Relay
+from bailiwick_kit.relay import BULK, Relay
 from bailiwick_kit.wake import Wake, plain_dsn
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import CHECKOUT
@@ -34,6 +34,10 @@ from bailiwick_testkit.waiting import until
 
 EVENTS = 10_000
 """How many a turn of P10 sends."""
+WAITING = 100_000
+"""How much bulk of another organization waits, where P8 is measured beside it."""
+WINDOW = 2 * BULK.batch
+"""How many messages are under way at a time: what one organization sends at once is soon bulk (ADR 16)."""
 BARE = "bare"
 _ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum"}
 _SAMPLE = CHECKOUT / "contracts/samples" / OrderPlaced.type / "typical.json"
@@ -92,6 +96,11 @@ class Bus:
         await queue.bind(exchange, self.key)
         return queue
 
+    async def declare_both(self, name: str) -> list[aio_pika.abc.AbstractQueue]:
+        """Declare a queue for each lane of events."""
+        lanes = ((name, EXCHANGE), (bulk(name), bulk(EXCHANGE)))
+        return [await self.declare(*lane) for lane in lanes]
+
 
 async def drained(admin: asyncpg.Connection) -> None:
     """Return when the outbox is empty."""
@@ -103,13 +112,16 @@ async def drained(admin: asyncpg.Connection) -> None:
     await until(is_empty, "an empty outbox", within=60)
 
 
-async def latency(bus: Bus) -> Compared:
-    """P8: from the commit to the subscriber, beside from publishing to the subscriber."""
+async def latency(bus: Bus, name: str, waiting: int = 0) -> Compared:
+    """P8: from the commit to the subscriber, beside from publishing to the subscriber.
+
+    `waiting`: how much bulk of another organization the relay has to send meanwhile.
+    """
     database = Database(bus.urls.api, pool=2)
     wake = Wake(bus.urls.api)
     database.after_commit(wake.call)
     waking = asyncio.create_task(wake.run())
-    told, bare = await bus.declare("told", EXCHANGE), await bus.declare(BARE, BARE)
+    (told, _), bare = await bus.declare_both("told"), await bus.declare(BARE, BARE)
     exchange = await bus.channel.get_exchange(BARE)
     tags = [await queue.consume(bus.arrived) for queue in (told, bare)]
     body = bus.event().model_dump_json().encode()
@@ -128,13 +140,17 @@ async def latency(bus: Bus) -> Compared:
         await exchange.publish(message, bus.key)
         return await arrival - began
 
+    admin = await asyncpg.connect(bus.admin_dsn)
     try:
+        await fill(admin, uuid4(), body, waiting, is_bulk=True)
         with relay_at(bus.urls, bus.broker_url):
             await committed()
-            return await compare_times(
-                "P8 commit to subscriber / bare publish", committed, published
-            )
+            compared = await compare_times(name, committed, published)
+            left = await admin.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+            assert left or not waiting, "it was all sent before the end"
+            return compared
     finally:
+        await admin.close()
         waking.cancel()
         await asyncio.gather(waking, return_exceptions=True)
         await database.close()
@@ -144,13 +160,13 @@ async def latency(bus: Bus) -> Compared:
 
 async def throughput(bus: Bus) -> Compared:
     """P10: the relay emptying an outbox, beside publishing as many with the same window."""
-    told, bare = await bus.declare("told", EXCHANGE), await bus.declare(BARE, BARE)
+    both, bare = await bus.declare_both("told"), await bus.declare(BARE, BARE)
     exchange = await bus.channel.get_exchange(BARE)
     body = bus.event().model_dump_json().encode()
     admin = await asyncpg.connect(bus.admin_dsn)
 
     async def relayed() -> float:
-        await fill(admin, bus.org_id, body)
+        await fill(admin, bus.org_id, body, EVENTS)
         relay = Relay(bus.urls.worker, bus.broker_url, "orders", EXCHANGE, {OrderPlaced.type})
         began = time.perf_counter()
         running = asyncio.create_task(relay.run())
@@ -159,7 +175,8 @@ async def throughput(bus: Bus) -> Compared:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-        await told.purge()
+        for told in both:
+            await told.purge()
         return EVENTS / seconds
 
     async def published() -> float:
@@ -178,15 +195,17 @@ async def throughput(bus: Bus) -> Compared:
         await admin.close()
 
 
-async def fill(admin: asyncpg.Connection, org_id: UUID, body: bytes) -> None:
-    """Put a turn's events into an empty outbox."""
+async def fill(
+    admin: asyncpg.Connection, org_id: UUID, body: bytes, count: int, *, is_bulk: bool = False
+) -> None:
+    """Put events of an organization into an empty outbox."""
     await admin.execute("TRUNCATE outbox")
     await admin.execute(
         """
-        INSERT INTO outbox (event_id, org_id, subject, type, body)
-        SELECT gen_random_uuid(), $1, gen_random_uuid(), $2, $3 FROM generate_series(1, $4)
+        INSERT INTO outbox (event_id, org_id, subject, type, body, bulk)
+        SELECT gen_random_uuid(), $1, gen_random_uuid(), $2, $3, $5 FROM generate_series(1, $4::int)
         """,
-        *(org_id, OrderPlaced.type, body, EVENTS),
+        *(org_id, OrderPlaced.type, body, count, is_bulk),
     )
     await admin.execute("VACUUM ANALYZE outbox")
 
@@ -210,4 +229,6 @@ async def open_bus(postgres: Postgres, rabbitmq: Rabbitmq) -> AsyncIterator[Bus]
 async def measured(postgres: Postgres, rabbitmq: Rabbitmq) -> list[Compared]:
     """Measure both."""
     async with open_bus(postgres, rabbitmq) as bus:
-        return [await latency(bus), await throughput(bus)]
+        quiet = await latency(bus, "P8 commit to subscriber / bare publish")
+        crowded = await latency(bus, "P8 beside 100,000 of bulk / bare publish", WAITING)
+        return [quiet, crowded, await throughput(bus)]

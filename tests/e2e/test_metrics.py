@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.metrics import DECLARED
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.company import Company, Someone, a_company
@@ -75,8 +76,9 @@ def test_the_way_of_an_order_to_its_mail_is_told(stack: Running, ana: Someone) -
     tells("orders", "policy_seconds_count", kind="decision")
     allowed = {"package": "bailiwick/orders", "outcome": "allowed"}
     tells("orders", "policy_decisions_total", **allowed)
-    tells("orders", "relay_active")
-    tells("orders", "relay_seconds_count")
+    tells("orders", "relay_active", lane="live")
+    tells("orders", "relay_active", lane="bulk")
+    tells("orders", "relay_seconds_count", lane="live")
     tells("notifier", "events_total", queue="notifier.orders", outcome="applied")
     tells("notifier", "consumer_lag_seconds_count", queue="notifier.orders")
     tells("notifier", "mail_total", outcome="sent")
@@ -86,7 +88,8 @@ def test_the_way_of_an_order_to_its_mail_is_told(stack: Running, ana: Someone) -
 def test_each_service_tells_of_its_own_queues_sources_and_outbox(stack: Running) -> None:
     for service in SERVICES:
         sources = SUBSCRIBED.get(service, {})
-        queues = {queue_name(service, source) for source in sources}
+        named = {queue_name(service, source) for source in sources}
+        queues = named | {bulk(name) for name in named}
         replicas = {"identity", "customers"}.intersection(sources)
         has_outbox = bool(PUBLISHED[service])
 
@@ -95,12 +98,13 @@ def test_each_service_tells_of_its_own_queues_sources_and_outbox(stack: Running)
 
         wait_until(is_told, f"one consumer of each of {queues}")
         assert labels_of(stack, service, "queue_messages").keys() == queues
-        assert labels_of(stack, service, "dead_letters").keys() == queues
+        assert labels_of(stack, service, "dead_letters").keys() == named
         ages = labels_of(stack, service, "replica_age_seconds")
         assert ages.keys() == replicas
         assert all(age < 60 for age in ages.values()), ages
-        assert (figure(stack, service, "outbox_unsent") >= 0) is has_outbox
-        assert (figure(stack, service, "outbox_oldest_seconds") >= 0) is has_outbox
+        lanes = {"live", "bulk"} if has_outbox else set()
+        assert labels_of(stack, service, "outbox_unsent").keys() == lanes
+        assert labels_of(stack, service, "outbox_oldest_seconds").keys() == lanes
 
 
 def test_each_says_what_it_is_and_which_policy_it_goes_by(stack: Running) -> None:

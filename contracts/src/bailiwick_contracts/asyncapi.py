@@ -18,7 +18,7 @@ from bailiwick_contracts.catalogue import (
     queue_name,
 )
 from bailiwick_contracts.embedding import embedded, personal
-from bailiwick_contracts.envelope import EXCHANGE, Event
+from bailiwick_contracts.envelope import EXCHANGE, Event, bulk
 from bailiwick_contracts.headers import example_headers, headers
 
 Json = dict[str, Any]
@@ -30,6 +30,10 @@ _FORMAT = "application/schema+json;version=draft-07"
 _ABOUT = """
     Bailiwick publishes events on RabbitMQ, on one topic exchange, as CloudEvents 1.0 in binary mode: the
     attributes are headers that begin with ce-, the body is the data.
+
+    Imports, snapshots, and what an organization publishes beyond its share of the bus, go through a second
+    exchange, bailiwick.bulk, by the same routing keys, so that nothing that people do now waits behind them.
+    Who listens is bound to both.
 
     An event carries the whole public state of its entity, and the entity's version. A higher version replaces
     a lower one. So it does no harm that events may arrive twice, late or out of order. Acknowledge after
@@ -152,7 +156,8 @@ def _queue(name: str, events: tuple[type[Event], ...]) -> Json:
         "address": name,
         "title": f"Events of {publisher} for {consumer}",
         "description": f"A quorum queue with one active consumer. An event that cannot be handled is retried"
-        f" through {name}.retry, and finally set aside in {name}.dead.",
+        f" through {name}.retry, and finally set aside in {name}.dead. Beside it, {bulk(name)} is bound to"
+        f" {bulk(EXCHANGE)} by the same keys, with a consumer of its own.",
         "messages": {event.__name__: _reference(event) for event in events},
         "servers": [{"$ref": "#/servers/broker"}],
         "tags": [{"name": consumer, "description": "The service that reads it."}],

@@ -59,7 +59,7 @@ SUBSCRIBED: Mapping[str, Mapping[str, tuple[type[Event], ...]]] = {
         "orders": (OrderPlaced,),
     },
 }
-"""Consuming service → publishing service → the events it listens to; one queue each (D14)."""
+"""Consuming service → publishing service → the events it listens to; a queue each, and one for bulk (D14)."""
 
 RESERVED = (
     "identity.organization.closed.v1",

@@ -16,7 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from bailiwick_contracts.instants import Instant
 
 EXCHANGE = "bailiwick"
-"""The one topic exchange (D14)."""
+"""The topic exchange of what people do now (D14)."""
+
+
+def bulk(name: str) -> str:
+    """Return the exchange or queue beside this one that bulk goes through (ADR 15)."""
+    return f"{name}.bulk"
+
 
 Pii = Field(json_schema_extra={"pii": True})
 """Marks personal data (D20): what erasure nulls, and what logs never hold."""

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit import migrations
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.topology import dead_queue, retry_queue
@@ -91,5 +92,6 @@ async def shaken(
     async with open_things(urls, old_vhost, postgres.url) as things:
         yield things
     async with open_channel(old_vhost, "purge") as channel:
-        for queue in (QUEUE, retry_queue(QUEUE), dead_queue(QUEUE)):
+        lanes = (QUEUE, bulk(QUEUE))
+        for queue in (*lanes, *map(retry_queue, lanes), dead_queue(QUEUE)):
             await (await channel.get_queue(queue)).purge()

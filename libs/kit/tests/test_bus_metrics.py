@@ -85,13 +85,15 @@ async def becomes(expected: object, name: str, **labels: str) -> None:
 
 
 async def test_the_relay_tells_that_it_is_active_and_how_long_events_took(things: Things) -> None:
-    count, total = (rise_of(f"bailiwick_relay_seconds_{what}") for what in ("count", "sum"))
+    count, total = (
+        rise_of(f"bailiwick_relay_seconds_{what}", lane="live") for what in ("count", "sum")
+    )
     await things.change(changed(ORG), changed(ORG))
     await things.change(changed(ORG), recipient="nobody.snapshots")  # returned, and so not sent
     await things.ask("UPDATE outbox SET recorded_at = now() - interval '1 minute'")
     with capture_logs():
         async with running(things.relay().run):
-            await becomes(1, "bailiwick_relay_active")
+            await becomes(1, "bailiwick_relay_active", lane="live")
 
             async def is_sent() -> bool:
                 return await things.unsent() == 1
@@ -99,14 +101,14 @@ async def test_the_relay_tells_that_it_is_active_and_how_long_events_took(things
             await until(is_sent)
     assert count() == 2
     assert 120 <= total() < 180
-    assert figure("bailiwick_relay_active") == 0
+    assert figure("bailiwick_relay_active", lane="live") == 0
 
 
 async def test_a_relay_that_stands_by_is_not_active(things: Things) -> None:
     async with running(things.relay().run):
-        await becomes(1, "bailiwick_relay_active")
+        await becomes(1, "bailiwick_relay_active", lane="live")
         async with running(things.relay().run):
-            await becomes(0, "bailiwick_relay_active")  # of one process, the last word
+            await becomes(0, "bailiwick_relay_active", lane="live")  # of one process, the last word
 
 
 async def test_events_are_counted_by_what_became_of_them(things: Things) -> None:

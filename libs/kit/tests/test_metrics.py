@@ -38,19 +38,20 @@ gauge     bailiwick_database_connections_most{pool}
 gauge     bailiwick_dead_letters{queue}
 gauge     bailiwick_mails_waiting{}
 gauge     bailiwick_notices_waiting{}
-gauge     bailiwick_outbox_oldest_seconds{}
+gauge     bailiwick_outbox_oldest_seconds{lane}
+gauge     bailiwick_outbox_parked{}
 gauge     bailiwick_outbox_undeliverable{}
-gauge     bailiwick_outbox_unsent{}
+gauge     bailiwick_outbox_unsent{lane}
 gauge     bailiwick_policy_revision_info{revision}
 gauge     bailiwick_queue_consumers{queue}
 gauge     bailiwick_queue_messages{queue}
-gauge     bailiwick_relay_active{}
+gauge     bailiwick_relay_active{lane}
 gauge     bailiwick_replica_age_seconds{source}
 gauge     bailiwick_requests_in_flight{}
 histogram bailiwick_consumer_lag_seconds{queue}
 histogram bailiwick_mail_seconds{}
 histogram bailiwick_policy_seconds{kind}
-histogram bailiwick_relay_seconds{}
+histogram bailiwick_relay_seconds{lane}
 histogram bailiwick_requests_seconds{method,route,status}
 """
 """Alarms, dashboards and the documentation go by these: one that is renamed breaks them."""

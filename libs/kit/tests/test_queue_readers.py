@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aio_pika.abc import AbstractChannel
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit import queue_readers, topology
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.broker_management import Management, ManagementError
@@ -67,9 +68,9 @@ async def side(rabbitmq: Rabbitmq) -> AsyncIterator[Side]:
     await asyncio.to_thread(rabbitmq.drop_vhost, vhost)
 
 
-async def publish(side: Side, key: str, body: bytes) -> None:
+async def publish(side: Side, key: str, body: bytes, exchange_name: str = EXCHANGE) -> None:
     async with open_channel(side.broker_url, "test") as channel:
-        exchange = await channel.get_exchange(EXCHANGE)
+        exchange = await channel.get_exchange(exchange_name)
         await exchange.publish(aio_pika.Message(body), key, mandatory=False)
 
 
@@ -88,6 +89,18 @@ async def test_a_reader_gets_what_its_queue_is_bound_by_and_nothing_else(side: S
     await publish(side, f"{ThingChanged.type}.{OTHER}", b"another organization's")
     await publish(side, f"things.other.changed.v1.{ORG}", b"another type")
     assert await read(address) == [b"mine"]
+
+
+async def test_a_reader_gets_bulk_too_however_its_queue_came_to_be_bound(side: Side) -> None:
+    address = await side.let_in()
+    await side.let_in(NEIGHBOUR, f"{ThingChanged.type}.{OTHER}")
+    await side.readers.management.unbind(bulk(EXCHANGE), NAME, KEY)  # as an older version leaves it
+    assert await side.readers.bind_anew("reader.") == [NAME]
+    assert await side.readers.bind_anew("reader.") == []
+    for exchange in (EXCHANGE, bulk(EXCHANGE)):
+        await publish(side, KEY, exchange.encode(), exchange)
+        await publish(side, f"{ThingChanged.type}.{OTHER}", b"another organization's", exchange)
+    assert await read(address) == [EXCHANGE.encode(), bulk(EXCHANGE).encode()]
 
 
 async def declare(channel: AbstractChannel) -> object:
@@ -259,7 +272,8 @@ async def test_putting_a_reader_again_changes_its_bindings_alone(side: Side) -> 
     assert await side.readers.put(NAME, ["a.b", "c.d"]) is None
     [reader] = await side.readers.all(NAME)
     assert reader.keys == await side.readers.keys(NAME) == {"a.b", "c.d"}
-    await publish(side, KEY, b"no longer")
+    for exchange in (EXCHANGE, bulk(EXCHANGE)):
+        await publish(side, KEY, b"no longer", exchange)
     await publish(side, "a.b", b"now")
     assert await read(address) == [b"now"]
 

@@ -15,16 +15,23 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit import relay
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.messages import from_message
 from bailiwick_kit.outbox import record
-from bailiwick_kit.relay import WINDOW, Relay
+from bailiwick_kit.relay import LIVE, LaneRelay, Relay
+from bailiwick_kit.shares import Shares
 from bailiwick_kit.wake import Wake, plain_dsn
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)
+
+
+def boundless() -> Shares:
+    """Return shares within which a test's one organization has all that it publishes."""
+    return Shares(burst=1e9)
 
 
 class OtherChanged(ThingChanged):
@@ -175,6 +182,19 @@ async def test_a_snapshot_goes_to_its_recipient_alone(things: Things, queue: Arr
         assert queue.empty()
 
 
+async def test_bulk_goes_beside_what_people_do_now(things: Things, queue: Arrivals) -> None:
+    async with open_channel(things.broker_url, "test") as channel:
+        [beside] = await things.change(changed(ORG), bulk=True)
+        [now] = await things.change(changed(ORG))
+        async with running(things.relay().run):
+            await all_sent(things)
+        async with arriving(await channel.get_queue(bulk(QUEUE))) as arrivals:
+            message = await next_of(arrivals)
+            assert (message.message_id, message.exchange) == (str(beside), "things.bulk")
+        assert (await next_of(queue)).message_id == str(now)
+        assert queue.empty()
+
+
 async def test_a_low_position_that_commits_late_is_sent(things: Things, queue: Arrivals) -> None:
     async with running(things.relay().run):
         async with things.api.writing(ORG) as connection:
@@ -192,16 +212,18 @@ async def test_of_two_relays_one_is_active_and_the_other_takes_over(
     things: Things, queue: Arrivals
 ) -> None:
     holders = """
-        SELECT array_agg(pid ORDER BY granted DESC) FROM pg_locks
+        SELECT array_agg(pid) FROM pg_locks
         WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = $1)
     """
     async with running(things.relay().run, things.relay().run) as (one, other):
         ids = await things.change(*(changed(ORG) for _ in range(50)))
         assert [(await next_of(queue)).message_id for _ in ids] == [str(each) for each in ids]
-        holder = await things.one(holders, things.urls.name)
-        assert len(holder) == 1
-        await things.ask("SELECT pg_terminate_backend($1)", holder[0])
+        pids = await things.one(holders, things.urls.name)
+        assert len(pids) == 2, "one for each lane"
+        for pid in pids:
+            await things.ask("SELECT pg_terminate_backend($1)", pid)
         [event_id] = await things.change(changed(ORG))
+        await things.change(changed(ORG), bulk=True)
         assert (await next_of(queue)).message_id == str(event_id)
         await all_sent(things)
         assert queue.empty()
@@ -215,7 +237,7 @@ async def test_6000_rows_drain_at_a_sane_pace_and_in_order(things: Things, queue
         async with things.api.writing(ORG) as connection:
             ids += await record(connection, outbox, [changed(ORG) for _ in range(1000)])
     started = time.monotonic()
-    async with running(things.relay().run):
+    async with running(things.relay(shares=boundless()).run):
         await all_sent(things)
     seconds = time.monotonic() - started
     assert seconds < 20, f"{6000 / seconds:.0f} rows a second"
@@ -227,15 +249,17 @@ async def test_a_message_that_is_never_confirmed_is_put_off_and_holds_up_none_af
     things: Things, queue: Arrivals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "DEADLINE", 1.0)
-    ids = await things.change(*(changed(ORG) for _ in range(WINDOW + 1)))  # the first goes alone
-    publish, released = Relay._publish, asyncio.Event()
+    ids = await things.change(
+        *(changed(ORG) for _ in range(2 * LIVE.batch + 1))
+    )  # the first goes alone
+    publish, released = Relay.publish, asyncio.Event()
 
     async def publish_later(self: Relay, row: Any, *exchanges: Any) -> None:
         if str(row["event_id"]) == str(ids[10]):
             await released.wait()
         await publish(self, row, *exchanges)
 
-    monkeypatch.setattr(Relay, "_publish", publish_later)
+    monkeypatch.setattr(Relay, "publish", publish_later)
     async with running(things.relay().run):
 
         async def is_put_off() -> bool:
@@ -254,7 +278,7 @@ async def test_rows_that_meet_a_closed_channel_are_no_worse_for_it(
     things: Things, queue: Arrivals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await things.change(*(changed(ORG) for _ in range(3)))
-    publish, met = Relay._publish, 0
+    publish, met = Relay.publish, 0
 
     async def publish_too_late(self: Relay, row: Any, exchange: Any, direct: Any) -> None:
         nonlocal met
@@ -263,7 +287,7 @@ async def test_rows_that_meet_a_closed_channel_are_no_worse_for_it(
             await direct.channel.close()
         await publish(self, row, exchange, direct)
 
-    monkeypatch.setattr(Relay, "_publish", publish_too_late)
+    monkeypatch.setattr(Relay, "publish", publish_too_late)
     with capture_logs() as logs:
         async with running(things.relay().run):
             got = [(await next_of(queue)).message_id for _ in ids]
@@ -296,16 +320,20 @@ class Freezing:
 
 
 async def test_a_frozen_database_is_not_asked_again_over_the_same_connection(
-    things: Things,
+    things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await things.change(*(changed(ORG) for _ in range(WINDOW)))
+    await things.change(*(changed(ORG) for _ in range(2 * LIVE.batch)))
     database = await asyncpg.connect(plain_dsn(things.urls.worker))
-    # The first row alone and its mark, then a batch; when it freezes, that one is under way.
-    frozen = Freezing(database, left=3)
+    # The first row alone (looked for among those to be tried again as well) and its mark, then a batch;
+    # when it freezes, that one is under way.
+    monkeypatch.setattr(relay, "RETRY_EVERY", 60.0)
+    frozen = Freezing(database, left=4)
     try:
         async with open_channel(things.broker_url, "test") as channel:
             with pytest.raises(asyncpg.InterfaceError):
-                await things.relay()._drain(cast("Any", frozen), channel, asyncio.Event())
+                await LaneRelay(things.relay(), LIVE)._drain(
+                    cast("Any", frozen), channel, asyncio.Event()
+                )
     finally:
         await database.close()
     assert (frozen.left, frozen.in_vain) == (0, 1)
@@ -357,13 +385,13 @@ async def test_a_cancelled_relay_sends_the_rest_when_it_is_back(
 ) -> None:
     ids = {str(one) for one in await things.change(*(changed(ORG) for _ in range(1500)))}
     for turns in (1, 3, 5):
-        async with running(things.relay().run):
+        async with running(things.relay(shares=boundless()).run):
 
             async def has_begun(turns: int = turns) -> bool:
                 return await things.unsent() < 1500 * (1 - turns / 10) or turns == 1
 
             await until(has_begun)
-    async with running(things.relay().run):
+    async with running(things.relay(shares=boundless()).run):
         await all_sent(things)
     got: set[str] = set()
     while got != ids:  # some may come twice

@@ -51,34 +51,44 @@ def queues(things: Things, *names: str) -> Any:
 
 async def test_what_the_outbox_holds_is_told_without_an_organization(silent: Things) -> None:
     async with running(sampled(silent)):
-        await becomes(0, "bailiwick_outbox_unsent")
-        assert figure("bailiwick_outbox_oldest_seconds") == 0
+        await becomes(0, "bailiwick_outbox_unsent", lane="live")
+        assert figure("bailiwick_outbox_oldest_seconds", lane="live") == 0
         await silent.change(changed(ORG), changed(ORG))
         await silent.change(changed(UUID(int=2)))
         await silent.ask(
             "UPDATE outbox SET recorded_at = now() - interval '1 hour' WHERE org_id = $1", ORG
         )
-        await becomes(3, "bailiwick_outbox_unsent")
+        await becomes(3, "bailiwick_outbox_unsent", lane="live")
+        assert figure("bailiwick_outbox_unsent", lane="bulk") == 0
 
         async def is_old() -> bool:
-            return 3600 <= (figure("bailiwick_outbox_oldest_seconds") or 0) < 3700
+            return 3600 <= (figure("bailiwick_outbox_oldest_seconds", lane="live") or 0) < 3700
 
         await until(is_old)
         assert figure("bailiwick_outbox_undeliverable") == 0
         await silent.ask("UPDATE outbox SET sent_at = now()")
-        await becomes(0, "bailiwick_outbox_unsent")
-        await becomes(0, "bailiwick_outbox_oldest_seconds")
+        await becomes(0, "bailiwick_outbox_unsent", lane="live")
+        await becomes(0, "bailiwick_outbox_oldest_seconds", lane="live")
 
 
-async def test_only_what_had_no_queue_counts_as_undeliverable(silent: Things) -> None:
-    [returned] = await silent.change(changed(ORG))
-    [unconfirmed] = await silent.change(changed(ORG))
-    late = "UPDATE outbox SET error = $2, attempts = 1 WHERE event_id = $1"
-    await silent.ask(late, returned, "PublishError")
-    await silent.ask(late, unconfirmed, "unconfirmed")
+async def test_only_what_had_no_queue_counts_as_undeliverable_and_what_is_parked_by_itself(
+    silent: Things,
+) -> None:
+    ids = [*await silent.change(changed(ORG)), *await silent.change(changed(ORG), bulk=True)]
+    ids += await silent.change(changed(ORG), changed(ORG), changed(ORG))
+    late = """
+        UPDATE outbox SET error = $2, attempts = 1, retry_at = now(),
+            parked_at = CASE WHEN $3 THEN now() END
+        WHERE event_id = $1
+    """
+    errors = ["PublishError", "PublishError", "unconfirmed", "DeliveryError", "PublishError"]
+    for event_id, error in zip(ids, errors, strict=True):
+        await silent.ask(late, event_id, error, event_id == ids[-1])
     async with running(sampled(silent)):
-        await becomes(2, "bailiwick_outbox_unsent")
-        assert figure("bailiwick_outbox_undeliverable") == 1
+        await becomes(3, "bailiwick_outbox_unsent", lane="live")
+        assert figure("bailiwick_outbox_unsent", lane="bulk") == 1
+        assert figure("bailiwick_outbox_undeliverable") == 2
+        assert figure("bailiwick_outbox_parked") == 1
 
 
 async def test_while_nothing_can_be_looked_at_readings_are_absent_and_the_log_says_so_once() -> (
@@ -122,12 +132,14 @@ async def test_while_nothing_can_be_looked_at_readings_are_absent_and_the_log_sa
 async def test_without_the_outbox_its_figures_are_absent(silent: Things) -> None:
     with capture_logs() as logs:
         async with running(sampled(silent)):
-            await becomes(0, "bailiwick_outbox_unsent")
+            await becomes(0, "bailiwick_outbox_unsent", lane="live")
             await silent.ask("ALTER TABLE outbox RENAME TO away")
-            for name in ("unsent", "oldest_seconds", "undeliverable"):
+            for name in ("undeliverable", "parked"):
                 await becomes(None, f"bailiwick_outbox_{name}")
+            for name in ("unsent", "oldest_seconds"):
+                await becomes(None, f"bailiwick_outbox_{name}", lane="live")
             await silent.ask("ALTER TABLE away RENAME TO outbox")
-            await becomes(0, "bailiwick_outbox_unsent")
+            await becomes(0, "bailiwick_outbox_unsent", lane="live")
     assert {line["event"] for line in logs} == {"sampling.failed"}
 
 

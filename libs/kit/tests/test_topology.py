@@ -27,13 +27,16 @@ async def test_every_queue_of_the_catalogue_is_declared_to_lose_nothing(rabbitmq
     vhost = await asyncio.to_thread(rabbitmq.vhost)
     await service.declare_topology(vhost)
     found = await definitions(rabbitmq, vhost)
-    [exchange] = found["exchanges"]
-    assert (exchange["name"], exchange["type"], exchange["durable"]) == (EXCHANGE, "topic", True)
+    exchanges = {one["name"]: (one["type"], one["durable"]) for one in found["exchanges"]}
+    assert exchanges == dict.fromkeys((EXCHANGE, f"{EXCHANGE}.bulk"), ("topic", True))
 
     queues = {queue["name"]: queue for queue in found["queues"]}
-    consumed = {f"{to}.{of}" for to, publishers in SUBSCRIBED.items() for of in publishers}
+    named = {f"{to}.{of}" for to, publishers in SUBSCRIBED.items() for of in publishers}
+    consumed = named | {f"{name}.bulk" for name in named}
     assert queues.keys() == {
-        name for queue in consumed for name in (queue, retry_queue(queue), dead_queue(queue))
+        *consumed,
+        *(f"{name}.retry" for name in consumed),
+        *(f"{name}.dead" for name in named),
     }
     for queue in queues.values():
         assert queue["durable"]
@@ -54,9 +57,10 @@ async def test_every_queue_of_the_catalogue_is_declared_to_lose_nothing(rabbitmq
         assert retry["x-message-ttl"] == RETRY_AFTER_MS
         assert queues[dead_queue(name)]["arguments"]["x-delivery-limit"] > 1000
 
-    bound = {(one["destination"], one["routing_key"]) for one in found["bindings"]}
+    bound = {(one["source"], one["destination"], one["routing_key"]) for one in found["bindings"]}
     assert bound == {
-        (f"{to}.{of}", f"{event.type}.*")
+        (EXCHANGE + lane, f"{to}.{of}{lane}", f"{event.type}.*")
+        for lane in ("", ".bulk")
         for to, publishers in SUBSCRIBED.items()
         for of, events in publishers.items()
         for event in events
@@ -75,14 +79,22 @@ async def test_a_queue_declared_otherwise_is_an_error_and_not_taken_over(things:
         await topology.declare(things.broker_url, "things", {"odd": []})
 
 
-async def test_what_is_rejected_without_a_word_ends_among_the_dead_letters(things: Things) -> None:
+async def test_a_queue_is_known_to_be_there_or_not(things: Things) -> None:
+    assert await topology.is_declared(things.broker_url, QUEUE)
+    assert not await topology.is_declared(things.broker_url, f"{QUEUE}.typo")
+
+
+@pytest.mark.parametrize("queue_name", [QUEUE, f"{QUEUE}.bulk"])
+async def test_what_is_rejected_without_a_word_ends_among_the_dead_letters(
+    things: Things, queue_name: str
+) -> None:
     async def reject(message: AbstractIncomingMessage) -> None:
         await message.reject(requeue=False)
 
     async with open_channel(things.broker_url, "test") as channel:
         message = aio_pika.Message(b"", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-        await channel.default_exchange.publish(message, QUEUE)
-        queue = await channel.get_queue(QUEUE)
+        await channel.default_exchange.publish(message, queue_name)
+        queue = await channel.get_queue(queue_name)
         tag = await queue.consume(reject)
         dead = await channel.get_queue(dead_queue(QUEUE))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.broker import DEADLINE, open_channel
 from bailiwick_kit.messages import NOTE, copy_of
 from bailiwick_kit.topology import dead_queue
@@ -32,7 +33,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of one consumer's queue."""
+    """The dead letters of one consumer's queue, and of the one for bulk beside it."""
 
     def __init__(self, broker_url: str, queue: str) -> None:
         self._broker_url = broker_url
@@ -60,11 +61,18 @@ class DeadLetters:
                     continue
                 async with asyncio.timeout(DEADLINE):
                     if back:
+                        queue = self._origin(message)
                         exchange = channel.default_exchange
-                        await exchange.publish(copy_of(message), self._queue, mandatory=True)
+                        await exchange.publish(copy_of(message), queue, mandatory=True)
                     await message.ack()
                 taken += 1
         return taken
+
+    def _origin(self, message: AbstractIncomingMessage) -> str:
+        """Return the queue that a dead letter came from: what was bulk stays beside the rest."""
+        headers = message.headers
+        told = headers.get(f"{NOTE}queue") or headers.get("x-first-death-queue")
+        return bulk(self._queue) if told == bulk(self._queue) else self._queue
 
     async def _messages(self, channel: AbstractChannel) -> AsyncIterator[AbstractIncomingMessage]:
         """Take those that are there now, not those that come back while we replay."""

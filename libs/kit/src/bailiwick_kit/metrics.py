@@ -144,25 +144,37 @@ REQUESTS_IN_FLIGHT: Final = _gauge(
 
 OUTBOX_UNSENT: Final = _reading(
     "bailiwick_outbox_unsent",
-    "Events in the outbox that are not sent yet, counted up to 100,000; absent if there is no outbox or the "
-    "database does not answer.",
+    "Events in the outbox that are still to be sent, by lane, live or bulk; counted up to 100,000. Absent if "
+    "there is no outbox or the database does not answer.",
+    "lane",
 )
 OUTBOX_OLDEST: Final = _reading(
     "bailiwick_outbox_oldest_seconds",
-    "Seconds since the oldest unsent event was recorded, 0 if all are sent; absent like the former.",
+    "Seconds since the oldest event that is still to be sent was recorded, 0 if there is none; absent like "
+    "the former.",
+    "lane",
 )
 OUTBOX_UNDELIVERABLE: Final = _reading(
     "bailiwick_outbox_undeliverable",
-    "Unsent events, of those counted, for which the broker has no queue; they wait without delaying others.",
+    "Events still to be sent, of those counted, for which the broker had no queue; they are tried again, "
+    "without delaying others.",
+)
+OUTBOX_PARKED: Final = _reading(
+    "bailiwick_outbox_parked",
+    "Events for which the broker has had no queue for minutes: they are not tried any more, and wait for an "
+    "operator; counted up to 100,000, absent like the former.",
 )
 RELAY: Final = _histogram(
     "bailiwick_relay_seconds",
-    "Seconds from an event's recording to the broker's confirmation.",
+    "Seconds from an event's recording to the broker's confirmation, by lane: live, what people do now, or "
+    "bulk.",
+    "lane",
     buckets=_EVENT,
 )
 RELAY_ACTIVE: Final = _reading(
     "bailiwick_relay_active",
-    "1 if this process sends the outbox to a broker that answers, 0 if it stands by or is cut off.",
+    "1 if this process sends a lane of the outbox to a broker that answers, 0 if it stands by or is cut off.",
+    "lane",
 )
 
 CONSUMER_LAG: Final = _histogram(

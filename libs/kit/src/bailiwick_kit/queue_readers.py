@@ -1,7 +1,8 @@
 """A queue for somebody outside, and the one user who may read it: made, listed, renewed, removed (D15).
 
-Queue and user have the same name. The queue is bound by us, and bounded: who stays away loses the oldest
-messages and never holds up a publisher. The user may read that queue and do nothing else.
+Queue and user have the same name. The queue is bound by us, to both lanes (ADR 15), and bounded: who
+stays away loses the oldest messages and never holds up a publisher. The user may read that queue and do
+nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.broker_management import Management
 
 KEPT_DAYS, KEPT_MESSAGES, KEPT_MIB = 7, 100_000, 256
@@ -50,7 +52,10 @@ class Reader:
 
 @dataclass(frozen=True)
 class Readers:
-    """The readers of queues bound to one exchange. Every method raises ManagementError."""
+    """The readers of queues bound to an exchange, and by the same keys to the one for bulk beside it.
+
+    Every method raises ManagementError.
+    """
 
     management: Management
     exchange: str
@@ -64,11 +69,7 @@ class Readers:
         management = self.management
         if await management.declare_queue(name, _ARGUMENTS):
             await asyncio.sleep(self.ripens)
-        bound = await management.bindings(self.exchange, name)
-        for key in sorted(set(keys) - bound):
-            await management.bind(self.exchange, name, key)
-        for key in sorted(bound - set(keys)):
-            await management.unbind(self.exchange, name, key)
+        await self._bind(name, keys)
         password = None
         if not await management.has_user(name):
             password = secrets.token_urlsafe(32)
@@ -78,6 +79,15 @@ class Readers:
             name, {"max-connections": CONNECTIONS, "max-channels": CHANNELS}
         )
         return password
+
+    async def bind_anew(self, prefix: str) -> list[str]:
+        """Bind to both lanes what an older version bound to one; return the names, where it was needed."""
+        found = []
+        for queue in await self.management.queues(prefix):
+            name = str(queue["name"])
+            if await self._bind(name, await self.management.bindings(self.exchange, name)):
+                found.append(name)
+        return sorted(found)
 
     async def keys(self, name: str) -> frozenset[str]:
         """Return what a reader's queue is bound by; nothing if there is no such queue."""
@@ -114,6 +124,18 @@ class Readers:
         had_queue = await self.management.drop_queue(name)
         if not (had_user or had_queue):
             raise NoReaderError(name)
+
+    async def _bind(self, name: str, keys: Collection[str]) -> bool:
+        """Have a queue bound by exactly these keys, in both lanes; tell whether it was not."""
+        management, wanted, is_changed = self.management, set(keys), False
+        for exchange in (self.exchange, bulk(self.exchange)):
+            bound = await management.bindings(exchange, name)
+            for key in sorted(wanted - bound):
+                await management.bind(exchange, name, key)
+            for key in sorted(bound - wanted):
+                await management.unbind(exchange, name, key)
+            is_changed = is_changed or bound != wanted
+        return is_changed
 
     async def _reader(self, queue: dict[str, Any]) -> Reader:
         name = str(queue["name"])

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 import structlog
 from aio_pika.abc import AbstractChannel
 
+from bailiwick_contracts.envelope import bulk
 from bailiwick_kit import metrics
 from bailiwick_kit.broker import DEADLINE, LOST, open_channel
 from bailiwick_kit.database import Database
 from bailiwick_kit.metrics import Reading
 from bailiwick_kit.outages import is_outage
-from bailiwick_kit.relay import UNCONFIRMED
+from bailiwick_kit.relay import BULK, LIVE, REFUSED, UNCONFIRMED, Lane
 from bailiwick_kit.topology import dead_queue
 
 log = structlog.get_logger(__name__)
@@ -75,35 +76,59 @@ class OutboxSampling:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        readings = (metrics.OUTBOX_UNSENT, metrics.OUTBOX_OLDEST, metrics.OUTBOX_UNDELIVERABLE)
+        readings = (
+            metrics.OUTBOX_UNSENT,
+            metrics.OUTBOX_OLDEST,
+            metrics.OUTBOX_UNDELIVERABLE,
+            metrics.OUTBOX_PARKED,
+        )
         await sampling("outbox", self.every, self._rounds, *readings)
 
     async def _rounds(self) -> AsyncGenerator[None, None]:
-        outbox = self.outbox
-        unsent = (
-            sa.select(outbox.c.recorded_at, outbox.c.error)
-            .where(outbox.c.sent_at.is_(None))
-            .order_by(outbox.c.position)  # by the index of the unsent alone
+        lanes = {lane.name: _waiting(self.outbox, lane) for lane in (LIVE, BULK)}
+        parked = sa.select(sa.func.count()).select_from(
+            sa.select(self.outbox.c.position)
+            .where(self.outbox.c.parked_at.is_not(None), self.outbox.c.sent_at.is_(None))
             .limit(MOST_COUNTED)
             .subquery()
         )
-        returned = unsent.c.error.is_not(None) & (unsent.c.error != UNCONFIRMED)
-        age = sa.func.extract("epoch", sa.func.now() - sa.func.min(unsent.c.recorded_at))
-        statement = sa.select(
-            sa.func.count(), sa.func.coalesce(age, 0), sa.func.count().filter(returned)
-        ).select_from(unsent)
         while True:
+            undeliverable = 0
             async with self.database.reading(None) as connection:
-                count, oldest, undeliverable = (await connection.execute(statement)).one()
-            metrics.OUTBOX_UNSENT.set(count)
-            metrics.OUTBOX_OLDEST.set(max(float(oldest), 0.0))
-            metrics.OUTBOX_UNDELIVERABLE.set(undeliverable)
+                for lane, statement in lanes.items():
+                    count, oldest, returned = (await connection.execute(statement)).one()
+                    metrics.OUTBOX_UNSENT.set(count, lane)
+                    metrics.OUTBOX_OLDEST.set(max(float(oldest), 0.0), lane)
+                    undeliverable += returned
+                metrics.OUTBOX_UNDELIVERABLE.set(undeliverable)
+                metrics.OUTBOX_PARKED.set((await connection.execute(parked)).scalar_one())
             yield
+
+
+def _waiting(outbox: sa.Table, lane: Lane) -> sa.Select[int, float, int]:
+    """Return what counts a lane's rows that are still to be sent, by the indexes that the relay uses."""
+    is_its = outbox.c.bulk if lane.is_bulk else ~outbox.c.bulk
+    shown = sa.select(outbox.c.recorded_at, outbox.c.error)
+    of_both = [
+        shown.where(is_its, outbox.c.sent_at.is_(None), *waits)
+        .order_by(outbox.c.org_id, order)
+        .limit(MOST_COUNTED)
+        for waits, order in (
+            ([outbox.c.retry_at.is_(None)], outbox.c.position),
+            ([outbox.c.retry_at.is_not(None), outbox.c.parked_at.is_(None)], outbox.c.retry_at),
+        )
+    ]
+    waiting = sa.union_all(*(sa.select(one.subquery()) for one in of_both)).subquery()
+    returned = waiting.c.error.is_not(None) & waiting.c.error.not_in((UNCONFIRMED, REFUSED))
+    age = sa.func.extract("epoch", sa.func.now() - sa.func.min(waiting.c.recorded_at))
+    return sa.select(
+        sa.func.count(), sa.func.coalesce(age, 0), sa.func.count().filter(returned)
+    ).select_from(waiting)
 
 
 @dataclass(frozen=True)
 class QueueSampling:
-    """Asks the broker what waits in queues and beside them, on a connection of its own."""
+    """Asks the broker what waits in queues, for bulk too, and beside them, on a connection of its own."""
 
     broker_url: str
     queues: Sequence[str]
@@ -130,16 +155,19 @@ class QueueSampling:
 async def _first_silent(channel: AbstractChannel, queues: Sequence[str]) -> str | None:
     """Look at one queue after the other; return the first that does not tell, None where all do."""
     for queue in queues:
+        lanes = (queue, bulk(queue))
         try:
             async with asyncio.timeout(DEADLINE):
-                waiting = await channel.declare_queue(queue, passive=True)
+                waiting = [await channel.declare_queue(one, passive=True) for one in lanes]
                 dead = await channel.declare_queue(dead_queue(queue), passive=True)
         except LOST:
             for reading in (metrics.QUEUE_MESSAGES, metrics.QUEUE_CONSUMERS, metrics.DEAD_LETTERS):
-                reading.forget(queue)
+                for one in lanes:
+                    reading.forget(one)
             return queue
-        told = waiting.declaration_result
-        metrics.QUEUE_MESSAGES.set(told.message_count or 0, queue)
-        metrics.QUEUE_CONSUMERS.set(told.consumer_count or 0, queue)
+        for one, found in zip(lanes, waiting, strict=True):
+            told = found.declaration_result
+            metrics.QUEUE_MESSAGES.set(told.message_count or 0, one)
+            metrics.QUEUE_CONSUMERS.set(told.consumer_count or 0, one)
         metrics.DEAD_LETTERS.set(dead.declaration_result.message_count or 0, queue)
     return None

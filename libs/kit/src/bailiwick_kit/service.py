@@ -1,4 +1,4 @@
-"""A service as a program: api, worker, or both in one process; migrate, health, openapi, dead letters.
+"""A service as a program: api, worker, or both in one process; migrate, health, openapi, what went wrong.
 
 What a service is made of is in its `main.py`; how it is run is the same for all.
 """
@@ -25,12 +25,13 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from typing_extensions import override
 
-from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
+from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit import logs, metrics, topology, trace
 from bailiwick_kit.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.health import Health, NotYetError, health_of
 from bailiwick_kit.operations import operations
+from bailiwick_kit.outbox_commands import outbox_commands
 from bailiwick_kit.probe import probe
 from bailiwick_kit.sampling import QueueSampling
 from bailiwick_kit.settings import Process, ServiceSettings, SettingsError
@@ -124,7 +125,12 @@ class Service(Generic[SettingsT]):
         def broker_url() -> str:
             return self.load("worker").broker_url.get_secret_value()
 
+        def database_url() -> str:
+            return self.load("worker").database_worker_url.get_secret_value()
+
         program.add_typer(dead_letter_commands(self.queues, broker_url), name="dead-letters")
+        if PUBLISHED.get(self.name):
+            program.add_typer(outbox_commands(database_url), name="outbox")
         return program
 
     def migrate(self, settings: SettingsT) -> None:

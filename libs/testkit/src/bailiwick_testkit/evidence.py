@@ -17,7 +17,7 @@ from uuid import uuid4
 import asyncpg
 import httpx2
 
-from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_kit.broker import open_channel
 from bailiwick_testkit.mail_server import Accepted
 from bailiwick_testkit.spans import Spans
@@ -115,7 +115,8 @@ class Tap:
             queue = await channel.declare_queue(
                 self.queue, durable=True, arguments={"x-queue-type": "quorum"}
             )
-            await queue.bind(EXCHANGE, routing_key="#")
+            for exchange in (EXCHANGE, bulk(EXCHANGE)):
+                await queue.bind(exchange, routing_key="#")
 
     async def _pour(self, folder: Path) -> int:
         count = 0

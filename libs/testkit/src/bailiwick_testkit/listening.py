@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import aio_pika
 
-from bailiwick_contracts.envelope import EXCHANGE, Event
+from bailiwick_contracts.envelope import EXCHANGE, Event, bulk
 from bailiwick_kit.broker import open_channel
 from bailiwick_kit.messages import Envelope, from_message, to_message
 from bailiwick_testkit.people import LONG_AGO
@@ -77,7 +77,8 @@ class Ear:
             queue = await channel.declare_queue(
                 self.queue, durable=True, arguments={"x-queue-type": "quorum"}
             )
-            await queue.bind(EXCHANGE, routing_key=f"#.{self.org_id}")
+            for exchange in (EXCHANGE, bulk(EXCHANGE)):
+                await queue.bind(exchange, routing_key=f"#.{self.org_id}")
 
     async def _take(self) -> None:
         async with open_channel(self.broker_url, self.queue) as channel:

@@ -26,6 +26,7 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
+from bailiwick_kit.lanes import in_both_lanes
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
@@ -83,7 +84,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         yield [
             Relay(worker_url, broker_url, "customers", EXCHANGE, BOUND).run,
             OutboxSampling(database, tables.outbox).run,
-            from_identity(identity, broker_url, tables.inbox).run,
+            *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
             identity.keep_up,
             Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]

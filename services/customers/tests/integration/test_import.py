@@ -60,10 +60,8 @@ async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]
 
 async def events(shop: Shop) -> list[dict[str, Any]]:
     async with shop.database.reading(shop.org_id) as connection:
-        rows = await connection.execute(
-            sa.select(tables.outbox.c.type, tables.outbox.c.body).order_by(tables.outbox.c.position)
-        )
-        return [{"type": row.type, **json.loads(row.body)} for row in rows]
+        rows = await connection.execute(sa.select(tables.outbox).order_by(tables.outbox.c.position))
+        return [{"type": row.type, "bulk": row.bulk, **json.loads(row.body)} for row in rows]
 
 
 async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
@@ -92,7 +90,7 @@ async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
     assert [event["type"] for event in told] == [CustomerChanged.type] * 2 + [
         AssignmentChanged.type
     ]
-    assert all(event["imported"] for event in told)
+    assert all(event["imported"] and event["bulk"] for event in told)
     assert [event["seq"] for event in told] == [1, 2, 3]
     assert len(told[2]["assignments"]) == 3
     seen = (await shop.api.get(ana, "/v1/customers")).json()["items"]

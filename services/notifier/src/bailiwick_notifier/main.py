@@ -20,6 +20,7 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
+from bailiwick_kit.lanes import in_both_lanes
 from bailiwick_kit.mail import Mailer
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
@@ -109,9 +110,9 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             first_pause=timedelta(seconds=settings.mail_retry_after),
         )
         yield [
-            from_identity(identity, broker_url, tables.inbox).run,
-            from_customers(customers, broker_url, tables.inbox).run,
-            from_orders(database, broker_url, tables.inbox, TakeNotice(clock)).run,
+            *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
+            *in_both_lanes(from_customers(customers, broker_url, tables.inbox)),
+            *in_both_lanes(from_orders(database, broker_url, tables.inbox, TakeNotice(clock))),
             identity.keep_up,
             customers.keep_up,
             Fixing(desk).run,

@@ -69,7 +69,8 @@ Types = Annotated[
 def subscriber_commands(load: Callable[[], Settings]) -> typer.Typer:
     """Return the commands; settings are asked for when needed."""
     program = typer.Typer(
-        no_args_is_help=True, help="Other systems that read events: add, list, rotate, remove."
+        no_args_is_help=True,
+        help="Other systems that read events: add, list, rotate, remove, repair.",
     )
 
     @program.command()
@@ -104,6 +105,14 @@ def subscriber_commands(load: Callable[[], Settings]) -> typer.Typer:
         queue = _queue(org, name)
         _done(load(), lambda readers: readers.remove(queue))
         typer.echo(f"{queue} removed")
+
+    @program.command()
+    def repair() -> None:
+        """Bind every subscriber's queue as this version does: once after an upgrade."""
+        names = _done(load(), lambda readers: readers.bind_anew(f"{SUBSCRIBER}."))
+        for name in names:
+            typer.echo(f"{name} bound to all that it is to get")
+        typer.echo(f"{len(names)} repaired")
 
     return program
 

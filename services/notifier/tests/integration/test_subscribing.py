@@ -22,11 +22,12 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from bailiwick_contracts.catalogue import BOUND, SNAPSHOTS
-from bailiwick_contracts.envelope import EXCHANGE, Event
+from bailiwick_contracts.envelope import EXCHANGE, Event, bulk
 from bailiwick_contracts.headers import headers
 from bailiwick_contracts.orders import OrderCancelled, OrderEvent, OrderPlaced, OrderSnapshot
 from bailiwick_kit import migrations
 from bailiwick_kit.broker import open_channel
+from bailiwick_kit.broker_management import Management
 from bailiwick_kit.outbox import record
 from bailiwick_kit.queue_readers import Readers
 from bailiwick_kit.relay import Relay
@@ -59,6 +60,10 @@ class Operator:
         return await asyncio.to_thread(
             CliRunner().invoke, program, [command, *arguments, *more], catch_exceptions=False
         )
+
+    async def repair(self) -> Result:
+        program = subscribing.subscriber_commands(lambda: self.settings)
+        return await asyncio.to_thread(CliRunner().invoke, program, ["repair"])
 
     async def told(self, command: str, *more: str, **options: object) -> dict[str, str]:
         result = await self(command, *more, **options)
@@ -149,6 +154,19 @@ async def test_a_subscriber_gets_its_organizations_events_of_its_types_as_docume
     jsonschema.validate(got[0].headers, headers(OrderPlaced.type, "/orders"))
     assert got[0].content_type == "application/json"
     assert OrderPlaced.model_validate_json(got[0].body) == sent[0]
+
+
+async def test_a_subscriber_of_an_older_version_is_repaired(operator: Operator) -> None:
+    told = await operator.told("add", "--event", OrderPlaced.type, name="erp")
+    settings, key = operator.settings, f"{OrderPlaced.type}.{operator.org}"
+    assert settings.broker_management_url is not None
+    urls = (settings.broker_management_url.get_secret_value(), settings.broker_url)
+    async with Management(urls[0], urls[1].get_secret_value()) as management:
+        await management.unbind(bulk(EXCHANGE), told["user"], key)
+        done = await operator.repair()
+        assert done.stdout.splitlines()[-1] == "1 repaired"
+        assert await management.bindings(bulk(EXCHANGE), told["user"]) == {key}
+    assert (await operator.repair()).stdout == "0 repaired\n"
 
 
 async def test_a_new_subscriber_gets_all_of_orders_but_snapshots(operator: Operator) -> None:

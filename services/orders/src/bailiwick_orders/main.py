@@ -14,19 +14,22 @@ from fastapi import FastAPI
 
 from bailiwick_access.composition import entered
 from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
-from bailiwick_contracts.envelope import EXCHANGE
+from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderSnapshot
 from bailiwick_kit import lines
+from bailiwick_kit.broker import LOST
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
+from bailiwick_kit.lanes import in_both_lanes
 from bailiwick_kit.pages import Cursors
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
 from bailiwick_kit.relay import Relay
 from bailiwick_kit.sampling import OutboxSampling
 from bailiwick_kit.service import Service, Work
+from bailiwick_kit.topology import is_declared
 from bailiwick_orders import importing
 from bailiwick_orders.api import orders
 from bailiwick_orders.events.customers import from_customers
@@ -93,8 +96,8 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         yield [
             Relay(worker_url, broker_url, "orders", EXCHANGE, BOUND).run,
             OutboxSampling(database, tables.outbox).run,
-            from_identity(identity, broker_url, tables.inbox).run,
-            from_customers(customers, broker_url, tables.inbox).run,
+            *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
+            *in_both_lanes(from_customers(customers, broker_url, tables.inbox)),
             identity.keep_up,
             customers.keep_up,
             FanOut(database).run,
@@ -134,18 +137,33 @@ def republish(
         typer.Option(help=f"The one queue to send them to: reports.orders, or {SUBSCRIBER}.ORG.…"),
     ],
 ) -> None:
-    """Send the present state of all orders again, to one consumer that rebuilds."""
+    """Send the present state of all orders again, to one consumer that rebuilds.
+
+    They are written into the outbox, for the worker to send beside what people do meanwhile.
+    """
     if to not in HEARING and not to.startswith(f"{SUBSCRIBER}.{org}."):
         known = ", ".join(sorted(HEARING))
         raise typer.BadParameter(f"name {known}, or the organization's own {SUBSCRIBER}.{org}.…")
     settings = service.load("worker")
+    queue = bulk(to) if to in HEARING else to
+    try:
+        is_there = asyncio.run(is_declared(settings.broker_url.get_secret_value(), queue))
+    except LOST as error:
+        typer.echo(
+            f"The broker does not answer ({type(error).__name__}). Nothing is sent.", err=True
+        )
+        raise typer.Exit(1) from None
+    if not is_there:
+        makes = "`migrate`" if to in HEARING else "notifier's `subscribers add`"
+        typer.echo(f"There is no queue {queue}; {makes} makes it. Nothing is sent.", err=True)
+        raise typer.Exit(1)
 
-    async def sent() -> int:
+    async def written() -> int:
         url = settings.database_worker_url.get_secret_value()
         async with Database(url, name="orders-republish", pool=1) as database:
-            return await Snapshots(database, SystemClock()).republish(org, to)
+            return await Snapshots(database, SystemClock()).republish(org, queue)
 
-    typer.echo(f"{asyncio.run(sent())} orders sent again")
+    typer.echo(f"{asyncio.run(written())} orders are in the outbox, to be sent to {queue}")
 
 
 @program.command()

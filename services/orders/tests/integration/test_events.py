@@ -34,7 +34,8 @@ async def told(market: Market) -> list[dict[str, Any]]:
             Draft202012Validator(schema).validate(body)
             assert str(row["subject"]) == body["order_id"]
             said = row["type"].removeprefix("orders.order.").removesuffix(".v1")
-            found.append({"said": said, "to": row["recipient"], "id": row["event_id"], **body})
+            sent = {"to": row["recipient"], "id": row["event_id"], "bulk": row["bulk"]}
+            found.append({"said": said, **sent, **body})
     return found
 
 
@@ -58,6 +59,7 @@ async def test_each_act_is_told_once_with_the_whole_state(market: Market) -> Non
 
     said = ["drafted", "placed", "edited", "confirmed", "edited", "fulfilled"]
     assert [event["said"] for event in events] == said
+    assert not any(event["bulk"] for event in events)
     assert [event["version"] for event in events] == [1, 2, 3, 4, 5, 6]
     assert {event["main_id"] for event in events} == {str(ana.member_id)}
     assert {tuple(event["additional_ids"]) for event in events} == {(str(bruno.member_id),)}
@@ -106,9 +108,9 @@ async def test_snapshots_go_to_one_queue_with_the_same_versions_and_new_ids(
     snapshots = (await told(market))[len(before) :]
     assert count == len(snapshots) == 3
     assert {one["said"] for one in snapshots} == {"snapshot"}
-    assert {one["to"] for one in snapshots} == {"reports.orders"}
+    assert {(one["to"], one["bulk"]) for one in snapshots} == {("reports.orders", True)}
     assert not {one["id"] for one in snapshots} & {one["id"] for one in before}
-    unlike = {"said", "to", "id"}
+    unlike = {"said", "to", "id", "bulk"}
     assert [{k: v for k, v in one.items() if k not in unlike} for one in snapshots] == [
         {k: v for k, v in one.items() if k not in unlike} for one in before
     ]

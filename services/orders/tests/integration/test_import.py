@@ -58,8 +58,8 @@ async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]
 async def told(market: Market) -> list[dict[str, Any]]:
     table = tables.outbox
     async with market.shop.database.reading(market.shop.org_id) as connection:
-        rows = await connection.execute(sa.select(table.c.type, table.c.body))
-        return [{"type": row.type, **json.loads(row.body)} for row in rows]
+        rows = await connection.execute(sa.select(table.c.type, table.c.bulk, table.c.body))
+        return [{"type": row.type, "bulk": row.bulk, **json.loads(row.body)} for row in rows]
 
 
 async def listed(market: Market, who: Person) -> dict[str, dict[str, Any]]:
@@ -90,6 +90,7 @@ async def test_imported_orders_are_seen_and_a_second_run_changes_nothing(
     assert await told(market) == events
     assert [event["type"].split(".")[2] for event in events] == ["fulfilled", "drafted", "placed"]
     assert all(event["imported"] and event["source"] == "import" for event in events)
+    assert all(event["bulk"] for event in events)
     assert events[0]["main_id"] == str(ana.member_id)
 
     of_ana = await listed(market, ana)

@@ -22,6 +22,7 @@ from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.housekeeping import Housekeeping
 from bailiwick_kit.http import create_app
+from bailiwick_kit.lanes import in_both_lanes
 from bailiwick_kit.lines import LineError
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.position import versions_in
@@ -106,9 +107,9 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         replicas(settings, database) as (identity, customers),
     ):
         yield [
-            from_identity(identity, broker_url, tables.inbox).run,
-            from_customers(customers, broker_url, tables.inbox).run,
-            from_orders(cube.count, database, broker_url, tables.inbox).run,
+            *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
+            *in_both_lanes(from_customers(customers, broker_url, tables.inbox)),
+            *in_both_lanes(from_orders(cube.count, database, broker_url, tables.inbox)),
             identity.keep_up,
             customers.keep_up,
             Housekeeping(database, inbox=tables.inbox).run,

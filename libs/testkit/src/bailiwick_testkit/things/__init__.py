@@ -142,13 +142,20 @@ class Things:
         self.api = Database(self.urls.api, name="things-api", pool=3)
         self.worker = Database(self.urls.worker, name="things-worker", pool=4)
 
-    async def change(self, *events: ThingChanged, recipient: str | None = None) -> list[UUID]:
+    async def change(
+        self, *events: ThingChanged, recipient: str | None = None, bulk: bool = False
+    ) -> list[UUID]:
         """Change things of one organization, as an action would; return the ids of the events."""
         async with self.api.writing(events[0].org_id) as connection:
             for event in events:
                 await upsert(connection, originals, event)
             ids = await record(
-                connection, outbox, events, trace_parent=trace_parent(), recipient=recipient
+                connection,
+                outbox,
+                events,
+                trace_parent=trace_parent(),
+                recipient=recipient,
+                bulk=bulk,
             )
             crash_points.reach("action.before-commit")
         crash_points.reach("action.after-commit")
@@ -159,9 +166,10 @@ class Things:
         bindings = {QUEUE: [ThingChanged.binding_key()]}
         await topology.declare(self.broker_url, EXCHANGE, bindings)
 
-    def relay(self) -> Relay:
+    def relay(self, **more: Any) -> Relay:
         """Return a relay of the outbox."""
-        return Relay(self.urls.worker, self.broker_url, "things", EXCHANGE, {ThingChanged.type})
+        where = (self.urls.worker, self.broker_url, "things", EXCHANGE)
+        return Relay(*where, {ThingChanged.type}, **more)
 
     def consumer(
         self, handler: SingleHandler = copy, *, of_many: Handler | None = None, **more: Any

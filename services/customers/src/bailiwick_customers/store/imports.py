@@ -75,7 +75,7 @@ class ImportUnit:
         events = (
             customer_event(customer, seq) for customer, seq in zip(customers, numbers, strict=True)
         )
-        await record(self._connection, tables.outbox, events)
+        await record(self._connection, tables.outbox, events, bulk=True)
 
     async def assignments(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, list[Assignment]]:
         """Return all assignments of each customer, ended ones included."""

@@ -245,6 +245,7 @@ class Assignments:
                 )
             ],
             trace_parent=trace_parent(),
+            bulk=imported,
         )
 
     async def _upsert(self, assignments: Sequence[Assignment], seq: int) -> None:

@@ -46,8 +46,8 @@ async def _number(connection: AsyncConnection, org_id: UUID) -> int:
     return (await next_numbers(connection, tables.change_counters, org_id)).start
 
 
-async def _tell(connection: AsyncConnection, event: Sequenced) -> None:
-    await record(connection, tables.outbox, [event], trace_parent=trace_parent())
+async def _tell(connection: AsyncConnection, event: Sequenced, *, bulk: bool = False) -> None:
+    await record(connection, tables.outbox, [event], trace_parent=trace_parent(), bulk=bulk)
 
 
 class Organizations:
@@ -124,7 +124,8 @@ class Members:
         await self._connection.execute(
             tables.members.insert().values(**member_row(member), seq=seq)
         )
-        await _tell(self._connection, member_event(member, seq))
+        is_imported = member.import_source is not None
+        await _tell(self._connection, member_event(member, seq), bulk=is_imported)
 
     async def save(self, member: Member) -> None:
         """Write a changed member and tell the bus."""

@@ -94,7 +94,7 @@ class ImportUnit:
         await self._connection.execute(MADE_VISIBLE, bound)
         rows = [audit_row(order, change) for order, change in made]
         await self._write(audit, [{**row, "action": "order.import"} for row in rows])
-        await self._write(outbox, [outbox_row(order, change) for order, change in made])
+        await self._write(outbox, [outbox_row(order, change, bulk=True) for order, change in made])
 
     async def _write(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         await self._connection.execute(table.insert().inline(), rows)

@@ -67,6 +67,7 @@ async def _tell(
             order,
             Change(Happening.SNAPSHOT, order.author_id, now, represented[order.customer_id]),
             recipient,
+            bulk=True,
         )
         for order in batch
     ]

@@ -25,7 +25,7 @@ from bailiwick_orders.store.tables import (
     visibility,
 )
 
-_OUTBOX = ("event_id", "org_id", "subject", "type", "body", "trace_parent", "recipient")
+_OUTBOX = ("event_id", "org_id", "subject", "type", "body", "trace_parent", "recipient", "bulk")
 _FIXED = frozenset({"org_id", "order_id", "number", "customer_id", "author_id", "listed_at"})
 
 
@@ -168,8 +168,13 @@ def audit_row(order: Order, change: Change) -> dict[str, Any]:
     }
 
 
-def outbox_row(order: Order, change: Change, recipient: str | None = None) -> dict[str, Any]:
-    """Return the outbox row that tells of a change; `recipient` is the one queue to get it (D19)."""
+def outbox_row(
+    order: Order, change: Change, recipient: str | None = None, *, bulk: bool = False
+) -> dict[str, Any]:
+    """Return the outbox row that tells of a change.
+
+    `recipient` is the one queue to get it (D19). `bulk` goes beside what people do now (ADR 15).
+    """
     event = order_event(order, change)
     return {
         "event_id": uuid7(),
@@ -179,6 +184,7 @@ def outbox_row(order: Order, change: Change, recipient: str | None = None) -> di
         "body": event.model_dump_json().encode(),
         "trace_parent": trace_parent(),
         "recipient": recipient,
+        "bulk": bulk,
     }
 
 

@@ -1,0 +1,57 @@
+"""Outbox rows may be bulk, are found by organization, and are parked if they cannot be sent (ADR 15, 16)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from bailiwick_kit.migrations import keep_finite
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "outbox",
+        sa.Column(
+            "bulk",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Sent beside what people do now.",
+        ),
+    )
+    op.add_column(
+        "outbox",
+        sa.Column(
+            "parked_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Tried no more until an operator says.",
+        ),
+    )
+    keep_finite("outbox")
+    op.create_index(
+        "outbox_untried",
+        "outbox",
+        ["bulk", "org_id", "position"],
+        unique=False,
+        postgresql_where=sa.text("sent_at IS NULL AND retry_at IS NULL"),
+    )
+    op.create_index(
+        "outbox_tried",
+        "outbox",
+        ["bulk", "org_id", "retry_at"],
+        unique=False,
+        postgresql_where=sa.text("sent_at IS NULL AND retry_at IS NOT NULL AND parked_at IS NULL"),
+    )
+    op.create_index(
+        "outbox_parked",
+        "outbox",
+        ["position"],
+        unique=False,
+        postgresql_where=sa.text("parked_at IS NOT NULL"),
+    )
