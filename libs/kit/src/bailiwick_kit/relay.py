@@ -70,8 +70,8 @@ class Lane:
         return "bailiwick.relay" + (bulk("") if self.is_bulk else "")
 
 
-LIVE = Lane("live", is_bulk=False, page=50, batch=50)
-BULK = Lane("bulk", is_bulk=True, page=250, batch=25)
+LIVE = Lane("live", is_bulk=False, page=100, batch=100)
+BULK = Lane("bulk", is_bulk=True, page=500, batch=50)
 
 
 @dataclass
