@@ -177,7 +177,7 @@ class Gap(Model):
 class Acknowledgement(Model):
     """What the act would cause, word for word as a refusal listed it."""
 
-    without_main: Annotated[tuple[Gap, ...], Field(max_length=100)] = ()
+    without_main: Annotated[tuple[Gap, ...], Field(max_length=100, fail_fast=True)] = ()
 
 
 class NewAssignmentBody(Model):
