@@ -16,14 +16,14 @@ from bailiwick_testkit.people import Person
 ORDERS = """
     INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, source, state,
         listed_at, currency, lines, net, imported, version)
-    SELECT $1, gen_random_uuid(), 'N' || row_number() OVER (), customer_id, 'C', $2, 'import', 'placed',
+    SELECT $1, gen_random_uuid(), $5 || row_number() OVER (), customer_id, 'C', $2, 'import', 'placed',
         now() - n * interval '1 hour', 'EUR', '[]', 0, true, 1
     FROM unnest($3::uuid[]) AS customer_id, generate_series(1, $4) AS n
 """
 VISIBLE = """
     INSERT INTO visibility
     SELECT o.org_id, a.member_id, o.listed_at, o.order_id, a.relation, a.valid_from, a.valid_to
-    FROM orders o JOIN assignments a USING (org_id, customer_id)
+    FROM orders o JOIN assignments a USING (org_id, customer_id) WHERE o.customer_id = ANY ($1::uuid[])
 """
 SIGHT = """
     SELECT member_id, count(*) AS orders FROM visibility
@@ -38,12 +38,13 @@ async def held_by(market: Market, person: Person, customers: int, orders: int) -
         for number in range(customers)
     ]
     await market.tell()
-    async with market.shop.database.writing(market.shop.org_id) as connection:
-        ids = [one.customer_id for one in held]
-        author = uuid4()
-        await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        await connection.exec_driver_sql(ORDERS, (market.shop.org_id, author, ids, orders))
-        await connection.exec_driver_sql(VISIBLE)
+    author, at_once = uuid4(), max(1, 40_000 // orders)
+    for first in range(0, customers, at_once):  # a statement has its time here, too
+        ids = [one.customer_id for one in held[first : first + at_once]]
+        async with market.shop.database.writing(market.shop.org_id) as connection:
+            sql = connection.exec_driver_sql
+            await sql(ORDERS, (market.shop.org_id, author, ids, orders, f"N{first}-"))
+            await sql(VISIBLE, (ids,))
     return held
 
 
