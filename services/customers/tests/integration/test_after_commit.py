@@ -26,13 +26,14 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("act", ["create", "edit", "terms", "suspend", "approve"])
+@pytest.mark.parametrize("act", ["create", "edit", "terms", "suspend", "reinstate", "approve"])
 async def test_what_was_committed_is_answered_as_it_is_read(
     shop: Shop, create: Create, act: str
 ) -> None:
     mia, ana = await shop.member("brand_manager"), await shop.member("sales_representative")
+    await shop.settings(rep_customers_need_approval=act == "approve")
     path = (await create(ana, **WHOLE))["path"]
-    if act == "approve":
+    if act == "reinstate":
         await shop.api.post(mia, f"{path}/suspend", headers=MATCH_ANY)
     with nothing_answers_after_commits():
         match act:
@@ -43,8 +44,8 @@ async def test_what_was_committed_is_answered_as_it_is_read(
                 done = await shop.api.patch(mia, path, {"tags": ["a"], "tax_id": "B1"}, "*")
             case "terms":
                 done = await shop.api.patch(mia, f"{path}/terms", {"discount": "0.5"}, "*")
-            case "suspend":
-                done = await shop.api.post(mia, f"{path}/suspend", headers=MATCH_ANY)
+            case "suspend" | "reinstate":
+                done = await shop.api.post(mia, f"{path}/{act}", headers=MATCH_ANY)
             case _:  # in place of Ana: it holds a second later, and is answered then
                 body = {"main_id": str(mia.member_id)}
                 done = await shop.api.post(mia, f"{path}/approve", body, headers=MATCH_ANY)
@@ -78,8 +79,8 @@ async def test_a_policy_that_freezes_before_the_answer_takes_nothing_back(
         opa = own.opa()
         async with open_shop("customers", postgres, opa.url) as shop:
             mia, ana = await shop.member("brand_manager"), await shop.member("sales_representative")
+            await shop.settings(rep_customers_need_approval=True)
             path = (await shop.api.post(ana, CUSTOMERS, WHOLE)).headers["location"]
-            await shop.api.post(mia, f"{path}/suspend", headers=MATCH_ANY)
             body = {"main_id": str(mia.member_id)}
             asking = shop.api.post(mia, f"{path}/approve", body, headers=MATCH_ANY)
             answer = asyncio.create_task(asking)

@@ -1,7 +1,8 @@
 """The time of a refusal tells nothing: interleaved pairs of a hidden and a random id (A5, S2).
 
 What the database and policy are asked is held equal by test_hidden; here the service's own work is, by
-processor time, which others on the machine do not stretch; in the long mode by the clock on the wall too.
+processor time, which others on the machine stretch less. Every run finds half a millisecond; the long
+mode, with 2,000 pairs, a fifth of one, and tries that it would.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ async def test_processor_time_does_not_tell_a_hidden_order(market: Market, opera
     assert abs(found - 0.5) < 0.13, found  # 0.5 ± four standard errors of 150 pairs
 
 
+@pytest.mark.slow
 async def test_a_fifth_of_a_millisecond_would_tell(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,11 +82,11 @@ async def test_a_fifth_of_a_millisecond_would_tell(
         return await decide(gate, *asked, **rows)
 
     monkeypatch.setattr(Gate, "decide", slower)
-    assert await auc(market, "edit", 150, time.process_time_ns) > 0.63
+    assert await auc(market, "edit", 2000, time.process_time_ns) > 0.53
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_time_does_not_tell_a_hidden_order(market: Market, operation: str) -> None:
-    found = await auc(market, operation, 2000, time.perf_counter_ns)
-    assert abs(found - 0.5) < 0.04, found
+    found = await auc(market, operation, 2000, time.process_time_ns)
+    assert abs(found - 0.5) < 0.03, found  # three standard errors of 2,000 pairs
