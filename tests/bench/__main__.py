@@ -1,4 +1,4 @@
-"""The goals that are ratios, side by side in one run on this machine: `./bailiwick bench`.
+"""The goals that are ratios, side by side in one run on this machine: `./bailiwick bench [PART …]`.
 
 A control (the same thing twice) that differs by more than 15 % voids the run.
 """
@@ -8,27 +8,27 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import bodies
 import bus
 import consuming
+import filters
+import heaviest
 import lists
 import placing
 import sales
 from measure import Compared
 from rich.console import Console
 from rich.table import Table
+from tell import tell
 from world import ORDERS, PORTFOLIOS, fill
 
-from bailiwick_access.replica import IdentityReplica
-from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
-from bailiwick_kit.database import Database
-from bailiwick_local.databases import DatabaseUrls
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_reports.store import tables as reports_tables
 from bailiwick_testkit.apps import served
+from bailiwick_testkit.large import superuser_dsn
 from bailiwick_testkit.people import MadeUpIdentity
 from bailiwick_testkit.servers import Servers, folder_of_runs
 
@@ -56,51 +56,69 @@ GOALS = {
     "P11 placing: relay awake / asleep": Goal(throughput=0.85),
     # At most 50 ms of the event loop on the reference machine, where B takes some 15.
     bodies.NAME: Goal(3.3),
+    **{
+        f"P16 {service}, {kind}: slowest / fastest of {filters.TIMES}, worst": Goal(3.0)
+        for service in ("orders", "customers")
+        for kind in ("lists", "counts")
+    },
+    "P13 a representative's page / a manager's": Goal(1.3),
+    **{f"P17 {one}: of 1,000,000 orders / of 100,000": Goal(1.3) for one in filters.REPORTS},
 }
 
 
-async def run() -> int:
-    """Run the bench and print its table; 1 where a control voids it."""
+async def run(parts: Sequence[str]) -> int:
+    """Run the named parts of the bench and print their table; 1 where a control voids it."""
     servers = Servers(folder_of_runs() / f"{os.getpid()}-bench", durable=True)
     identity = MadeUpIdentity()
-    org_id = identity.organization()
-    people = {name: identity.person(org_id, "sales_representative") for name in PORTFOLIOS}
+    results: list[Compared] = []
     try:
-        console.print(f"Preparing {ORDERS:,} orders …")
-        postgres, opa, rabbitmq = servers.postgres(), servers.opa(), servers.rabbitmq()
-        urls = await postgres.fresh_database("orders")
-        portfolios = {name: one.member_id for name, one in people.items()}
-        people["manager"] = identity.person(org_id, "brand_manager")
-        await tell(identity, urls, orders_tables)
-        admin = sales.dsn_of(postgres.url, urls)
-        world = await fill(admin, org_id, portfolios)
-        figures = await postgres.fresh_database("reports")
-        await tell(identity, figures, reports_tables)
-        await sales.fill(admin, sales.dsn_of(postgres.url, figures), figures, org_id)
-        async with served(identity.application()) as (identity_url,):
-            beside = (opa.url, identity_url)
-            with lists.served_at("app:create", urls, *beside) as asked:
-                with lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked:
-                    results = await lists.measured(asked, unasked, people, world.order_id)
-                with lists.served_at("reports_app:create", figures, *beside) as reports:
-                    results += await sales.measured(reports, asked, people)
-                results += await bus.measured(postgres, rabbitmq)
-                results += await consuming.measured(postgres, rabbitmq)
-                results += await placing.measured(rabbitmq, asked, urls, admin, people["large"])
+        for part in parts:
+            results += await PARTS[part](servers, identity)
     finally:
         servers.end()
-    return report([*results, bodies.measured(console)])
+    return report(results)
 
 
-async def tell(identity: MadeUpIdentity, urls: DatabaseUrls, tables: Any) -> None:
-    """Write the made-up members into a service's replica."""
-    appliers = IdentityReplica(tables.organizations, tables.members).appliers()
-    database = Database(urls.worker, pool=1)
-    for event in identity.events.values():
-        if isinstance(event, OrganizationChanged | MemberChanged):
-            async with database.writing(event.org_id) as connection:
-                await appliers[type(event)](connection, [event])
-    await database.close()
+async def of_requests(servers: Servers, identity: MadeUpIdentity) -> list[Compared]:
+    """Measure lists, records, reports, placing and the bus over a hundred thousand orders."""
+    org_id = identity.organization()
+    people = {name: identity.person(org_id, "sales_representative") for name in PORTFOLIOS}
+    console.print(f"Preparing {ORDERS:,} orders …")
+    postgres, opa, rabbitmq = servers.postgres(), servers.opa(), servers.rabbitmq()
+    urls = await postgres.fresh_database("orders")
+    portfolios = {name: one.member_id for name, one in people.items()}
+    people["manager"] = identity.person(org_id, "brand_manager")
+    await tell(identity, urls, orders_tables)
+    admin = superuser_dsn(postgres, urls)
+    world = await fill(admin, org_id, portfolios)
+    figures = await postgres.fresh_database("reports")
+    await tell(identity, figures, reports_tables)
+    await sales.fill(admin, superuser_dsn(postgres, figures), figures, org_id)
+    async with served(identity.application()) as (identity_url,):
+        beside = (opa.url, identity_url)
+        with lists.served_at("app:create", urls, *beside) as asked:
+            with lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked:
+                results = await lists.measured(asked, unasked, people, world.order_id)
+            with lists.served_at("reports_app:create", figures, *beside) as reports:
+                results += await sales.measured(reports, asked, people)
+            results += await bus.measured(postgres, rabbitmq)
+            results += await consuming.measured(postgres, rabbitmq)
+            results += await placing.measured(rabbitmq, asked, urls, admin, people["large"])
+    return results
+
+
+async def of_bodies(_: Servers, __: MadeUpIdentity) -> list[Compared]:
+    """Measure the worst body that is accepted."""
+    return [bodies.measured(console)]
+
+
+PARTS: Mapping[str, Callable[[Servers, MadeUpIdentity], Awaitable[list[Compared]]]] = {
+    "requests": of_requests,
+    "filters": filters.measured,
+    "heaviest": heaviest.measured,
+    "bodies": of_bodies,
+}
+"""What can be run by itself: `./bailiwick bench filters`."""
 
 
 def report(results: list[Compared]) -> int:
@@ -138,4 +156,7 @@ def _wanted(goal: Goal) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run()))
+    wanted = sys.argv[1:] or [*PARTS]
+    if unknown := set(wanted) - PARTS.keys():
+        sys.exit(f"There is no part {', '.join(unknown)}. Parts: {', '.join(PARTS)}.")
+    sys.exit(asyncio.run(run(wanted)))

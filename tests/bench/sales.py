@@ -12,7 +12,6 @@ from lists import Client, until_ready
 from measure import Compared, compare
 
 from bailiwick_kit.database import Database
-from bailiwick_kit.wake import plain_dsn
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_reports.store.recounting import Cube
 from bailiwick_testkit.people import Person
@@ -81,8 +80,3 @@ async def agree(client: Client, report: str, by_hand: str) -> None:
 
 def _figures(row: tuple[str, int, str]) -> tuple[str, int, Decimal]:
     return row[0], row[1], Decimal(row[2])
-
-
-def dsn_of(superuser: str, urls: DatabaseUrls) -> str:
-    """Return the superuser's address of a database."""
-    return plain_dsn(superuser.rsplit("/", 1)[0] + f"/{urls.name}")

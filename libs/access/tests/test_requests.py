@@ -29,7 +29,7 @@ class Replica:
     pulled: list[tuple[float, str]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def reading(self, _: UUID | None) -> AsyncIterator[Replica]:
+    async def reading(self, _: UUID | None, **__: str) -> AsyncIterator[Replica]:
         self.now += self.connecting
         yield self
 

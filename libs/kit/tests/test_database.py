@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database import Database, plan_for_values
 from bailiwick_kit.errors import Conflict
 from bailiwick_kit.problems import answer_to
 from bailiwick_testkit.things import Things, changed, originals, upsert
@@ -320,3 +321,24 @@ async def test_after_a_snapshot_its_connection_reads_and_writes_as_before(silent
         assert await organizations_seen(silent.api, ORG) == {}
         assert await organizations_seen(silent.api, OTHER) == {OTHER: 1}
     assert len(backends) == 1
+
+
+async def plans(connection: AsyncConnection) -> object:
+    return (await connection.exec_driver_sql("SHOW plan_cache_mode")).scalar()
+
+
+async def test_how_to_plan_is_set_on_every_loan_and_inherited_by_none(silent: Things) -> None:
+    for _ in range(2):
+        async with silent.api.reading(ORG, plans="force_generic_plan") as connection:
+            assert await plans(connection) == "force_generic_plan"
+            await plan_for_values(connection)
+            assert await plans(connection) == "force_custom_plan"
+        async with silent.api.reading(ORG) as connection:
+            assert await plans(connection) == "auto"
+            await plan_for_values(connection)
+        async with silent.api.writing(ORG) as connection:
+            assert await plans(connection) == "auto"
+        async with silent.api.snapshot(ORG) as connection:
+            assert await plans(connection) == "auto"
+            await plan_for_values(connection)
+            assert await plans(connection) == "force_custom_plan"

@@ -31,7 +31,7 @@ def rows(count: int) -> list[Key]:
 
 
 def first_cursor(query: SentQuery[OrderQuery], listed: list[Key] | None = None) -> str:
-    cursor = CURSORS.slice(query, ANA, listed or rows(2), itself).next_cursor
+    cursor = CURSORS.slice(query, ANA, listed or rows(2), itself, most=1).next_cursor
     assert cursor is not None
     return cursor
 
@@ -92,13 +92,13 @@ def test_what_is_held_is_compared_whole_and_weakly_but_not_by_star() -> None:
 def test_pages_follow_one_another_to_the_end() -> None:
     everything = rows(5)
     query = sent(limit="2", state="draft")
-    page = CURSORS.slice(query, ANA, everything[:3], itself)
+    page = CURSORS.slice(query, ANA, everything[:3], itself, most=2)
     assert list(page.rows) == everything[:2]
     assert page.next_cursor is not None
     assert page.link == (f'</v1/orders?limit=2&state=draft&cursor={page.next_cursor}>; rel="next"')
     following = sent(limit="2", state="draft", cursor=page.next_cursor)
     assert CURSORS.after(following, ANA) == everything[1]
-    last = CURSORS.slice(following, ANA, everything[3:], itself)
+    last = CURSORS.slice(following, ANA, everything[3:], itself, most=2)
     assert (last.next_cursor, last.link) == (None, None)
     assert CURSORS.after(query, ANA) is None
 

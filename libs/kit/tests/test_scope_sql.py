@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.scope import All, Any, Compare, Condition, Not, Operator
+from bailiwick_kit.scope import All, Any, Compare, Condition, Not, Operator, fields, settled
 from bailiwick_kit.scope_sql import reads_facts, to_sql
 from bailiwick_testkit.engine import meets
 from bailiwick_testkit.servers import Postgres
@@ -229,3 +229,31 @@ def test_a_list_that_names_no_fact_reads_from_the_resource(condition: Condition)
 def test_a_list_that_would_need_both_is_refused(condition: Condition) -> None:
     with pytest.raises(PolicyUnavailable):
         reads_facts(condition, FACTS)
+
+
+def any_condition(draw: random.Random, depth: int = 4) -> Condition:
+    """Return a random condition over two facts and a column."""
+    kind = draw.choice(("leaf", "all", "any", "not")) if depth else "leaf"
+    match kind:
+        case "all" | "any":
+            parts = tuple(any_condition(draw, depth - 1) for _ in range(draw.randrange(4)))
+            return All(parts) if kind == "all" else Any(parts)
+        case "not":
+            return Not(any_condition(draw, depth - 1))
+        case _:
+            return draw.choice((MAIN, AUTHOR, PLACED, Compare("order.state", "ne", "draft")))
+
+
+def test_what_facts_settle_is_never_otherwise_and_reads_nothing_else() -> None:
+    draw = random.Random(18)  # noqa: S311 - not for secrets
+    settles = 0
+    for _ in range(2_000):
+        condition = any_condition(draw)
+        surely, perhaps = (settled(condition, FACTS, at_least=one) for one in (True, False))
+        assert fields(surely) | fields(perhaps) <= FACTS
+        for main, author, state in product((True, False), (True, False), ("draft", "placed", "x")):
+            row = {"order.main": main, "order.author": author, "order.state": state}
+            least, whole, most = (meets(one, row) for one in (surely, condition, perhaps))
+            assert least <= whole <= most, condition
+            settles += least
+    assert settles > 1_000

@@ -201,11 +201,11 @@ def contracts() -> None:
 
 
 @app.command()
-def bench() -> None:
-    """Measure the goals that are ratios, side by side in one run."""
+def bench(parts: Annotated[list[str] | None, typer.Argument(metavar="PART …")] = None) -> None:
+    """Measure the goals that are ratios, side by side in one run; or some parts of it."""
     with _telling():
         providers.prepare(None, report)
-    command = [sys.executable, "tests/bench"]
+    command = [sys.executable, "tests/bench", *(parts or [])]
     raise typer.Exit(subprocess.run(command, cwd=CHECKOUT, check=False).returncode)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol, TypeAlias, TypeVar
@@ -13,10 +13,14 @@ from fastapi import Depends, Request, Response
 from bailiwick_access.requests import Reads
 from bailiwick_kit.bodies import SentQuery
 from bailiwick_kit.pages import Cursors, Key, Page, PageQuery
+from bailiwick_kit.wire import Model
 
 RowT = TypeVar("RowT")
 RowT_co = TypeVar("RowT_co", covariant=True)
-ItemT = TypeVar("ItemT")
+ItemT = TypeVar("ItemT", bound=Model)
+
+MOST_BYTES = 1024 * 1024
+"""Bytes of records in a page. What comes after goes to the next page; a single record is never cut."""
 
 
 class ReadsRows(Protocol[RowT_co]):
@@ -47,16 +51,29 @@ class Pages:
     ) -> Page[ItemT]:
         """Read the page that was asked for, with `Link` where there is a next one (D13: no totals).
 
+        It has fewer records than it might where they are heavy.
+
         Raises:
             CursorInvalid: the cursor is not this caller's for this list with these filters.
             Invalid: the query has faults.
         """
         limit, after = sent.read().limit, self.cursors.after(sent, self.member_id)
         found = await read(limit=limit + 1, after=(after.listed_at, after.id) if after else None)
-        cut = self.cursors.slice(sent, self.member_id, found, key)
+        items = tuple(_fitting(item(row) for row in found[:limit]))
+        cut = self.cursors.slice(sent, self.member_id, found, key, most=len(items))
         if cut.link:
             self.response.headers["Link"] = cut.link
-        return Page(items=tuple(item(row) for row in cut.rows), next_cursor=cut.next_cursor)
+        return Page(items=items, next_cursor=cut.next_cursor)
+
+
+def _fitting(items: Iterable[ItemT]) -> Iterator[ItemT]:
+    """Yield as many as fit a page, and at least one."""
+    room = MOST_BYTES
+    for number, one in enumerate(items):
+        room -= len(one.model_dump_json().encode())
+        if room < 0 and number:
+            return
+        yield one
 
 
 async def _pages(request: Request, response: Response, reading: Reads) -> Pages:

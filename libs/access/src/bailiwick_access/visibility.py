@@ -15,7 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bailiwick_kit.scope import Everybody, Nobody, Scope, Where
+from bailiwick_kit.scope import Condition, Everybody, Nobody, Scope, Where, settled
 from bailiwick_kit.scope_sql import reads_facts, to_sql
 
 FACTS = ("main", "additional", "author", "cover")
@@ -23,7 +23,10 @@ FACTS = ("main", "additional", "author", "cover")
 
 
 def visibility_table(metadata: sa.MetaData, entity: str) -> sa.Table:
-    """Declare the visibility rows of an entity: `order` makes the column `order_id`."""
+    """Declare the visibility rows of an entity: `order` makes the column `order_id`.
+
+    In the database the primary key's index includes `valid_to`: lists and counts read nothing else.
+    """
     return sa.Table(
         "visibility",
         metadata,
@@ -52,6 +55,10 @@ class Listed:
     columns: tuple[str, ...]
 
     @property
+    def _facts(self) -> frozenset[str]:
+        return frozenset(f"{self.entity}.{fact}" for fact in FACTS)
+
+    @property
     def id(self) -> sa.Column[Any]:
         """The resource's own id column."""
         return self.table.c[f"{self.entity}_id"]
@@ -73,17 +80,36 @@ class Listed:
         match scope:
             case Nobody():
                 return None
+            case Where(condition=condition):
+                if self._reads_visibility(scope):
+                    return self._from_visibility(condition, is_first=is_first)
+                return self._from_resource(to_sql(condition, self._fields({})), is_first=is_first)
             case Everybody():
                 return self._from_resource(sa.true(), is_first=is_first)
-            case Where(condition=condition):
-                if reads_facts(condition, frozenset(f"{self.entity}.{fact}" for fact in FACTS)):
-                    return self._from_visibility(scope, is_first=is_first)
-                return self._from_resource(to_sql(condition, self._fields({})), is_first=is_first)
+
+    def listed_at(self, scope: Scope) -> sa.Column[Any]:
+        """Return the column that the rows are found by, in their order: what bounds it saves reading."""
+        source = self.visibility if self._reads_visibility(scope) else self.table
+        return source.c.listed_at
 
     @staticmethod
     def counted(rows: sa.Select[Any]) -> sa.Select[int]:
         """Return what counts the rows that a statement would select."""
         return sa.select(sa.func.count()).select_from(rows.order_by(None).subquery())
+
+    def count(self, scope: Scope) -> sa.Select[int] | None:
+        """Return what counts all rows that a caller may see; None where there are none.
+
+        Of a portfolio, the visibility rows alone are read, but for those that the facts do not settle: an
+        order that its caller merely wrote. Binds as `rows` does.
+
+        Raises:
+            PolicyUnavailable: as `rows` does.
+        """
+        if isinstance(scope, Where) and self._reads_visibility(scope):
+            return self._counted_from_visibility(scope.condition)
+        rows = self.rows(scope)
+        return None if rows is None else self.counted(rows.with_only_columns(self.id))
 
     def one(self) -> sa.Select[Any]:
         """Return what selects one row with the caller's facts about it, seen or not.
@@ -109,7 +135,10 @@ class Listed:
             .where(table.c.org_id == sa.bindparam("org_id"), self.id == sa.bindparam("id"))
         )
 
-    def _from_visibility(self, scope: Where, *, is_first: bool) -> sa.Select[Any]:
+    def _reads_visibility(self, scope: Scope) -> bool:
+        return isinstance(scope, Where) and reads_facts(scope.condition, self._facts)
+
+    def _from_visibility(self, condition: Condition, *, is_first: bool) -> sa.Select[Any]:
         # One level, grouped by the index's own order and the table's key: PostgreSQL then stops at the
         # limit. With the grouping in a subquery it reads the whole portfolio first (measured: 155 ms
         # against 0.8 ms for 12,000 customers).
@@ -130,10 +159,45 @@ class Listed:
                 _valid(visible),
             )
             .group_by(visible.c.listed_at, visible_id, *table.primary_key.columns)
-            .having(to_sql(scope.condition, self._fields(facts)))
+            .having(to_sql(condition, self._fields(facts)))
             .order_by(visible.c.listed_at.desc(), visible_id.desc())
         )
         return rows if is_first else rows.where(_before(visible.c.listed_at, visible_id))
+
+    def _counted_from_visibility(self, condition: Condition) -> sa.Select[int]:
+        visible, table = self.visibility, self.table
+        facts = _facts(visible)
+        stood = (
+            sa.select(
+                visible.c.org_id,
+                visible.c[self.id.name].label("id"),
+                *(fact.label(name) for name, fact in facts.items()),
+            )
+            .where(
+                visible.c.org_id == sa.bindparam("org_id"),
+                visible.c.member_id == sa.bindparam("member_id"),
+                _valid(visible),
+            )
+            .group_by(visible.c.org_id, visible.c.listed_at, visible.c[self.id.name])
+            .subquery("stood")
+        )
+        fields = self._fields({name: stood.c[name] for name in facts})
+        own = {**fields, f"{self.entity}.org_id": stood.c.org_id}
+        known = frozenset(own) & {*self._facts, f"{self.entity}.org_id"}
+        surely, perhaps = (
+            to_sql(settled(condition, known, at_least=at_least), own) for at_least in (True, False)
+        )
+        # Of an OR the second part is evaluated only where the first does not hold: for few rows.
+        settles = sa.exists().where(
+            table.c.org_id == sa.bindparam("org_id"),
+            self.id == stood.c.id,
+            to_sql(condition, fields),
+        )
+        return (
+            sa.select(sa.func.count())
+            .select_from(stood)
+            .where(sa.or_(surely, sa.and_(perhaps, settles)))
+        )
 
     def _from_resource(self, where: sa.ColumnElement[bool], *, is_first: bool) -> sa.Select[Any]:
         table = self.table

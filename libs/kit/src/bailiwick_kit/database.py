@@ -3,6 +3,9 @@
 Reads run in AUTOCOMMIT with the organization set for the session and cleared on return; writes are one
 transaction with the organization set locally. Row-level security compares it with each row's `org_id`
 as a backstop (D12). Transaction pooling between a service and its database is therefore ruled out.
+
+A statement that is sent again keeps its plan, or is planned for the values that it gets this time: which of
+the two is set together with the organization, and where it matters by `plan_for_values` (ADR 18).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 from uuid import UUID
 from weakref import WeakSet
 
@@ -36,7 +39,11 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "15s",
     "jit": "off",
 }
+Plans: TypeAlias = Literal["auto", "force_generic_plan", "force_custom_plan"]
+"""PostgreSQL's `plan_cache_mode`: as it sees fit after five tries, one for all values, or one for each."""
+
 _FAILED = "bailiwick.failed"
+_PLANS = "bailiwick.plans-for-values"
 _GOODBYE = 1.0
 """Seconds that the server is given to answer, when all connections are closed."""
 
@@ -103,12 +110,14 @@ class Database:
         self._after_commit.append(callback)
 
     @asynccontextmanager
-    async def reading(self, org_id: UUID | None) -> AsyncIterator[AsyncConnection]:
+    async def reading(
+        self, org_id: UUID | None, *, plans: Plans = "auto"
+    ) -> AsyncIterator[AsyncConnection]:
         """Lend a connection for reads in one organization, without a transaction around them.
 
-        None is for the few tables that belong to no organization.
+        None is for the few tables that belong to no organization. `plans` holds for this loan alone.
         """
-        connection = await self._borrow(self._autocommit, org_id, local=False)
+        connection = await self._borrow(self._autocommit, org_id, local=False, plans=plans)
         sound = False
         try:
             try:
@@ -202,7 +211,7 @@ class Database:
         return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
 
     async def _borrow(
-        self, engine: AsyncEngine, org_id: UUID | None, *, local: bool
+        self, engine: AsyncEngine, org_id: UUID | None, *, local: bool, plans: Plans = "auto"
     ) -> AsyncConnection:
         """Lend a connection with the organization set, which also tells whether it still lives.
 
@@ -216,8 +225,9 @@ class Database:
                 self._awaiting -= 1
             sound = False
             try:
-                connection.info.pop(_FAILED, None)
-                await _set_organization(connection, org_id, local=local)
+                for note in (_FAILED, _PLANS):
+                    connection.info.pop(note, None)
+                await _set_organization(connection, org_id, local=local, plans=plans)
                 sound = True
             except Exception as error:
                 if is_last or not is_outage(error):
@@ -250,11 +260,27 @@ async def _end(connection: AsyncConnection, *, sound: bool) -> None:
         await connection.close()
 
 
-async def _set_organization(
-    connection: AsyncConnection, org_id: UUID | None, *, local: bool
-) -> None:
+async def plan_for_values(connection: AsyncConnection) -> None:
+    """Have every further statement of this loan planned for the values that it gets.
+
+    For statements of which one plan cannot serve all values: filters, counts, sums. It costs a round trip
+    the first time, so what is read most often goes without: a record, the first page of a whole list.
+    """
+    if _PLANS in connection.info:
+        return
     await connection.exec_driver_sql(
-        "SELECT set_config('app.org', $1, $2)", ("" if org_id is None else str(org_id), local)
+        "SELECT set_config('plan_cache_mode', 'force_custom_plan', false)"
+    )
+    connection.info[_PLANS] = True
+
+
+async def _set_organization(
+    connection: AsyncConnection, org_id: UUID | None, *, local: bool, plans: Plans = "auto"
+) -> None:
+    # Together: how to plan is set on every loan, so that nobody inherits it, and costs no round trip.
+    await connection.exec_driver_sql(
+        "SELECT set_config('app.org', $1, $2), set_config('plan_cache_mode', $3, $2)",
+        ("" if org_id is None else str(org_id), local, plans),
     )
 
 

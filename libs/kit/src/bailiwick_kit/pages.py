@@ -51,7 +51,7 @@ class PageQuery(Model):
 
 
 class Page(Model, Generic[ItemT]):
-    """One page of a list."""
+    """One page of a list. Heavy records are fewer than were asked for: go on by `next_cursor`."""
 
     items: tuple[ItemT, ...]
     next_cursor: str | None = Field(default=None, description="Absent on the last page")
@@ -113,15 +113,16 @@ class Cursors:
         member_id: UUID,
         rows: Sequence[RowT],
         key: Callable[[RowT], Key],
+        *,
+        most: int,
     ) -> Slice[RowT]:
-        """Cut a page from rows that were read with one more than the limit."""
-        limit = query.read().limit
-        if len(rows) <= limit:
+        """Cut a page of at most so many from rows that were read with one more than the limit."""
+        if len(rows) <= most:
             return Slice(rows, None, None)
-        cursor = self._write(key(rows[limit - 1]), query, member_id)
+        cursor = self._write(key(rows[most - 1]), query, member_id)
         pairs = [(name, value) for name, value in query.pairs if name != "cursor"]
         link = f'<{query.path}?{urlencode([*pairs, ("cursor", cursor)])}>; rel="next"'
-        return Slice(rows[:limit], cursor, link)
+        return Slice(rows[:most], cursor, link)
 
     def _write(self, key: Key, query: SentQuery[PageQuery], member_id: UUID) -> str:
         microseconds = (key.listed_at - _EPOCH) // timedelta(microseconds=1)

@@ -74,3 +74,22 @@ def fields(condition: Condition) -> frozenset[str]:
             return fields(condition.part)
         case All() | Any():
             return frozenset().union(*(fields(part) for part in condition.parts))
+
+
+def settled(condition: Condition, known: frozenset[str], *, at_least: bool) -> Condition:
+    """Return what is left of a condition for who reads the known fields alone.
+
+    `at_least`: a condition that holds only where the whole does, whatever the other fields are. Otherwise
+    one that holds wherever the whole could.
+    """
+    match condition:
+        case Compare():
+            if condition.field in known:
+                return condition
+            return Any(()) if at_least else All(())
+        case All(parts):
+            return All(tuple(settled(part, known, at_least=at_least) for part in parts))
+        case Any(parts):
+            return Any(tuple(settled(part, known, at_least=at_least) for part in parts))
+        case Not(part):
+            return Not(settled(part, known, at_least=not at_least))

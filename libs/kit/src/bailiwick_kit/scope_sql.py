@@ -61,22 +61,23 @@ def reads_facts(condition: Condition, facts: frozenset[str]) -> bool:
     """
     if not fields(condition) & facts:
         return False
-    if _requires(condition, facts):
+    if requires_a_fact(condition, facts):
         return True
     raise PolicyUnavailable(
         "The filter mixes rows that are found in different ways.", retry_after=1
     )
 
 
-def _requires(condition: Condition, facts: frozenset[str]) -> bool:
+def requires_a_fact(condition: Condition, facts: frozenset[str]) -> bool:
+    """Tell whether no row without one of these facts can meet the condition."""
     match condition:
         case Compare():
             holds = condition.operator == "eq" and condition.value is True
             return holds and condition.field in facts
         case All(parts):
-            return any(_requires(part, facts) for part in parts)
+            return any(requires_a_fact(part, facts) for part in parts)
         case Any(parts):
-            return all(_requires(part, facts) for part in parts)
+            return all(requires_a_fact(part, facts) for part in parts)
         case Not():
             return False
 

@@ -6,9 +6,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
+from bailiwick_access.listing import MOST_BYTES
+from bailiwick_testkit.large import superuser_dsn
 from bailiwick_testkit.people import Person
+from bailiwick_testkit.servers import Postgres
 from bailiwick_testkit.shop import Shop
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -157,3 +161,33 @@ async def test_a_wrong_filter_is_named(shop: Shop, query: str) -> None:
     answer = await shop.api.get(mia, f"/v1/customers?{query}")
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["where"] == query.partition("=")[0]
+
+
+COPIES = """
+INSERT INTO customers (org_id, customer_id, code, name, search, status, contacts, addresses, tags,
+    created_by, listed_at, imported, version, seq)
+SELECT org_id, md5(n::text)::uuid, 'C' || n, name, search, status, contacts, addresses, tags,
+    created_by, listed_at + n * interval '1 microsecond', imported, version, seq + n
+FROM customers, generate_series(1, 149) n
+"""
+
+
+async def test_a_page_of_heavy_customers_ends_by_bytes_and_the_next_one_goes_on(
+    shop: Shop, create: Create, postgres: Postgres
+) -> None:
+    mia = await shop.member("brand_manager")
+    await create(mia, contacts=[{"name": "Ω" * 200, "title": "Ω" * 60} for _ in range(24)])
+    connection = await asyncpg.connect(superuser_dsn(postgres, shop.urls))
+    await connection.execute(COPIES)
+    await connection.close()
+    path, found, sizes = "/v1/customers?limit=200", [], []
+    while path:
+        page = await shop.api.get(mia, path)
+        body = page.json()
+        assert ("link" in page.headers) == (body.get("next_cursor") is not None)
+        found += [one["customer_id"] for one in body["items"]]
+        sizes.append(len(page.content))
+        path = page.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert len(found) == len(set(found)) == 150
+    assert max(sizes) < 1.1 * MOST_BYTES
+    assert min(sizes[:-1]) > 0.9 * MOST_BYTES

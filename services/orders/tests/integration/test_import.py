@@ -184,3 +184,26 @@ async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: 
     async with opening(ana) as work:
         with pytest.raises(Forbidden):
             await imported(work, record("1", customer))
+
+
+async def test_an_order_that_its_source_made_long_after_its_date_is_listed_on_its_date(
+    market: Market, opening: Open
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = await market.customer()
+    async with opening(mia) as work:
+        for ref, listed_at in (
+            ("moved here", "2024-06-01T12:00:00Z"),
+            ("typed in the day after", "2024-04-01T23:00:00Z"),
+            ("drafted before", "2024-02-01T00:00:00Z"),
+        ):
+            await imported(work, record(ref, customer, listed_at=listed_at))
+    orders = (await market.shop.api.get(mia, PATH)).json()["items"]
+    # Europe/Madrid: the 31st of March began at 23:00 UTC.
+    assert [one["listed_at"] for one in orders] == [
+        "2024-04-01T23:00:00Z",
+        "2024-03-30T23:00:00Z",
+        "2024-02-01T00:00:00Z",
+    ]
+    up_to = await market.shop.api.get(mia, f"{PATH}?order_date_to=2024-03-31")
+    assert up_to.json()["items"] == orders

@@ -24,6 +24,7 @@ from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.customer import Customer, Status
 from bailiwick_customers.store.rows import folded, to_assignment, to_customer
 from bailiwick_customers.store.tables import assignments, customers, members, visibility
+from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 
 LISTED = Listed(entity="customer", table=customers, visibility=visibility, columns=("status",))
@@ -71,6 +72,8 @@ class CustomerQueries:
             "holding": holding,
             "limit": limit,
         }
+        if filters != Filters():
+            await plan_for_values(reading.connection)
         found = await reading.connection.execute(statement, bound)
         return await self.shown(reading, [to_customer(row) for row in found.mappings()])
 
@@ -82,6 +85,7 @@ class CustomerQueries:
         if statement is None:
             return 0
         bound = {**Who.of(reading.caller).bound, "holding": holding}
+        await plan_for_values(reading.connection)
         return int((await reading.connection.execute(statement, bound)).scalar_one())
 
     async def holding(self, reading: Reading, gate: Gate) -> Sequence[str]:
@@ -123,6 +127,7 @@ class CustomerQueries:
             statement = statement.where(customers.c.code == code)
         if customer_id is not None:
             statement = statement.where(customers.c.customer_id == customer_id)
+        await plan_for_values(reading.connection)
         found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
         return [
             LookedUp(row["customer_id"], row["name"], row["city"], row["country"])
@@ -170,8 +175,13 @@ def _page(scope: Scope, filters: Filters, *, is_first: bool) -> sa.Select[Any] |
 
 @lru_cache(maxsize=1024)
 def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
+    if filters == Filters():
+        return LISTED.count(scope)
     rows = LISTED.rows(scope)
-    return None if rows is None else LISTED.counted(rows.where(*_narrowed(filters)))
+    if rows is None:
+        return None
+    found = rows.where(*_narrowed(filters))
+    return LISTED.counted(found.with_only_columns(customers.c.customer_id))
 
 
 async def shown(connection: AsyncConnection, who: Who, found: Sequence[Customer]) -> list[Shown]:

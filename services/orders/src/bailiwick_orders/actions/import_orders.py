@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -141,7 +141,7 @@ def _made(
         source=Source.IMPORT,
         currency=currency,
         lines=record.lines,
-        listed_at=record.listed_at or placed_at or caller.now,
+        listed_at=listed(record.listed_at or placed_at or caller.now, order_date, caller.time_zone),
         note=record.note,
         state=record.state,
         placed_by=placed_by,
@@ -184,6 +184,16 @@ def dated(
     if day is not None and day > date_in(time_zone, now):
         raise _wrong("order_date", "in-the-future", "Choose a day that has come.")
     return placed_at, day
+
+
+def listed(made_at: datetime, order_date: date | None, time_zone: str) -> datetime:
+    """Return where a list has an order that says it was made at an instant: not days after its own date.
+
+    Lists up to a day rely on it. Records that were put into their source later say when that was.
+    """
+    if order_date is None or made_at.astimezone(UTC).date() - timedelta(days=1) <= order_date:
+        return made_at
+    return beginning(order_date, ZoneInfo(time_zone))
 
 
 def _credit(

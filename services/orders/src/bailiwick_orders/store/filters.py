@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bailiwick_orders.actions.ports import Filters
-from bailiwick_orders.store.tables import customers, orders
+from bailiwick_orders.store.tables import LISTED_WITHIN, customers, orders
 
 _FORMER, _REPRESENTED, _NOTHING = "customer_id=former", "represented", "nothing"
 _LAST = "~"
@@ -27,8 +27,13 @@ def asked(filters: Filters) -> Mapping[str, Mapping[str, object]]:
     return found
 
 
-def narrowed(rows: sa.Select[Any], names: AbstractSet[str]) -> sa.Select[Any]:
-    """Narrow what `visibility.Listed.rows` selects by the named conditions, all at once."""
+def narrowed(
+    rows: sa.Select[Any], names: AbstractSet[str], listed_at: sa.Column[Any]
+) -> sa.Select[Any]:
+    """Narrow what `visibility.Listed.rows` selects by the named conditions, all at once.
+
+    `listed_at` is the column that it reads them by.
+    """
     facts = (rows.selected_columns[f"fact_{fact}"] for fact in ("main", "additional"))
     is_represented = sa.or_(*(fact.element for fact in facts))
     if _NOTHING in names:
@@ -37,6 +42,9 @@ def narrowed(rows: sa.Select[Any], names: AbstractSet[str]) -> sa.Select[Any]:
         rows = rows.having(is_represented)
     if _FORMER in names:
         rows = rows.having(sa.not_(is_represented))
+    if "order_date_to" in names:
+        # What came in up to a day was listed by then: what is newer need not be read. `orders` has a check.
+        rows = rows.where(listed_at < _listed_by(_date("order_date_to")))
     return rows.where(*(condition for name, condition in _CONDITIONS.items() if name in names))
 
 
@@ -59,6 +67,11 @@ def _equals(name: str) -> sa.ColumnElement[bool]:
 
 def _date(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=sa.Date)
+
+
+def _listed_by(day: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the instant before which orders of the day are listed, in whichever zone it is their date."""
+    return sa.func.timezone("UTC", sa.cast(day + LISTED_WITHIN, sa.DateTime))
 
 
 def _lies_in(country: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
+from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
 from bailiwick_orders.store.filters import asked, narrowed
@@ -52,6 +53,8 @@ class OrderQueries:
             return []
         paging = {**after_key(after), "limit": limit}
         bound = _bound(reading.caller, *conditions.values(), paging)
+        if conditions:
+            await plan_for_values(reading.connection)
         found = await reading.connection.execute(statement, bound)
         return [_seen(row) for row in found.mappings()]
 
@@ -62,6 +65,7 @@ class OrderQueries:
         if statement is None:
             return 0
         bound = _bound(reading.caller, *conditions.values())
+        await plan_for_values(reading.connection)
         found = await reading.connection.execute(statement, bound)
         return int(found.scalar_one())
 
@@ -111,16 +115,21 @@ def _page(scope: Scope, names: frozenset[str], *, is_first: bool) -> sa.Select[A
     if rows is None:
         return None
     facts = [rows.selected_columns[_named(fact)] for fact in FACTS]
-    limited = narrowed(rows, names).limit(sa.bindparam("limit", type_=sa.Integer))
+    limited = narrowed(rows, names, LISTED.listed_at(scope)).limit(
+        sa.bindparam("limit", type_=sa.Integer)
+    )
     return limited.with_only_columns(*_SUMMARY, *facts)
 
 
 @lru_cache(maxsize=1024)
 def _count(scope: Scope, names: frozenset[str]) -> sa.Select[int] | None:
+    if not names:
+        return LISTED.count(scope)
     rows = LISTED.rows(scope)
     if rows is None:
         return None
-    return LISTED.counted(narrowed(rows, names).with_only_columns(orders.c.order_id))
+    found = narrowed(rows, names, LISTED.listed_at(scope))
+    return LISTED.counted(found.with_only_columns(orders.c.order_id))
 
 
 def _bound(caller: Caller, *values: Mapping[str, object]) -> dict[str, object]:

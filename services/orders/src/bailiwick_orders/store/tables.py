@@ -28,6 +28,12 @@ visibility = visibility_table(metadata, "order")
 
 _instant = sa.DateTime(timezone=True)
 
+LISTED_WITHIN = 2
+"""An order was listed before its date and as many days, by UTC: no zone is a whole day from it.
+
+Lists up to a day rely on it, so the database holds it, for imports too.
+"""
+
 customers = sa.Table(
     "customers",
     metadata,
@@ -92,7 +98,16 @@ orders = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.UniqueConstraint("org_id", "number", name="orders_number"),
     sa.UniqueConstraint("org_id", "import_source", "external_ref", name="orders_imported"),
+    sa.CheckConstraint(
+        f"timezone('UTC', listed_at) < order_date + {LISTED_WITHIN}", name="orders_listed_by_date"
+    ),
     sa.Index("orders_listed", "org_id", "listed_at", "order_id"),
+    # What a list is narrowed to, in the order of the list: its page is found however rare or old it is.
+    *(
+        sa.Index(f"orders_{name}", "org_id", name, "listed_at")
+        for name in ("state", "source", "currency", "author_id", "placed_by", "credited_to")
+    ),
+    sa.Index("orders_dated", "org_id", "order_date"),
     sa.Index("orders_customer", "org_id", "customer_id", "listed_at"),
 )
 

@@ -72,13 +72,19 @@ def to_group(row: RowMapping, by: Sequence[Dimension]) -> Group:
 
 @lru_cache(maxsize=1024)
 def sales_by(
-    sight: Sight, by: tuple[Dimension, ...], names: frozenset[str], *, is_limited: bool
+    sight: Sight,
+    by: tuple[Dimension, ...],
+    names: frozenset[str],
+    *,
+    is_limited: bool,
+    is_small: bool,
 ) -> sa.Select[Any] | None:
     """Return what groups the sales that a caller may see; None where there are none.
 
-    Binds what `scoped.bound` gives, what the conditions bind, and `limit`.
+    `is_small`: they are those of a small portfolio. Binds what `scoped.bound` gives, what the conditions
+    bind, and `limit`.
     """
-    rows = visible_sales(sight)
+    rows = visible_sales(sight, is_small=is_small)
     if rows is None:
         return None
     return _grouped(rows, sight, by, names, is_limited=is_limited)

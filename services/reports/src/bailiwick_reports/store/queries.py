@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
 from bailiwick_access.requests import Reading
+from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing, silent_since, today_in
@@ -26,7 +27,7 @@ from bailiwick_reports.store.portfolios import (
     standings,
     to_standing,
 )
-from bailiwick_reports.store.scoped import HELD, bound
+from bailiwick_reports.store.scoped import HELD, HOW_MANY_HELD, SMALL, bound, is_of_a_portfolio
 from bailiwick_reports.store.teams import COVERAGE, PERFORMANCES, to_performance
 
 _PAGE = 1_000
@@ -40,7 +41,10 @@ class ReportQueries:
     ) -> Sequence[Group]:
         """Return up to `limit` groups of the sales that the caller may see."""
         conditions = asked_for(asked)
-        statement = sales_by(sight, asked.by, frozenset(conditions), is_limited=True)
+        is_small = await _is_small(reading, sight.scope)
+        statement = sales_by(
+            sight, asked.by, frozenset(conditions), is_limited=True, is_small=is_small
+        )
         if statement is None:
             return []
         values = {**conditions, "limit": limit}
@@ -51,7 +55,10 @@ class ReportQueries:
     ) -> AsyncGenerator[Sequence[Group], None]:
         """Yield all of them, on a connection with a snapshot."""
         conditions = asked_for(asked)
-        statement = sales_by(sight, asked.by, frozenset(conditions), is_limited=False)
+        is_small = await _is_small(reading, sight.scope)
+        statement = sales_by(
+            sight, asked.by, frozenset(conditions), is_limited=False, is_small=is_small
+        )
         if statement is not None:
             async for page in _pages(reading, statement, conditions):
                 yield [to_group(row, asked.by) for row in page]
@@ -114,7 +121,7 @@ class ReportQueries:
     ) -> Mapping[UUID, Sequence[Figures]]:
         conditions = asked_for(asked)
         by = (Dimension.CREDITED_TO,)
-        statement = sales_by(sight, by, frozenset(conditions), is_limited=False)
+        statement = sales_by(sight, by, frozenset(conditions), is_limited=False, is_small=False)
         credited: defaultdict[UUID, list[Figures]] = defaultdict(list)
         if statement is not None:
             for row in await _rows(reading, statement, conditions):
@@ -126,10 +133,19 @@ class ReportQueries:
         return frozenset(row["customer_id"] for row in await _rows(reading, HELD, {}))
 
 
+async def _is_small(reading: Reading, scope: Scope) -> bool:
+    """Tell whether what the caller may see is of few customers, so that they are the way to it."""
+    if not is_of_a_portfolio(scope):
+        return False
+    [held] = await _rows(reading, HOW_MANY_HELD, {})
+    return bool(held["customers"] <= SMALL)
+
+
 async def _pages(
     reading: Reading, statement: sa.Select[Any], values: Mapping[str, object]
 ) -> AsyncGenerator[Sequence[RowMapping], None]:
     """Yield the rows a page at a time: the database keeps the rest."""
+    await plan_for_values(reading.connection)
     result = await reading.connection.stream(
         statement,
         {**bound(reading.caller), **values},
@@ -145,6 +161,7 @@ async def _pages(
 async def _rows(
     reading: Reading, statement: sa.Select[*tuple[Any, ...]], values: Mapping[str, object]
 ) -> Sequence[RowMapping]:
+    await plan_for_values(reading.connection)
     found = await reading.connection.execute(statement, {**bound(reading.caller), **values})
     rows: Sequence[RowMapping] = found.mappings().all()
     return rows

@@ -16,7 +16,7 @@ from bailiwick_access.assignments import held_now
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
 from bailiwick_kit.scope import Everybody, Nobody, Scope, Where, fields
-from bailiwick_kit.scope_sql import to_sql
+from bailiwick_kit.scope_sql import requires_a_fact, to_sql
 from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.store.cube import FIGURES, KEY
 from bailiwick_reports.store.tables import assignments, customers, orders, sales
@@ -31,8 +31,18 @@ _KEPT = "order.author_keeps_view"
 CELL: Mapping[str, sa.ColumnElement[Any]] = {name: sales.c[name] for name in FIGURES}
 """The figures of a whole row."""
 
+_OF_A_PORTFOLIO = frozenset(f"order.{fact}" for fact in FACTS)
+SMALL = 1_000
+"""Customers of a small portfolio. Its rows are then found by customer, in a fraction of the time in which
+the whole cube is read; of 10,000 customers they are not (ADR 18)."""
+
 HELD = sa.select(held_now(assignments).c.customer_id)
 """The customers that a caller represents now; binds as `bound` does."""
+
+HOW_MANY_HELD = sa.select(sa.func.count().label("customers")).select_from(
+    HELD.limit(SMALL + 1).subquery()
+)
+"""How many these are, up to one more than a small portfolio has."""
 
 
 def bound(caller: Caller) -> dict[str, object]:
@@ -56,8 +66,15 @@ class Rows:
         return replace(self, source=self.source.outerjoin(table, sa.and_(*ons)))
 
 
-def visible_sales(sight: Sight) -> Rows | None:
+def is_of_a_portfolio(scope: Scope) -> bool:
+    """Tell whether all that the caller may see is of customers whom they represent, or written by them."""
+    return isinstance(scope, Where) and requires_a_fact(scope.condition, _OF_A_PORTFOLIO)
+
+
+def visible_sales(sight: Sight, *, is_small: bool) -> Rows | None:
     """Return the rows of the cube that count for the caller; None where there are none.
+
+    `is_small`: what may be seen is of a small portfolio, so look for its rows.
 
     Raises:
         PolicyUnavailable: the condition cannot be honoured to the letter.
@@ -90,7 +107,7 @@ def visible_sales(sight: Sight) -> Rows | None:
     facts = _facts(main, additional, sales.c.author_id == MEMBER_ID)
     facts |= {"order.state": sales.c.state, _KEPT: kept}
     where = (sales.c.org_id == ORG_ID, *_condition(sight.scope, facts, sales))
-    return Rows(source, where, represented, figures)
+    return Rows(source, (*where, _NEARBY) if is_small else where, represented, figures)
 
 
 def _kept_part(alone: sa.ColumnElement[bool]) -> sa.FromClause:
@@ -119,13 +136,21 @@ def visible_customers(scope: Scope) -> tuple[Rows, sa.ColumnElement[str | None]]
     held = held_now(assignments)
     facts = _facts(*_relations(held), sa.false())
     facts |= {"order.state": sa.literal("placed", sa.Text), _KEPT: sa.false()}
+    is_outer = not is_of_a_portfolio(scope)
     rows = Rows(
-        customers.outerjoin(held, held.c.customer_id == customers.c.customer_id),
+        customers.join(held, held.c.customer_id == customers.c.customer_id, isouter=is_outer),
         (customers.c.org_id == ORG_ID, *_condition(scope, facts, customers)),
         held.c.customer_id.is_not(None),
     )
     relation = sa.case((held.c.main, "main"), (held.c.additional, "additional"), else_=sa.null())
     return rows, relation
+
+
+# The condition of policy stands beside it and says the same; this one is found by two indexes.
+_NEARBY = sa.or_(
+    sales.c.customer_id == sa.any_(sa.func.array(HELD.scalar_subquery())),
+    sales.c.author_id == MEMBER_ID,
+)
 
 
 def _relations(

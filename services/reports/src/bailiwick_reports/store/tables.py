@@ -20,6 +20,7 @@ HOUSE = UUID(int=0)
 organizations = organizations_table(metadata)
 members = members_table(metadata)
 assignments = assignments_table(metadata)
+sa.Index("assignments_member", assignments.c.org_id, assignments.c.member_id)
 replica_positions = replica_positions_table(metadata)
 inbox = inbox_table(metadata)
 
@@ -90,5 +91,7 @@ sales = sa.Table(
     sa.Column("pieces", _SUM, nullable=False),
     sa.Column("net", _SUM, nullable=False),
     sa.Index("sales_dated", "org_id", "order_date"),
+    sa.Index("sales_author_id", "org_id", "author_id"),
+    sa.Index("sales_credited_to", "org_id", "credited_to"),
     comment="The cube: the sums of `orders` by everything that a report asks or policy decides by.",
 )

@@ -1,0 +1,83 @@
+"""What a migration makes of rows that its new rule would refuse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.config import Config
+
+import bailiwick_orders
+from bailiwick_kit import migrations
+from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_testkit.large import superuser_dsn
+from bailiwick_testkit.servers import Postgres
+
+VERSIONS = Path(bailiwick_orders.__file__).parent / "store" / "migrations"
+ORG = UUID(int=1)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def before(postgres: Postgres) -> AsyncIterator[tuple[Config, asyncpg.Connection]]:
+    """A database as the migration finds it."""
+    urls = await postgres.fresh_database("orders", migrated=False)
+    config = migrations._config(VERSIONS, urls.owner, "orders_api", "orders_worker")
+    [file] = (VERSIONS / "versions").glob("*_filters_at_a_million_orders.py")
+    await asyncio.to_thread(command.upgrade, config, f"{int(file.name[:4]) - 1:04}")
+    connection = await asyncpg.connect(superuser_dsn(postgres, urls))
+    yield config, connection
+    await connection.close()
+    await postgres.drop(urls)
+
+
+async def plant(
+    connection: asyncpg.Connection, number: int, day: date | None, listed_at: datetime
+) -> None:
+    order_id = UUID(int=number)
+    await connection.execute(
+        """
+        INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, source, state,
+            order_date, listed_at, currency, lines, net, imported, version)
+        VALUES ($1, $2, $3, $1, 'Sol', $1, 'import', 'placed', $4, $5, 'EUR', '[]', 0, true, 1)
+        """,
+        *(ORG, order_id, str(number), day, listed_at),
+    )
+    for relation, valid_from in (("author", listed_at), ("main", LONG_AGO)):
+        await connection.execute(
+            "INSERT INTO visibility VALUES ($1, $1, $2, $3, $4, $5, $6)",
+            *(ORG, listed_at, order_id, relation, valid_from, END_OF_TIME),
+        )
+
+
+async def test_orders_that_were_listed_days_after_their_date_are_listed_on_it_with_their_visibility(
+    before: tuple[Config, asyncpg.Connection],
+) -> None:
+    config, connection = before
+    late, just, day = (
+        datetime(2024, 3, 7, 9, tzinfo=UTC),
+        datetime(2024, 3, 3, 23, 59, tzinfo=UTC),
+        date(2024, 3, 2),
+    )
+    for number, (dated, listed_at) in enumerate(((day, late), (day, just), (None, late)), 1):
+        await plant(connection, number, dated, listed_at)
+    await asyncio.to_thread(command.upgrade, config, "head")
+    expected = [datetime(2024, 3, 2, tzinfo=UTC), just, late]
+    rows = await connection.fetch("SELECT listed_at FROM orders ORDER BY number")
+    assert [row["listed_at"] for row in rows] == expected
+    for relation in ("author", "main"):
+        seen = await connection.fetch(
+            "SELECT listed_at, valid_from FROM visibility WHERE relation = $1 ORDER BY order_id",
+            relation,
+        )
+        assert [row["listed_at"] for row in seen] == expected
+        begins = expected if relation == "author" else [LONG_AGO] * 3
+        assert [row["valid_from"] for row in seen] == begins
+    with pytest.raises(asyncpg.CheckViolationError, match="orders_listed_by_date"):
+        await plant(connection, 4, day, datetime(2024, 3, 4, tzinfo=UTC))
