@@ -31,9 +31,12 @@ from bailiwick_testkit.worlds import (
 
 TRIPLES = int(os.environ.get("BAILIWICK_TRIPLES", "10000"))
 # Members, by actions and rows: customers, orders, creating an order for a customer, reports of orders,
-# deliveries, preferences.
+# deliveries, preferences, members.
 TRIPLES_A_WORLD = 5 * (
-    (len(ACTIONS["customers"]) - 1) * 4 + (len(ACTIONS["orders"]) - 1) * 6 + 4 + 6 + 3 + 2 * 2
+    (len(ACTIONS["customers"]) - 1) * 4
+    + (len(ACTIONS["orders"]) - 1) * 6
+    + (4 + 6 + 3 + 2 * 2)
+    + (len(ACTIONS["members"]) - 1) * 8
 )
 
 Decisions = Mapping[Question, Mapping[str, Any]]

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     ASSIGNMENT_ENDED = "assignment-ended"
     ORDER_STATE_FORBIDS = "order-state-forbids"
     CUSTOMER_STATE_FORBIDS = "customer-state-forbids"
+    GRANT_NOT_HELD = "grant-not-held"
     MEMBERSHIP_EXPIRED = "membership-expired"
     ACCOUNT_INACTIVE = "account-inactive"
     SEAT_LIMIT_REACHED = "seat-limit-reached"

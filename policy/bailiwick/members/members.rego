@@ -1,6 +1,8 @@
 # METADATA
 # title: Members
-# description: Who may do what to members of the organization (V12, L1, L2). The matrix says it all; a row need only be of the caller's organization.
+# description: |-
+#   Who may do what to members of the organization (V12, L1, L2). The matrix says who; a row has to be of the caller's
+#   organization, and is changed only by who holds all that it does.
 package bailiwick.members
 
 import data.bailiwick.reasons
@@ -15,7 +17,7 @@ decision := {
 	"capable": capable,
 	"visible": visible,
 	"allow": allow,
-	"reasons": reasons.sorted(subject.refusals("members", input.action)),
+	"reasons": reasons.sorted(subject.refusals("members", input.action) | _refusals),
 	"masks": {},
 	"revision": sentinel.revision,
 }
@@ -47,7 +49,24 @@ default include := false
 
 include if {
 	"all" in _reach
+	not _changes
 	input.member.org_id == input.subject.org_id
+}
+
+include if {
+	"all" in _reach
+	_changes
+	input.member.org_id == input.subject.org_id
+	input.member.above == false
+}
+
+_changes if input.action in {"grant", "deactivate"}
+
+_refusals contains "grant-not-held" if {
+	_changes
+	capable
+	input.member.org_id == input.subject.org_id
+	input.member.above == true
 }
 
 _reach := subject.reach("members", input.action)

@@ -50,6 +50,7 @@ _WHAT_TO_DO = {
     "assignment-ended": "Your assignment to this customer has ended.",
     "order-state-forbids": "In this state, only organization-wide roles change the order.",
     "customer-state-forbids": "The customer's state does not allow it.",
+    "grant-not-held": "Ask a brand manager of your organization.",
     "membership-expired": "Your membership has expired. Ask a manager of your organization.",
     "account-inactive": "Your membership is not active. Ask a manager of your organization.",
 }

@@ -93,7 +93,7 @@ class Preference:
     org_id: str = ORGANIZATION
 
 
-Row: TypeAlias = Customer | Order | Delivery | Preference
+Row: TypeAlias = Customer | Order | Delivery | Preference | Member
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ HOLDING = frozenset({"hold"})
 CUSTOMER_MANAGEMENT = frozenset({"approve", "assign", "hand_over"})
 MEMBER_ACTIONS = frozenset({"view", "create", "grant", "deactivate"})
 ORGANIZATION_ACTIONS = frozenset({"view", "edit"})
+RESERVED = frozenset({"settings", "members", "integrations"})
 REPRESENTATIVE_ON_ORDERS = frozenset({"view", "create", "edit", "place", "cancel"})
 REPRESENTATIVE_ON_CUSTOMERS = CUSTOMER_WORK - {"history"}
 
@@ -248,6 +249,45 @@ def _is_above_ceiling(member: Member, resource: str, action: str) -> bool:
     return resource == "orders" and action == "create"
 
 
+def stands_above(other: Member, member: Member) -> bool:
+    """Tell whether somebody has what a member may neither give nor take (domain §3).
+
+    Nobody changes who holds more than they do; brand managers, and who has settings, members or
+    integrations, are changed by brand managers alone.
+    """
+    if member.role == "brand_manager" or other.id == member.id:
+        return False
+    if other.role == "brand_manager" or RESERVED & set(other.permissions):
+        return True
+    return not _holds(other) <= _holds(member)
+
+
+def _holds(member: Member) -> set[str]:
+    """Return what a membership amounts to, column by column of the matrix (domain §4)."""
+    if member.is_storefront:
+        return {"integrations"}
+    if is_restricted(member):
+        return {"a portfolio"}
+    if member.role == "sales_assistant":
+        return {"orders to assist with"}
+    held = {column for column, tick in member.ticks if tick == "edit" or column == "customers"}
+    permissions = set(member.permissions)
+    sells = member.role in {"sales_manager", "sales_administrator"} or "seller" in permissions
+    selling = {"customers", "orders", "reports"}
+    held |= permissions - {"seller"} | (selling if sells else set())
+    if "customers" in held and "customers" not in dict(member.ticks):
+        held |= {"terms"}
+    if "orders" in held:
+        held |= {"orders to assist with"}
+    if selling <= held:  # the whole has the part
+        held |= {"a portfolio"}
+    if "products" in permissions:
+        held |= {"inventory", "looks"}
+    if member.role == "sales_manager" or ("members" in held and "customers" in held):
+        held |= {"approve", "assign"}
+    return held | ({"approve"} if member.role == "sales_administrator" else set())
+
+
 def _is_for(member: Member, row: Delivery | Preference) -> bool:
     """One's own wishes; one's own mails once they are sent; all mails for who runs the integrations."""
     if isinstance(row, Preference):
@@ -311,8 +351,9 @@ class Oracle:
         """Whether the caller may know that the row exists; else it is 404."""
         if row is None or row.org_id != member.org_id:
             return False
-        if isinstance(row, Delivery | Preference):
-            return has_right(member, resource, "view") and _is_for(member, row)
+        if isinstance(row, Delivery | Preference | Member):
+            is_theirs = isinstance(row, Member) or _is_for(member, row)
+            return has_right(member, resource, "view") and is_theirs
         if isinstance(row, Order):  # reports count orders
             asked = (resource, "view")
         elif resource == "orders":  # creating one, for this customer
@@ -327,8 +368,10 @@ class Oracle:
 
     def _refusals(self, member: Member, resource: str, action: str, row: Row) -> list[str]:
         """Why the row does not let somebody with the right do it, the most telling first."""
-        if isinstance(row, Delivery | Preference):
-            return []  # whoever may view it may do the rest
+        if isinstance(row, Delivery | Preference | Member):
+            # Whoever may view a mail or a preference may do the rest.
+            is_above = isinstance(row, Member) and action != "view" and stands_above(row, member)
+            return ["grant-not-held"] if is_above else []
         if isinstance(row, Order):
             # V8: what counts in reports is what a representative may view now.
             viewing = resource == "reports"

@@ -36,6 +36,7 @@ from bailiwick_testkit.oracle import (
     Row,
     Settings,
     World,
+    stands_above,
 )
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -101,6 +102,11 @@ CALLERS = (
     Member("expired", role="brand_manager", expired=True),
 )
 """Every kind of caller there is, one of each."""
+
+COLLEAGUES = (Member("a manager", role="brand_manager"), Member("nobody's rival"))
+"""Who is in every organization: one above everybody, and one who has nothing."""
+STRANGER = Member("a stranger", role="sales_assistant", org_id=ELSEWHERE)
+"""A member of another organization."""
 
 _MEMBERS = ("m1", "m2", "m3", "m4", "m5")
 _CUSTOMERS = ("c1", "c2", "c3", "c4")
@@ -274,14 +280,14 @@ def _rows(world: World, resource: str, action: str) -> Sequence[Row | None]:
     match resource, action:
         case "orders", "create":
             return (*world.customers, None)
-        case (_, "create" | "team") | ("members" | "organizations", _):
+        case (_, "create" | "team") | ("organizations", _):
             return (None,)
+        case "members", _:
+            return (*world.members, STRANGER, *COLLEAGUES)
         case "customers", _:
             return world.customers
-        case "deliveries", _:
-            return world.deliveries
-        case "preferences", _:
-            return world.preferences
+        case (("deliveries" | "preferences"), _):
+            return world.deliveries if resource == "deliveries" else world.preferences
         case _:
             return world.orders
 
@@ -318,6 +324,8 @@ def row_document(world: World, member: Member, row: Row) -> dict[str, object]:
     if isinstance(row, Delivery):
         recipient = row.recipient == member.id
         return {"org_id": row.org_id, "recipient": recipient, "state": row.state}
+    if isinstance(row, Member):
+        return {"org_id": row.org_id, "above": stands_above(row, member)}
     if isinstance(row, Preference):
         return {"org_id": row.org_id, "recipient": row.member_id == member.id}
     if isinstance(row, Order):

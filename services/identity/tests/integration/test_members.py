@@ -189,10 +189,11 @@ async def test_nobody_grants_what_they_do_not_hold(house: House) -> None:
         answer = await change(house, who, member, permissions=list(permissions))
         return answer.json().get("missing", answer.status_code)
 
-    assert "prices" in await granted(nora, ana, "seller", "prices")
-    # Ana's portfolio would become the whole organization, which Nora does not see herself (V13).
-    assert "customers" in await granted(nora, ana, "seller", "reports")
-    assert await granted(nora, ana, "members") == ["members"]
+    # Nora sells nothing herself: Ana's portfolio is above her, whatever she would make of it.
+    assert await granted(nora, ana, "seller", "prices") == ["portfolio"]
+    assert "prices" in await granted(leo, ana, "seller", "prices")
+    assert await granted(leo, ana, "seller", "members") == ["members"]
+    assert await granted(leo, ana, "seller", "integrations") == ["integrations"]
     assert await granted(leo, ana, "seller", "reports") == 200
     assert await granted(leo, ana, "seller", "settings") == ["settings"]
     assert await granted(leo, zoe, "seller") == ["settings"], "nor takes it away"
@@ -208,6 +209,52 @@ async def test_nobody_grants_what_they_do_not_hold(house: House) -> None:
     assert made.json()["code"] == "grant-not-held"
     shop = await house.api.post(leo, "/v1/service-accounts", {"name": "Web shop"})
     assert shop.json()["missing"] == ["integrations"]
+
+
+async def test_nobody_changes_who_holds_more_than_they_do(house: House) -> None:
+    mia = await house.found()
+    leo = await house.hired(mia, permissions=["members", "seller"])
+    shop = (await house.api.post(mia, "/v1/service-accounts", {"name": "Web shop"})).json()
+    above = [
+        (await house.read(mia, mia.member_id), "members"),
+        (await house.member(mia, permissions=["integrations"]), "integrations"),
+        (await house.member(mia, permissions=["members"]), "members"),
+        (await house.member(mia, permissions=["seller", "prices"]), "prices"),
+        (await house.member(mia, role="custom_member", ticks={"looks": "edit"}), "looks"),
+        (shop, "integrations"),
+    ]
+    for member, held in above:
+        for answer in (
+            await change(house, leo, member, name="Renamed"),
+            await change(house, leo, member, valid_until="2099-01-01T00:00:00Z"),
+            await act(house, leo, member["member_id"], "deactivate"),
+            await act(house, leo, member["member_id"], "reactivate"),
+        ):
+            assert (answer.status_code, answer.json()["reasons"]) == (403, ["grant-not-held"])
+            assert held in answer.json()["missing"]
+        assert (await house.read(mia, member["member_id"]))["name"] != "Renamed"
+        renamed = await change(house, mia, member, name="Renamed")
+        assert renamed.status_code == 200, "a brand manager may"
+    equal = await house.member(mia, role="sales_manager")
+    assert (await change(house, leo, equal, name="Omar")).status_code == 200
+    assert (await act(house, leo, equal["member_id"], "deactivate")).status_code == 200
+
+
+async def test_who_keeps_the_members_list_renames_themselves_and_regrants_nothing(
+    house: House,
+) -> None:
+    mia = await house.found()
+    leo = await house.hired(mia, permissions=["members", "seller"])
+    me = await house.read(mia, leo.member_id)
+
+    assert (await change(house, leo, me, name="Leo", language="fr")).json()["name"] == "Leo"
+    for body in (
+        {"permissions": ["members", "seller", "integrations"]},
+        {"permissions": ["members"]},
+        {"valid_until": "2099-01-01T00:00:00Z"},
+    ):
+        refused = await change(house, leo, me, **body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "grant-not-held")
 
 
 @pytest.mark.parametrize(

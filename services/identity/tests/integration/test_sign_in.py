@@ -11,9 +11,12 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from bailiwick_identity.actions.throttle import RESERVE
+from bailiwick_identity.store import tables
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.jwks import StaticKeys, usable_keys
 from bailiwick_kit.tokens import TokenVerifier
@@ -35,7 +38,9 @@ async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: House) 
 
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
-    assert set(body) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert set(body) == {
+        *("access_token", "token_type", "expires_in", "refresh_token", "device_token"),
+    }
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 600)
     claims = claims_of(body["access_token"])
     assert set(claims) == {
@@ -250,26 +255,99 @@ async def test_guessing_is_slowed_down_and_another_device_still_gets_in(house: H
     assert 0 < int(slowed.headers["retry-after"]) <= 900
     assert (await house.token(right, X_Forwarded_For=here)).status_code == 429
     assert (await house.token(right, X_Forwarded_For=elsewhere)).status_code == 200
-    for _ in range(10):
-        await house.token(nobody, X_Forwarded_For=here)
-    assert told(await house.token(nobody, X_Forwarded_For=here)) == told(slowed)
+    answers = [await house.token(nobody, X_Forwarded_For=here) for _ in range(11)]
+    assert [one.status_code for one in answers] == [400] * 10 + [429]
+    assert told(answers[-1]) == told(slowed), "nobody's account is slowed down the same"
 
 
-async def test_an_address_that_tries_many_accounts_is_slowed_down(house: House) -> None:
+async def attempts(house: House) -> list[tuple[Any, ...]]:
+    """All rows that remember tries, in order."""
+    async with house.database.reading(None) as connection:
+        table = tables.sign_in_attempts
+        found = await connection.execute(sa.select(table).order_by(table.c.key))
+        return [tuple(row) for row in found]
+
+
+def trying(username: str, password: str | None = None, **more: str) -> dict[str, str]:
+    """What somebody sends who tries a password; left out, a wrong one."""
+    tried = password or "not the password at all"
+    return {"grant_type": "password", "username": username, "password": tried, **more}
+
+
+async def wrong_tries(house: House, number: int, address: str) -> list[int]:
+    """Try so many accounts at once, ten at a time, from one address; return the answers."""
+    found: list[int] = []
+    for first in range(0, number, 10):
+        tried = (trying(f"{n}@x.example") for n in range(first, first + 10))
+        answers = await asyncio.gather(*(house.token(t, X_Forwarded_For=address) for t in tried))
+        found += [one.status_code for one in answers]
+    return found
+
+
+async def test_the_right_password_passes_while_an_address_is_throttled_for_others(
+    house: House,
+) -> None:
     await house.found(email="mia@wines.example")
-    form = {"grant_type": "password", "password": "not her password at all"}
-    limit = house.settings.failed_sign_ins_per_address
+    here = "192.0.2.7"
+
     answers = await asyncio.gather(
+        wrong_tries(house, 100, here),
         *(
-            house.token({**form, "username": f"{n}@x.example"}, X_Forwarded_For="2001:db8::7")
-            for n in range(limit + 5)
-        )
+            house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
+            for _ in range(5)
+        ),
     )
 
-    assert sorted(one.status_code for one in answers) == [400] * limit + [429] * 5
-    neighbour = {**form, "username": "mia@wines.example"}
-    assert (await house.token(neighbour, X_Forwarded_For="2001:db8::8")).status_code == 429
-    assert (await house.token(neighbour, X_Forwarded_For="2001:db8:1::8")).status_code == 400
+    assert {one.status_code for one in answers[1:]} == {200}  # type: ignore[union-attr]
+    after = await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
+    assert after.status_code == 200, "never signed in from there before, and known by no device"
+    fumbled = [
+        (await house.token(trying("mia@wines.example"), X_Forwarded_For=here)).status_code
+        for _ in range(4)
+    ]
+    assert fumbled == [400, 400, 400, 429], "fewer tries than elsewhere"
+
+
+async def test_refused_tries_write_nothing_and_a_known_device_passes_them_by(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    here = "2001:db8::7"
+    first = await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
+    device = first.json()["device_token"]
+    most = house.settings.failed_sign_ins_per_address + RESERVE
+    statuses = await wrong_tries(house, most + 50, here)
+    before = await attempts(house)
+
+    refused = await wrong_tries(house, 300, here)
+
+    assert statuses.count(400) <= most + 20, "one more each five seconds"
+    assert refused.count(429) > 200
+    written = set(await attempts(house)) - set(before)
+    assert len(written) <= 2 * refused.count(400) + 1
+    right = trying("mia@wines.example", PASSWORD)
+    for neighbour, status in (("2001:db8:0:5::7", 429), ("2001:db8:1::8", 200)):
+        answer = await house.token(right, X_Forwarded_For=neighbour)
+        assert answer.status_code == status, "a /48 is one address, another is another"
+    known = await house.token({**right, "device_token": device}, X_Forwarded_For=here)
+    assert known.status_code == 200
+    for forged in (device[:-4] + "AAAA", "x", "é", first.json()["refresh_token"]):
+        answer = await house.token({**right, "device_token": forged}, X_Forwarded_For=here)
+        assert answer.status_code == 429, forged
+    other = trying("zoe@wines.example", device_token=device)
+    assert (await house.token(other, X_Forwarded_For=here)).status_code == 429
+
+
+async def test_a_throttled_answer_does_not_tell_whether_there_is_an_account(house: House) -> None:
+    await house.found(email="mia@wines.example")
+    here = "192.0.2.7"
+    await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
+    await wrong_tries(house, house.settings.failed_sign_ins_per_address + RESERVE + 50, here)
+
+    async def answers(username: str) -> list[tuple[int, dict[str, Any]]]:
+        return [told(await house.token(trying(username), X_Forwarded_For=here)) for _ in range(3)]
+
+    known, nobody = await answers("mia@wines.example"), await answers("nobody@wines.example")
+    assert {status for status, _ in [*known, *nobody]} <= {400, 429}
+    assert known[-1] == nobody[-1]
 
 
 async def test_good_sign_ins_never_slow_anybody_down(house: House) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from typing import get_args
 
 import pytest
@@ -17,12 +17,14 @@ from bailiwick_identity.domain.grants import (
     Permission,
     Role,
     Tick,
+    beyond,
     check_grant,
     granted,
     holdings,
     regranted,
 )
 from bailiwick_kit.errors import Invalid
+from bailiwick_testkit import oracle
 
 
 def permitted(*names: str) -> Grants:
@@ -62,10 +64,10 @@ def test_a_brand_manager_grants_everything() -> None:
 
 
 @pytest.mark.parametrize("granter", EVERY_SET, ids=lambda one: "+".join(sorted(one.permissions)))
-def test_nobody_else_grants_settings_or_members_nor_more_than_they_hold(granter: Grants) -> None:
+def test_nobody_else_grants_what_is_reserved_nor_more_than_they_hold(granter: Grants) -> None:
     for after in EVERY_ROLE + EVERY_SET:
         if may(granter, None, after):
-            assert not holdings(after) & {"settings", "members"}
+            assert not holdings(after) & {"settings", "members", "integrations"}
             assert holdings(after) <= holdings(granter)
 
 
@@ -83,10 +85,26 @@ def test_a_portfolio_is_granted_by_who_holds_all_that_seller_adds() -> None:
         assert may(permitted("members", "customers", "orders", "reports"), None, portfolio)
 
 
-def test_what_somebody_has_already_may_stay() -> None:
-    before, after = permitted("prices", "seller"), permitted("prices", "orders")
-    assert may(permitted("members", "orders"), before, after)
-    assert not may(permitted("members", "orders"), permitted("orders"), after)
+@pytest.mark.parametrize(
+    ("granter", "before"),
+    [
+        (("members", "orders"), permitted("prices", "seller")),
+        (("members", "seller"), permitted("integrations")),
+        (("members", "integrations"), permitted("integrations")),
+        (("members", "reports"), role("sales_representative")),
+        (
+            ("members", "customers"),
+            granted(mode=Mode.ROLE, role=Role.CUSTOM_MEMBER, ticks={"looks": Tick.EDIT}),
+        ),
+        (("members", "seller"), Grants(Mode.ROLE)),
+    ],
+    ids=str,
+)
+def test_nobody_takes_what_they_do_not_hold_nor_changes_whoever_has_it(
+    granter: tuple[str, ...], before: Grants
+) -> None:
+    assert not may(permitted(*granter), before, permitted())
+    assert not may(permitted(*granter), before, before)
 
 
 def test_who_stands_above_is_not_touched() -> None:
@@ -116,3 +134,23 @@ def test_another_role_starts_from_nothing() -> None:
 def test_a_role_is_not_left_by_accident() -> None:
     with pytest.raises(Invalid):
         regranted(role("sales_manager"), {"permissions": frozenset({Permission.ORDERS})})
+
+
+def test_the_oracle_says_the_same_of_who_stands_above_whom() -> None:
+    ticked = [
+        granted(mode=Mode.ROLE, role=Role.CUSTOM_MEMBER, ticks={column: tick})
+        for column, tick in product(TICK_COLUMNS, Tick)
+    ]
+    everybody = EVERY_ROLE + ticked + [one for one in EVERY_SET if len(one.permissions) != 2]
+    for granter, other in product(everybody, everybody):
+        said = oracle.stands_above(_drawn("other", other), _drawn("granter", granter))
+        assert bool(beyond(granter, other)) is said, (granter, other)
+
+
+def _drawn(name: str, grants: Grants) -> oracle.Member:
+    return oracle.Member(
+        name,
+        role=grants.role.value if grants.role else None,
+        permissions=tuple(sorted(one.value for one in grants.permissions)),
+        ticks=tuple((column, tick.value) for column, tick in grants.ticks.items()),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,16 +10,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bailiwick_identity.actions.ports import Account, Membership
+from bailiwick_identity.actions.ports import Account, Attempts, Membership
 from bailiwick_identity.actions.sign_in import Credentials, chosen, sign_in
-from bailiwick_identity.actions.throttle import (
-    ATTACKED,
-    PER_ACCOUNT_AND_ADDRESS,
-    UNDER_ATTACK,
-    WINDOW,
-    Throttle,
-)
-from bailiwick_identity.domain.errors import GrantInvalid, RequestNotUsable, TooManyAttempts
+from bailiwick_identity.actions.throttle import Source, Throttle
+from bailiwick_identity.domain.errors import GrantInvalid, RequestNotUsable, TooBusy
 from bailiwick_identity.domain.member import Kind, Status
 from bailiwick_kit.clock import END_OF_TIME
 
@@ -82,19 +77,18 @@ def test_who_is_a_member_of_nothing_gets_no_token() -> None:
 class Remembered:
     """Sign-ins in memory, as far as a failing one needs them."""
 
-    counts: dict[bytes, tuple[int, datetime]] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
 
     async def account(self, email: str) -> Account | None:
         return self.accounts.get(email)
 
+    async def attempts(self, _keys: list[bytes], _now: datetime) -> Attempts:
+        return {}
+
     async def count_attempts(
-        self, keys: list[bytes], now: datetime
-    ) -> dict[bytes, tuple[int, datetime]]:
-        for key in keys:
-            count, since = self.counts.get(key, (0, now))
-            self.counts[key] = (1, now) if since <= now - WINDOW else (count + 1, since)
-        return {key: self.counts[key] for key in keys}
+        self, keys: list[bytes], now: datetime, check: Callable[[Attempts], None]
+    ) -> None:
+        check(dict.fromkeys(keys, (1, now)))
 
 
 @dataclass
@@ -102,6 +96,7 @@ class Watched:
     """Passwords that are never right, and that remember what they were asked."""
 
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    is_busy: bool = False
 
     async def verify(self, password: str, password_hash: str | None) -> tuple[bool, str | None]:
         self.asked.append((password, password_hash))
@@ -122,36 +117,18 @@ async def test_every_failure_hashes_once(
 ) -> None:
     known = Remembered(accounts={"mia@wines.example": Account(UUID(int=1), "hash")})
     passwords = Watched()
-    given = Credentials(email, password, None, "192.0.2.7")
+    here = Source("192.0.2.7", "192.0.2.7")
+    given = Credentials(email, password, None, here)
     with pytest.raises(GrantInvalid):
         await sign_in(known, passwords, None, Throttle(known, 100), given, NOW)  # type: ignore[arg-type]
     assert passwords.asked == [asked]
 
 
-async def failures(throttle: Throttle, address: str, now: datetime) -> int:
-    """Return how many tries an address has left, by using them up."""
-    for count in range(1000):
-        try:
-            await throttle.attempt("mia@wines.example", address, now)
-        except TooManyAttempts:
-            return count
-    return 1000
-
-
-async def test_an_account_under_attack_leaves_every_new_address_some_tries() -> None:
-    throttle = Throttle(Remembered(), 1000)  # type: ignore[arg-type]
-    assert await failures(throttle, "192.0.2.1", NOW) == PER_ACCOUNT_AND_ADDRESS
-    for number in range(ATTACKED):
-        await throttle.attempt("mia@wines.example", f"198.51.100.{number}", NOW)
-
-    assert await failures(throttle, "192.0.2.2", NOW) == UNDER_ATTACK
-
-
-async def test_a_window_ends_by_itself_whatever_was_tried_in_it() -> None:
-    throttle = Throttle(Remembered(), 1000)  # type: ignore[arg-type]
-    assert await failures(throttle, "192.0.2.1", NOW) == PER_ACCOUNT_AND_ADDRESS
-    late = NOW + WINDOW - timedelta(seconds=1)
-    with pytest.raises(TooManyAttempts) as refused:
-        await throttle.attempt("mia@wines.example", "192.0.2.1", late)
-    assert refused.value.retry_after == 1
-    assert await failures(throttle, "192.0.2.1", NOW + WINDOW) == PER_ACCOUNT_AND_ADDRESS
+async def test_a_stranger_is_sent_away_while_many_sign_in_and_a_known_device_is_not() -> None:
+    known = Remembered()
+    for device, refusal, hashed in ((None, TooBusy, 0), (b"n", GrantInvalid, 1)):
+        passwords = Watched(is_busy=True)
+        given = Credentials("mia@wines.example", "wrong", None, Source("a", "a", device))
+        with pytest.raises(refusal):
+            await sign_in(known, passwords, None, Throttle(known, 100), given, NOW)  # type: ignore[arg-type]
+        assert len(passwords.asked) == hashed

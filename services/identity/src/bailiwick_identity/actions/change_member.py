@@ -44,11 +44,10 @@ async def change_member(
         expected.check(found.member.version)
         changes = submitted.read()
         member = _changed(found.member, changes)
-        if member.grants != found.member.grants:
+        if (member.grants, member.valid_until) != (found.member.grants, found.member.valid_until):
+            # A longer membership is the same grants again; a shorter one takes them.
             check_grant(found.granter.grants, found.member.grants, member.grants)
         if member.valid_until != found.member.valid_until:
-            # A longer membership is the same grants again; a shorter one takes them.
-            check_grant(found.granter.grants, None, found.member.grants)
             check_interval(member.valid_from, member.valid_until, caller.now)
         await check_leaders(unit, caller.now, found.member, member)
         await check_seats(unit, found.organization, caller.now, found.member, member)

@@ -36,6 +36,9 @@ async def change_organization(
     """
     async with open_unit(caller.org_id, caller.now) as unit:
         before = await unit.organizations.locked()
+        caller = await unit.again(
+            caller
+        )  # their rights may have gone while this waited for the lock
         await gate.decide(caller, "organizations", "edit", organization=facts_of(caller.org_id))
         expected.check(before.version)
         changes = submitted.read()

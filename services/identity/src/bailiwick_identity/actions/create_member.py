@@ -8,11 +8,11 @@ from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_identity.actions.enrolment import check_new, enrol
+from bailiwick_identity.actions.permits import locked
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_identity.domain.member import Member
-from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted
 
 
@@ -41,10 +41,8 @@ async def create_member(
         if key.repeated:
             return key.repeated
         claim = key.claim()
-        organization = await unit.organizations.locked()
-        granter = await unit.members.one(caller.member_id)
-        if granter is None:
-            raise Missing
+        organization, granter = await locked(unit, caller)
+        await gate.decide(await unit.again(caller), "members", "create")
         check_grant(granter.grants, None, new.grants)
         check_new(new, organization.name, caller.now)
         account_id, made = await unit.accounts.ensure(new.email, password_hash, caller.now)

@@ -12,11 +12,11 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
+from bailiwick_identity.actions.permits import locked
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
 from bailiwick_identity.domain.member import Kind, Member, Status
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.errors import Missing
 from bailiwick_kit.submitted import Submitted
 
 
@@ -37,10 +37,8 @@ async def create_service_account(
         await gate.decide(caller, "members", "create")
         claim = key.claim()
         name = submitted.read()
-        await unit.organizations.locked()
-        granter = await unit.members.one(caller.member_id)
-        if granter is None:
-            raise Missing
+        _, granter = await locked(unit, caller)
+        await gate.decide(await unit.again(caller), "members", "create")
         storefront = Grants(Mode.ROLE)
         check_grant(granter.grants, None, storefront)
         member = Member(

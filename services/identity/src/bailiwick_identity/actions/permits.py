@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_contracts.reasons import Reason
 from bailiwick_identity.actions.ports import Unit
-from bailiwick_identity.domain.errors import LastBrandManager, SeatLimitReached
+from bailiwick_identity.domain.errors import GrantNotHeld, LastBrandManager, SeatLimitReached
+from bailiwick_identity.domain.grants import beyond
 from bailiwick_identity.domain.member import Member
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.errors import Missing
+from bailiwick_kit.errors import Forbidden, Missing
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Permitted:
     granter: Member
 
 
-def facts_of(member: Member) -> Mapping[str, object]:
-    """Return what policy is told of a member's row."""
-    return {"org_id": str(member.org_id)}
+def facts_of(member: Member, missing: Collection[str] = ()) -> Mapping[str, object]:
+    """Return what policy is told of a member's row; `missing` is what they hold and the caller does not."""
+    return {"org_id": str(member.org_id), "above": bool(missing)}
 
 
 async def permitted(
@@ -37,19 +39,47 @@ async def permitted(
     """Return the member if the caller may do this to it.
 
     The organization's row is locked first, so that two changes of its members follow one another: seats
-    are counted, and brand managers, and the caller's own rights are those that hold now.
+    are counted, and brand managers. The caller's rights are read after it: they may have been taken
+    while this waited for the lock.
 
     Raises:
-        Forbidden: the caller may not, and may know it.
+        Forbidden: the caller may not, and may know it; GrantNotHeld: the member stands above them.
         Missing: there is no such member.
     """
-    organization = await unit.organizations.locked()
+    organization, granter = await locked(unit, caller)
     member = await unit.members.one(member_id)
-    granter = await unit.members.one(caller.member_id)
-    await gate.decide(caller, "members", action, member=facts_of(member) if member else None)
-    if member is None or granter is None:  # the gate has refused already; for the type checker
+    missing = _missing(granter, member)
+    facts = facts_of(member, missing) if member else None
+    try:
+        await gate.decide(await unit.again(caller), "members", action, member=facts)
+    except Forbidden as refusal:
+        if refusal.reasons == (Reason.GRANT_NOT_HELD,):
+            told = {"missing": sorted(missing)}
+            raise GrantNotHeld(refusal.detail, reasons=refusal.reasons, facts=told) from None
+        raise
+    if member is None:  # the gate has refused already; for the type checker
         raise Missing
     return Permitted(organization, member, granter)
+
+
+async def locked(unit: Unit, caller: Caller) -> tuple[Organization, Member]:
+    """Lock the organization's row; return it with the caller's membership as it is now.
+
+    Every change of members or settings takes this lock first and no other row's before it, so none
+    waits for another in a circle.
+    """
+    organization = await unit.organizations.locked()
+    granter = await unit.members.one(caller.member_id)
+    if granter is None:
+        raise Missing
+    return organization, granter
+
+
+def _missing(granter: Member, member: Member | None) -> frozenset[str]:
+    """Return what a member holds and the granter does not; nobody stands above themselves."""
+    if member is None or member.member_id == granter.member_id:
+        return frozenset()
+    return beyond(granter.grants, member.grants)
 
 
 async def check_seats(

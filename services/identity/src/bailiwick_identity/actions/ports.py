@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
+from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_identity.domain.grants import Grants
 from bailiwick_identity.domain.member import Kind, Member, Status
@@ -19,6 +20,10 @@ from bailiwick_kit.scope import Scope
 
 OPERATOR = UUID(int=0)
 """Who acts in the audit trail when a command line does: nobody of the organization."""
+
+
+Attempts: TypeAlias = Mapping[bytes, tuple[int, datetime]]
+"""Tries to sign in, by what they are counted for: how many, and since when."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,10 @@ class Unit(Protocol):
         """All accounts."""
         ...
 
+    async def again(self, caller: Caller) -> Caller:
+        """Return the caller with the rights that hold now, after a wait for a lock."""
+        ...
+
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
         ...
@@ -261,10 +270,14 @@ class SignIns(Protocol):
         """End the session of a refresh token, if there is one."""
         ...
 
+    async def attempts(self, keys: Sequence[bytes], now: datetime) -> Attempts:
+        """Return the counts of windows that are not over, each with when its window began."""
+        ...
+
     async def count_attempts(
-        self, keys: Sequence[bytes], now: datetime
-    ) -> Mapping[bytes, tuple[int, datetime]]:
-        """Add one to each count; return each with when its window began."""
+        self, keys: Sequence[bytes], now: datetime, check: Callable[[Attempts], None]
+    ) -> None:
+        """Add one to each count, unless `check`, told the new counts, refuses: then nothing is written."""
         ...
 
     async def forgive(self, cleared: bytes, keys: Sequence[bytes]) -> None:
@@ -274,6 +287,11 @@ class SignIns(Protocol):
 
 class Passwords(Protocol):
     """Hashes passwords, slowly, and only a few at a time."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many wait already that a stranger had better come again."""
+        ...
 
     async def hash(self, password: str) -> str:
         """Return a hash to keep."""
@@ -298,4 +316,12 @@ class Tokens(Protocol):
 
     def successor(self, refresh_token: str) -> str:
         """Return the token that follows: always the same one, and nobody else can tell which."""
+        ...
+
+    def device_token(self, email: str, now: datetime) -> str:
+        """Return what a device shows at its next sign-in to this account."""
+        ...
+
+    def device(self, email: str, device_token: str, now: datetime) -> bytes | None:
+        """Return which device shows this, None where it is not of ours, of this account, or too old."""
         ...

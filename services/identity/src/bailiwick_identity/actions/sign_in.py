@@ -12,10 +12,22 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from bailiwick_identity.actions.create_service_account import secret_digest
-from bailiwick_identity.actions.ports import Account, Membership, Passwords, SignIns, Tokens
-from bailiwick_identity.actions.throttle import Throttle
+from bailiwick_identity.actions.ports import (
+    OPERATOR,
+    Account,
+    Membership,
+    Passwords,
+    SignIns,
+    Tokens,
+)
+from bailiwick_identity.actions.throttle import Source, Throttle
 from bailiwick_identity.domain import password
-from bailiwick_identity.domain.errors import ClientInvalid, GrantInvalid, RequestNotUsable
+from bailiwick_identity.domain.errors import (
+    ClientInvalid,
+    GrantInvalid,
+    RequestNotUsable,
+    TooBusy,
+)
 from bailiwick_identity.domain.member import Kind, Status
 from bailiwick_identity.domain.session import LIFETIME, Session
 
@@ -26,7 +38,8 @@ class Issued:
 
     access_token: str
     expires_in: int
-    refresh_token: str | None
+    refresh_token: str | None = None
+    device_token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class Credentials:
     email: str | None
     password: str
     org_id: UUID | None
-    address: str
+    source: Source
 
 
 async def sign_in(
@@ -51,13 +64,20 @@ async def sign_in(
 
     Raises:
         TooManyAttempts: from here, or for this account from here.
+        TooBusy: too many sign in at this moment; who comes from a device that we know waits instead.
         GrantInvalid: not this user with this password; or no membership of theirs is open.
         RequestNotUsable: they have several, and named none.
     """
-    attempt = await throttle.attempt(given.email, given.address, now)
-    account = await sign_ins.account(given.email) if given.email else None
+    if passwords.is_busy and given.source.device is None:
+        busy = TooBusy("Send it again after the seconds in Retry-After.")
+        busy.retry_after = 1
+        raise busy
+    attempt = await throttle.attempt(given.email, given.source, now)
+    account = await sign_ins.account(given.email or "")
     await _check_password(sign_ins, passwords, account, given.password)
-    if account is None:  # the check has refused already; this is for the type checker
+    if (
+        account is None or given.email is None
+    ):  # the check has refused already; this is for the type checker
         raise GrantInvalid
     await throttle.forgive(attempt)
     memberships = await sign_ins.memberships(account.account_id)
@@ -73,7 +93,7 @@ async def sign_in(
     refresh_token = secrets.token_urlsafe(32)
     await sign_ins.begin(session, secret_digest(refresh_token))
     access_token, expires_in = tokens.access(membership, session_id=session.session_id, now=now)
-    return Issued(access_token, expires_in, refresh_token)
+    return Issued(access_token, expires_in, refresh_token, tokens.device_token(given.email, now))
 
 
 async def _check_password(
@@ -143,12 +163,12 @@ async def sign_in_service(
     except ValueError:
         raise ClientInvalid from None
     found = [one for one in await sign_ins.memberships(member_id) if one.kind is Kind.SERVICE]
-    if not found:
-        raise ClientInvalid
-    kept = await sign_ins.service_secret(found[0].org_id, member_id)
-    if kept is None or not hmac.compare_digest(kept, secret_digest(client_secret)):
+    # Nobody's id takes the same steps as somebody's. 256 random bits need no throttle (ADR 21).
+    kept = await sign_ins.service_secret(found[0].org_id if found else OPERATOR, member_id)
+    is_right = hmac.compare_digest(kept or bytes(32), secret_digest(client_secret))
+    if not found or kept is None or not is_right:
         raise ClientInvalid
     if reason := closed_because(found[0], now):
         raise ClientInvalid("This service account is not active.", reason=reason)
     access_token, expires_in = tokens.access(found[0], session_id=None, now=now)
-    return Issued(access_token, expires_in, None)
+    return Issued(access_token, expires_in)

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request, Response
 from bailiwick_access.requests import AtEntrance
 from bailiwick_identity.actions.refresh_session import end_session, refresh_session
 from bailiwick_identity.actions.sign_in import Credentials, Issued, sign_in, sign_in_service
+from bailiwick_identity.actions.throttle import Source
 from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Desk
 from bailiwick_identity.domain.errors import (
@@ -22,6 +23,7 @@ from bailiwick_identity.domain.errors import (
     GrantInvalid,
     GrantTypeUnknown,
     RequestNotUsable,
+    TooBusy,
     TooManyAttempts,
 )
 from bailiwick_kit.clock import Clock
@@ -45,6 +47,11 @@ _TOKEN_FORM = {
             "format": "uuid",
             "description": "Which organization, for who is a member of several",
         },
+        "device_token": {
+            "type": "string",
+            "description": "From the last sign-in on this device, for password:"
+            " others' failed tries then do not count against this one",
+        },
         "refresh_token": {"type": "string"},
         "client_id": {"type": "string", "description": "A service account's id; or HTTP Basic"},
         "client_secret": {"type": "string", "format": "password"},
@@ -67,7 +74,7 @@ def _form_body(schema: Mapping[str, Any]) -> dict[str, Any]:
     response_model=wire.TokenBody,
     response_model_exclude_none=True,
     responses=problems(
-        RequestNotUsable, GrantTypeUnknown, GrantInvalid, ClientInvalid, TooManyAttempts
+        RequestNotUsable, GrantTypeUnknown, GrantInvalid, ClientInvalid, TooManyAttempts, TooBusy
     ),
     openapi_extra=_form_body(_TOKEN_FORM),
 )
@@ -91,11 +98,14 @@ async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
     now = clock.now()
     match form.get("grant_type"):
         case "password":
+            email = _email(_needed(form, "username"))
+            device_token = form.get("device_token", "")
+            device = desk.tokens.device(email, device_token, now) if email else None
             given = Credentials(
-                email=_email(_needed(form, "username")),
+                email=email,
                 password=_needed(form, "password"),
                 org_id=_org_id(form),
-                address=_address(request),
+                source=_source(request, device),
             )
             return await sign_in(
                 desk.sign_ins, desk.passwords, desk.tokens, desk.throttle, given, now
@@ -204,8 +214,10 @@ def _client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _address(request: Request) -> str:
-    """Return where a request comes from, as failed sign-ins are counted; of IPv6 the network.
+def _source(request: Request, device: bytes | None) -> Source:
+    """Return where a request comes from, as failed sign-ins are counted.
+
+    Of IPv6 a home has a /64 at least, and whoever rents addresses a /48: 65,536 of those.
 
     The gateway writes X-Forwarded-For itself and lets none of a client's through; nothing but the
     gateway and the siblings reaches this service.
@@ -217,6 +229,7 @@ def _address(request: Request) -> str:
         except ValueError:
             continue
         if isinstance(address, IPv6Address):
-            return str(ip_network((address, 64), strict=False))
-        return str(address)
-    return "unknown"
+            home, network = (str(ip_network((address, bits), strict=False)) for bits in (64, 48))
+            return Source(home, network, device)
+        return Source(str(address), str(address), device)
+    return Source("unknown", "unknown", device)

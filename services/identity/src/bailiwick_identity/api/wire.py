@@ -278,6 +278,10 @@ class TokenBody(Model):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
     expires_in: int
     refresh_token: str | None = None
+    device_token: str | None = Field(
+        default=None,
+        description="Keep it on the device, and send it when this person signs in there again",
+    )
 
 
 def _grants(grants: Grants) -> dict[str, Any]:

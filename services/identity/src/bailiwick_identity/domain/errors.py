@@ -117,6 +117,15 @@ class ClientInvalid(GrantRefused):
     error = "invalid_client"
 
 
+class TooBusy(GrantRefused):
+    """More sign in at once than passwords can be checked; nothing was counted."""
+
+    kind = Kind.UNAVAILABLE
+    code = "too-busy"
+    title = "Too many people sign in right now"
+    error = "temporarily_unavailable"
+
+
 class TooManyAttempts(GrantRefused):
     """Too many failed sign-ins, for this account from here or from here altogether (S4)."""
 

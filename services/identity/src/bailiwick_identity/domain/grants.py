@@ -141,23 +141,31 @@ def regranted(grants: Grants, changes: Mapping[str, Any]) -> Grants:
 
 
 def check_grant(granter: Grants, before: Grants | None, after: Grants) -> None:
-    """Refuse a grant of what the granter does not hold.
-
-    Who holds settings or members, and every brand manager, is regranted by a brand manager alone: else
-    a member who keeps the members' list could unseat whoever is above them.
+    """Refuse a grant of what the granter does not hold, and a change of who holds it.
 
     Raises:
         GrantNotHeld: naming what is missing.
     """
-    if granter.leads:
-        return
-    held = holdings(granter) - _BRAND_MANAGERS_ALONE
-    had = holdings(before) if before else frozenset[str]()
-    missing = (holdings(after) - had - held) | (had & _BRAND_MANAGERS_ALONE)
+    missing = beyond(granter, after)
+    if before is not None:
+        missing |= beyond(granter, before)
     if missing:
         raise GrantNotHeld(
             "Ask a brand manager of your organization.", facts={"missing": sorted(missing)}
         )
+
+
+def beyond(granter: Grants, grants: Grants) -> frozenset[str]:
+    """Return what keeps the granter from giving these grants, and from changing whoever has them.
+
+    Settings, members and integrations are a brand manager's to give, and who holds one of them is
+    changed by brand managers alone: else a member who keeps the members' list could unseat whoever
+    is above them.
+    """
+    if granter.leads:
+        return frozenset()
+    reserved = _RESERVED if grants.leads else grants.permissions & _RESERVED
+    return holdings(grants) - holdings(granter) | {one.value for one in reserved}
 
 
 _PORTFOLIO: Final = frozenset({"portfolio"})
@@ -165,7 +173,7 @@ _CUSTOMERS: Final = frozenset({"customers", "terms"})
 _ORDERS: Final = frozenset({"orders", "ordering"})
 _ALL_THAT_SELLER_ADDS: Final = _CUSTOMERS | _ORDERS | {"reports"}
 _SELLING: Final = _ALL_THAT_SELLER_ADDS | _PORTFOLIO
-_BRAND_MANAGERS_ALONE: Final = frozenset({"settings", "members"})
+_RESERVED: Final = frozenset({Permission.SETTINGS, Permission.MEMBERS, Permission.INTEGRATIONS})
 _EVERYTHING: Final = _SELLING | {
     *("approve", "assign", "products", "inventory", "looks", "prices", "collections"),
     *("integrations", "settings", "members"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 import structlog
 
 from bailiwick_identity.actions.throttle import WINDOW
@@ -13,6 +15,7 @@ from bailiwick_identity.domain.session import LIFETIME
 from bailiwick_identity.store import tables
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
+from bailiwick_kit.housekeeping import delete_past
 
 EVERY = 3600.0
 """Seconds between rounds."""
@@ -30,20 +33,22 @@ class SessionExpiry:
     async def run(self) -> None:
         """Tidy every hour until cancelled."""
         while True:
-            try:
-                await self.tidy(SystemClock().now())
-            except Exception:  # the next round may do better
-                log.exception("session-expiry.failed")
+            await self.tidy(SystemClock().now())
             await asyncio.sleep(EVERY)
 
     async def tidy(self, now: datetime) -> None:
-        """Delete what is past its time."""
-        sessions, tokens = tables.sessions, tables.refresh_tokens
-        attempts = tables.sign_in_attempts
-        async with self.database.writing(None) as connection:
-            # No token outlives its session, which lives so long at most.
-            await connection.execute(
-                tokens.delete().where(tokens.c.issued_at < now - LIFETIME - KEPT)
-            )
-            await connection.execute(sessions.delete().where(sessions.c.expires_at < now - KEPT))
-            await connection.execute(attempts.delete().where(attempts.c.since < now - WINDOW))
+        """Delete what is past its time, each kind on its own and a bounded number at a time."""
+        for table, past in kinds(now):
+            try:
+                await delete_past(self.database, table, past)
+            except Exception:  # the next round may do better
+                log.exception("session-expiry.failed", kind=table.name)
+
+
+def kinds(now: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
+    """Return the tables that have rows for a while only, with what is past its time."""
+    attempts, tokens, sessions = tables.sign_in_attempts, tables.refresh_tokens, tables.sessions
+    yield attempts, attempts.c.since < now - WINDOW
+    # No token outlives its session, which lives so long at most.
+    yield tokens, tokens.c.issued_at < now - LIFETIME - KEPT
+    yield sessions, sessions.c.expires_at < now - KEPT

@@ -17,6 +17,9 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 ResultT = TypeVar("ResultT")
 
+MOST_WAITING_EACH = 50
+"""Hashes under way or waiting for each thread; strangers who come then are sent away at once."""
+
 
 class ArgonPasswords:
     """Passwords hashed with one set of parameters; hashes made with others are still understood."""
@@ -27,6 +30,13 @@ class ArgonPasswords:
         )
         self._nobodys = self._hasher.hash(secrets.token_urlsafe(32))
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="password")
+        self._under_way = 0
+        self._most = at_once * MOST_WAITING_EACH
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so many wait already that a stranger had better come again."""
+        return self._under_way >= self._most
 
     async def hash(self, password: str) -> str:
         """Return a hash to keep."""
@@ -49,4 +59,10 @@ class ArgonPasswords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._under_way += 1
+        future.add_done_callback(self._ended)
+        return await future
+
+    def _ended(self, _: asyncio.Future[ResultT]) -> None:
+        self._under_way -= 1

@@ -6,7 +6,7 @@ organization at a time, here as everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_identity.actions.ports import Account, Membership
+from bailiwick_identity.actions.ports import Account, Attempts, Membership
 from bailiwick_identity.actions.throttle import WINDOW
 from bailiwick_identity.domain.member import Kind, Status
 from bailiwick_identity.domain.session import Session, Use
@@ -107,10 +107,18 @@ class StoredSignIns:
             if session is not None and session.ended_at is None:
                 await _end(connection, session.session_id, now)
 
+    async def attempts(self, keys: Sequence[bytes], now: datetime) -> Attempts:
+        """Return the counts of windows that are not over, each with when its window began."""
+        table = tables.sign_in_attempts
+        statement = sa.select(table).where(table.c.key.in_(keys), table.c.since > now - WINDOW)
+        async with self._database.reading(None) as connection:
+            rows = (await connection.execute(statement)).all()
+        return {bytes(key): (count, since) for key, count, since in rows}
+
     async def count_attempts(
-        self, keys: Sequence[bytes], now: datetime
-    ) -> Mapping[bytes, tuple[int, datetime]]:
-        """Add one to each count; return each with when its window began."""
+        self, keys: Sequence[bytes], now: datetime, check: Callable[[Attempts], None]
+    ) -> None:
+        """Add one to each count, unless `check`, told the new counts, refuses: then nothing is written."""
         table = tables.sign_in_attempts
         # In one order everywhere, so that no two of these wait for each other.
         statement = insert(table).values(
@@ -126,7 +134,7 @@ class StoredSignIns:
         ).returning(table.c.key, table.c.count, table.c.since)
         async with self._database.writing(None) as connection:
             rows = (await connection.execute(counted)).all()
-        return {bytes(key): (count, since) for key, count, since in rows}
+            check({bytes(key): (count, since) for key, count, since in rows})
 
     async def forgive(self, cleared: bytes, keys: Sequence[bytes]) -> None:
         """Forget the first count, and take one from each other."""

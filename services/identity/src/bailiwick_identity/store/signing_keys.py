@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,12 @@ from joserfc.jwk import ECKey
 
 from bailiwick_identity.actions.ports import Membership
 from bailiwick_kit.tokens import ALGORITHM, AUDIENCE, MAX_LIFETIME, TOKEN_TYPE
+
+DEVICE_LIFETIME = timedelta(days=180)
+"""So long a device is known after a sign-in."""
+_DEVICES = "devices"
+_NONCE = 16
+_EXPIRES = 8
 
 
 class SigningKeysError(Exception):
@@ -101,10 +108,38 @@ class SigningKeys:
         digest = hmac.digest(self.derived("refresh tokens"), refresh_token.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
+    def device_token(self, email: str, now: datetime) -> str:
+        """Return what a device shows at its next sign-in to this account (ADR 21)."""
+        expires = int((now + DEVICE_LIFETIME).timestamp())
+        told = secrets.token_bytes(_NONCE) + expires.to_bytes(_EXPIRES, "big")
+        proof = _proof(_derived(self._keys[0], _DEVICES), email, told)
+        return base64.urlsafe_b64encode(told + proof).decode()
+
+    def device(self, email: str, device_token: str, now: datetime) -> bytes | None:
+        """Return which device shows this, None where it is not of ours, of this account, or too old."""
+        try:
+            read = base64.b64decode(device_token.encode("ascii"), b"-_", validate=True)
+        except (ValueError, UnicodeError):
+            return None
+        told, proof = read[: _NONCE + _EXPIRES], read[_NONCE + _EXPIRES :]
+        for key in self._keys:
+            if hmac.compare_digest(proof, _proof(_derived(key, _DEVICES), email, told)):
+                is_over = int.from_bytes(told[_NONCE:], "big") <= now.timestamp()
+                return None if is_over else told[:_NONCE]
+        return None
+
     def derived(self, purpose: str) -> bytes:
         """Return a secret for another purpose, from the signing key: it is identity's alone."""
-        private = str(self._keys[0].as_dict(private=True)["d"])
-        return hmac.digest(private.encode(), f"bailiwick identity: {purpose}".encode(), "sha256")
+        return _derived(self._keys[0], purpose)
+
+
+def _derived(key: ECKey, purpose: str) -> bytes:
+    private = str(key.as_dict(private=True)["d"])
+    return hmac.digest(private.encode(), f"bailiwick identity: {purpose}".encode(), "sha256")
+
+
+def _proof(secret: bytes, email: str, told: bytes) -> bytes:
+    return hmac.digest(secret, told + email.encode(), "sha256")
 
 
 def _private(entry: Any) -> ECKey:

@@ -90,6 +90,7 @@ refresh_tokens = sa.Table(
     sa.Column("issued_at", _instant, nullable=False),
     sa.Column("rotated_at", _instant, comment="When it was used first."),
     sa.Index("refresh_tokens_session", "session_id"),
+    sa.Index("refresh_tokens_issued", "issued_at"),
 )
 
 sign_in_attempts = sa.Table(

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.caller import Caller, Callers
 from bailiwick_contracts.envelope import Sequenced
 from bailiwick_identity.actions.ports import Account
 from bailiwick_identity.domain.grants import Mode, Role
@@ -40,6 +41,7 @@ from bailiwick_kit.sequence import next_numbers
 from bailiwick_kit.trace import trace_parent
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
+_CALLERS = Callers(tables.members, tables.organizations)
 
 
 async def _number(connection: AsyncConnection, org_id: UUID) -> int:
@@ -251,6 +253,10 @@ class Unit:
         self.organizations = Organizations(connection, org_id)
         self.members = Members(connection, org_id)
         self.accounts = Accounts(connection)
+
+    async def again(self, caller: Caller) -> Caller:
+        """Return the caller with the rights that hold now, after a wait for a lock."""
+        return await _CALLERS.again(self._connection, caller)
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""

@@ -1,0 +1,14 @@
+"""Refresh tokens expire by an index."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("refresh_tokens_issued", "refresh_tokens", ["issued_at"])
