@@ -23,6 +23,13 @@ class MembershipNotHereYet(Unavailable):
     title = "Your membership has just changed"
 
 
+class RightsChanged(Unavailable):
+    """The caller's rights changed while the act waited for its turn: it is decided from the start."""
+
+    code = "rights-changed"
+    title = "Your rights have just changed"
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls, at which instant, with the rights that this service's replica gives them."""
@@ -37,6 +44,19 @@ class Caller:
     now: datetime
     subject: Mapping[str, object]
     """What policy is told of the caller. Built here and nowhere else."""
+
+    def has_rights_of(self, before: Caller) -> bool:
+        """Tell whether the rights are the same as before."""
+        return (self.subject, self.settings) == (before.subject, before.settings)
+
+    def check_rights_of(self, before: Caller) -> None:
+        """Refuse to go on with an act of which a part may have been decided by other rights.
+
+        Raises:
+            RightsChanged: they are not the same.
+        """
+        if not self.has_rights_of(before):
+            raise RightsChanged("Nothing was done. Send it again.", retry_after=1)
 
 
 class Callers:

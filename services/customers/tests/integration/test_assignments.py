@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import sqlalchemy as sa
 
 from bailiwick_customers.domain.assignment import Changeset
@@ -254,3 +255,37 @@ async def test_a_creator_keeps_sight_only_where_the_organization_wants_it(
     assert (await shop.api.get(ana, one["path"])).status_code == 200
     edited = await shop.api.patch(ana, one["path"], {"tags": ["x"]}, "*")
     assert (edited.status_code, edited.json()["code"]) == (403, "assignment-ended")
+
+
+@pytest.mark.parametrize(
+    ("taken", "status", "code"),
+    [
+        ({"role": "sales_manager", "status": "inactive"}, 403, "account-inactive"),
+        ({"role": "sales_assistant"}, 403, "capability-missing"),
+    ],
+    ids=["left", "reduced"],
+)
+async def test_who_loses_their_rights_while_waiting_for_a_customer_assigns_it_no_more(
+    shop: Shop, create: Create, taken: dict[str, Any], status: int, code: str
+) -> None:
+    omar, ana = await shop.member("sales_manager"), await shop.member("sales_representative")
+    one = await create(omar)
+    api = Database(shop.urls.api, pool=2)
+    async with api.writing(shop.org_id) as connection:
+        table = shop.tables.customers
+        locked = sa.select(table).where(table.c.customer_id == UUID(one["customer_id"]))
+        await connection.execute(locked.with_for_update())
+        acting = asyncio.create_task(shop.api.post(omar, one["path"] + "/assignments", of(ana)))
+
+        async def waits() -> bool:
+            async with api.reading(None) as watching:
+                return bool((await watching.execute(WAITING)).scalar_one())
+
+        await until(waits)
+        await shop.member(member_id=omar.member_id, **taken)
+    await api.close()
+    answer = await acting
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    mia = await shop.member("brand_manager")
+    assert await history(shop, mia, one) == []

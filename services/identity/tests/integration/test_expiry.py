@@ -55,8 +55,9 @@ def scans(plan: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 
 async def plan_of(house: House, table: sa.Table, past: sa.ColumnElement[bool]) -> dict[str, Any]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     compiled = deletion(table, past).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+        dialect=dialect, compile_kwargs={"literal_binds": True}
     )
     async with house.database.reading(None) as connection:
         found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}")
@@ -95,8 +96,8 @@ async def test_each_piece_is_found_by_an_index_among_rows_that_stay(house: House
     await fill(house, 1000, 20_000)
     owner = Database(house.urls.owner, pool=1)
     async with owner.reading(None) as connection:
-        for table in ROWS:
-            await connection.exec_driver_sql(f"ANALYZE {table}")
+        for name in ROWS:
+            await connection.exec_driver_sql(f"ANALYZE {name}")
     await owner.close()
 
     for table, past in kinds(NOW):

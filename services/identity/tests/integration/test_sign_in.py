@@ -290,15 +290,14 @@ async def test_the_right_password_passes_while_an_address_is_throttled_for_other
     await house.found(email="mia@wines.example")
     here = "192.0.2.7"
 
-    answers = await asyncio.gather(
-        wrong_tries(house, 100, here),
-        *(
-            house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
-            for _ in range(5)
-        ),
-    )
+    spraying = asyncio.create_task(wrong_tries(house, 100, here))
+    during = [
+        await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
+        for _ in range(5)
+    ]
+    await spraying
 
-    assert {one.status_code for one in answers[1:]} == {200}  # type: ignore[union-attr]
+    assert {one.status_code for one in during} == {200}
     after = await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
     assert after.status_code == 200, "never signed in from there before, and known by no device"
     fumbled = [

@@ -53,10 +53,11 @@ async def permitted(
     """Return the locked order if the caller may do this to it.
 
     It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
-    over none (A5). What has changed by then is decided anew.
+    over none (A5). What has changed by then, the caller's rights included, is decided anew.
 
     Raises:
         Forbidden: the caller may not, and may know it.
+        RightsChanged: they may, but their rights changed while this waited.
         Missing: there is no such order, or none that the caller may view.
     """
     facts = await unit.order_facts(order_id, caller.member_id)
@@ -64,8 +65,10 @@ async def permitted(
     found = await unit.order(order_id)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    if (locked := found.facts(caller.member_id)) != facts:
-        decision = await gate.decide(caller, "orders", action, order=locked)
+    locked, present = found.facts(caller.member_id), await unit.again(caller)
+    if locked != facts or not present.has_rights_of(caller):
+        decision = await gate.decide(present, "orders", action, order=locked)
+    present.check_rights_of(caller)
     return Permitted(caller, found, decision.masks)
 
 
@@ -76,6 +79,7 @@ async def permitted_parent(
 
     Raises:
         Forbidden: the caller creates no orders, or not for this customer.
+        RightsChanged: they do, but their rights changed while this waited.
         Missing: there is no such customer, or none that the caller may know.
     """
     facts = await unit.customer_facts(customer_id, caller.member_id)
@@ -83,6 +87,8 @@ async def permitted_parent(
     found = await unit.customer(customer_id)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    if (locked := found.facts(caller.member_id)) != facts:
-        decision = await gate.decide(caller, "orders", "create", customer=locked)
+    locked, present = found.facts(caller.member_id), await unit.again(caller)
+    if locked != facts or not present.has_rights_of(caller):
+        decision = await gate.decide(present, "orders", "create", customer=locked)
+    present.check_rights_of(caller)
     return found, decision.masks

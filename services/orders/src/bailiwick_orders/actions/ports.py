@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 from uuid import UUID
 
+from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_kit.idempotency import Claim, Replay
 from bailiwick_kit.policy import Masks
@@ -212,6 +213,10 @@ class Unit(Protocol):
 
     async def save(self, before: Order, order: Order, change: Change) -> None:
         """Write a changed order with its audit, and tell the bus; an edit keeps what was before."""
+        ...
+
+    async def again(self, caller: Caller) -> Caller:
+        """Return the caller with the rights that hold now, after a wait for a lock."""
         ...
 
     async def earlier(self, claim: Claim | None) -> Replay | None:

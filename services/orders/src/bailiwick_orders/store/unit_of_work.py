@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.caller import Caller, Callers
 from bailiwick_kit import crash_points
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
@@ -25,6 +26,7 @@ from bailiwick_orders.store.rows import to_customer, to_order
 from bailiwick_orders.store.tables import customers, orders
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
+_CALLERS = Callers(tables.members, tables.organizations)
 
 _CUSTOMER = sa.select(customers).where(
     customers.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
@@ -122,6 +124,10 @@ class Unit:
             await self._connection.execute(writes.SAVE_EDIT, bound)
         else:
             await self._connection.execute(writes.SAVE, writes.bound_to(order, change))
+
+    async def again(self, caller: Caller) -> Caller:
+        """Return the caller with the rights that hold now, after a wait for a lock."""
+        return await _CALLERS.again(self._connection, caller)
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
