@@ -487,3 +487,13 @@ def test_two_hundred_thousand_rows_are_checked_in_bounded_memory(
     assert time.monotonic() - began < 60
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
     assert grown < 50_000, f"{grown} KiB"
+
+
+@pytest.mark.parametrize(("mode", "is_read"), [("permissions", True), ("", False)])
+def test_a_member_who_may_do_nothing_yet_is_imported_by_mode(
+    checked: Checker, mode: str, is_read: bool
+) -> None:
+    members = f"id,name,title,kind\n1,Mia,boss,role\n2,Ana,rep,\n3,Tom,,{mode}\n"
+    text = MAPPING.replace("    role: {", "    mode: kind\n    role: {", 1)
+
+    assert (checked({"members.csv": members}, text).faults == []) is is_read

@@ -85,7 +85,7 @@ class _Reader:
             self._fault("source", "Use small letters, digits, and . _ - between them")
         organization = self._organization(top.get("organization"))
         members = self._section("members", top.get("members"), shapes.MEMBER)
-        if members and not {"role", "permissions"} & members.fields.members.keys():
+        if members and not {"role", "permissions", "mode"} & members.fields.members.keys():
             self._fault("members.fields", "Add role or permissions")
         customers = self._optional("customers", top, shapes.CUSTOMER)
         assignments = self._optional("assignments", top, shapes.ASSIGNMENT, with_key=False)

@@ -58,6 +58,7 @@ MEMBER = Shape(
         "name": Kind.TEXT,
         "email": Kind.TEXT,
         "password": Kind.TEXT,
+        "mode": Kind.TEXT,
         "role": Kind.TEXT,
         "permissions": Kind.LIST,
         "ticks": _TICKS,
