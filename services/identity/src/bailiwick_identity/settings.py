@@ -29,4 +29,4 @@ class Settings(ServiceSettings):
     """How many passwords are hashed at the same time, each with its own memory; others wait."""
     # S4: nobody tries passwords of many accounts from one address.
     failed_sign_ins_per_address: int = Field(default=100, ge=10)
-    """How many failed sign-ins of an address within 15 minutes, over all accounts, are usual; more are slowed down."""
+    """Failed sign-ins of an address within 15 minutes, over all accounts, before it is slowed down."""
