@@ -72,7 +72,7 @@ def deletion(table: sa.Table, past: sa.ColumnElement[bool]) -> sa.Delete:
     By where they lie (ctid): told by their keys, PostgreSQL reads the whole table for each piece
     where many rows are past their time.
     """
-    place = sa.literal_column("ctid")
+    place: sa.ColumnClause[object] = sa.literal_column("ctid")
     some = sa.select(place).select_from(table).where(past).limit(AT_ONCE)
     # Twice, because a row that is used anew meanwhile is past its time no more.
     return table.delete().where(place == sa.func.any(sa.func.array(some.scalar_subquery())), past)
