@@ -270,6 +270,10 @@ NOTICES_WAITING: Final = _reading(
     "bailiwick_notices_waiting",
     "New orders whose recipients are not fixed yet; absent if the database does not answer.",
 )
+NOTICES_IN_VAIN: Final = _counter(
+    "bailiwick_notices_in_vain_total",
+    "New orders of which nobody could be told: every mail was suppressed or failed, the managers' too.",
+)
 MAILS_WAITING: Final = _reading(
     "bailiwick_mails_waiting",
     "Mails that are due and that no worker has begun to send; absent like the former.",

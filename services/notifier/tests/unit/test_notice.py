@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,15 +17,22 @@ ANA, BRUNO, CLEO, MIA = (UUID(int=number) for number in range(1, 5))
 PEOPLE = st.sampled_from([ANA, BRUNO, CLEO, MIA])
 
 
-def a_notice(main: UUID | None, *additional: UUID, placed_by: UUID | None = None) -> Notice:
+def a_notice(
+    main: UUID | None,
+    *additional: UUID,
+    placed_by: UUID | None = None,
+    told: Collection[UUID] = (),
+) -> Notice:
     return Notice(
         org_id=UUID(int=9),
         event_id=UUID(int=10),
+        customer_id=UUID(int=11),
         placed_by=placed_by,
         main_id=main,
         additional_ids=additional,
         assignment_seq=1,
         taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+        told=frozenset(told),
     )
 
 
@@ -38,14 +46,19 @@ def a_notice(main: UUID | None, *additional: UUID, placed_by: UUID | None = None
         (a_notice(ANA, BRUNO, placed_by=ANA), True, (BRUNO,)),
         (a_notice(None), False, (MIA,)),
         (a_notice(None, placed_by=MIA), False, ()),
-        (a_notice(CLEO), False, (MIA,)),  # Cleo is not active
+        (a_notice(CLEO), False, (MIA,)),  # Cleo does not count
         (a_notice(CLEO, MIA, BRUNO), True, (MIA, BRUNO)),
         (a_notice(ANA, CLEO), True, (ANA,)),
+        (a_notice(BRUNO, told=[ANA]), False, (BRUNO,)),
+        (a_notice(ANA, told=[ANA]), False, (MIA,)),  # told in vain
+        (a_notice(ANA, BRUNO, told=[ANA]), True, (MIA, BRUNO)),
+        (a_notice(BRUNO, placed_by=BRUNO, told=[ANA]), False, ()),  # who represents it knows
+        (a_notice(None, told=[MIA]), False, ()),
     ],
 )
 def test_who_is_told(notice: Notice, notify_additional: bool, told: tuple[UUID, ...]) -> None:
     found = notice.recipients(
-        active={ANA, BRUNO, MIA}, notify_additional=notify_additional, managers=[MIA]
+        counting={ANA, BRUNO, MIA}, notify_additional=notify_additional, managers=[MIA]
     )
     assert found == told
 
@@ -57,6 +70,7 @@ def test_who_is_told(notice: Notice, notify_additional: bool, told: tuple[UUID, 
     st.sets(PEOPLE),
     st.lists(PEOPLE),
     st.booleans(),
+    st.sets(PEOPLE),
 )
 def test_nobody_is_told_twice_or_of_their_own_order_or_when_not_active(
     main: UUID | None,
@@ -65,16 +79,17 @@ def test_nobody_is_told_twice_or_of_their_own_order_or_when_not_active(
     active: set[UUID],
     managers: list[UUID],
     notify_additional: bool,
+    before: set[UUID],
 ) -> None:
-    notice = a_notice(main, *additional, placed_by=placed_by)
+    notice = a_notice(main, *additional, placed_by=placed_by, told=before)
     told = notice.recipients(
-        active=active,
+        counting=active,
         notify_additional=notify_additional,
         managers=[one for one in managers if one in active],
     )
     assert len(told) == len(set(told))
     assert placed_by not in told
-    assert set(told) <= active
+    assert set(told) <= active - before
 
 
 def test_ids_are_the_same_for_the_same_and_differ_otherwise() -> None:

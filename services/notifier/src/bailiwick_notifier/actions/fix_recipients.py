@@ -1,4 +1,8 @@
-"""Fix who is told of an order that came in: once, and only by what is at least as new as the order (D21)."""
+"""Fix who is told of an order that came in, only by what is at least as new as the order (D21).
+
+Once; and anew each time that everybody who was told was told in vain (domain §3). It ends, for nobody is told
+twice.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from uuid import UUID
 import structlog
 
 from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import counts_as_one
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit import trace
+from bailiwick_kit import metrics, trace
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable, Unavailable
 from bailiwick_notifier.actions.ports import Authority, Notices, Person
@@ -55,10 +60,12 @@ async def fix_recipients(desk: Desk, notice: Notice) -> None:
 
 async def _fix(desk: Desk, notice: Notice, now: datetime) -> None:
     try:
+        if notice.told:
+            notice = notice.represented_by(*await desk.notices.representatives(notice, now))
         settings, named = await _named(desk, notice, now)
-        active = {one.caller.member_id for one in named if one.is_active}
+        counting = await _counting(desk.gate, named)
         managers = (
-            () if notice.has_active_main(active) else await _managers(desk, notice.org_id, now)
+            await _managers(desk, notice.org_id, now) if notice.needs_managers(counting) else ()
         )
     except Unavailable as error:
         level = log.warning if isinstance(error, PolicyUnavailable) else log.error
@@ -66,12 +73,29 @@ async def _fix(desk: Desk, notice: Notice, now: datetime) -> None:
         trace.failed(error)
         await desk.notices.postpone(notice, _later(notice, now))
         return
-    told = notice.recipients(
-        active=active, notify_additional=settings.notify_additional, managers=managers
+    chosen = notice.recipients(
+        counting=counting, notify_additional=settings.notify_additional, managers=managers
     )
-    if await desk.notices.fix(notice, told, now):
-        trace.note("recipients", len(told))
-        log.info("notice.fixed", event_id=str(notice.event_id), recipients=len(told))
+    if await desk.notices.fix(notice, chosen, now):
+        _say(notice, len(chosen))
+
+
+def _say(notice: Notice, recipients: int) -> None:
+    trace.note("recipients", recipients)
+    counts = {"recipients": recipients, "told_in_vain": len(notice.told)}
+    log.info("notice.fixed", event_id=str(notice.event_id), **counts)
+    if notice.told and not recipients:
+        metrics.NOTICES_IN_VAIN.inc()
+        log.error("notice.in_vain", event_id=str(notice.event_id), told_in_vain=len(notice.told))
+
+
+async def _counting(gate: Gate, named: Collection[Person]) -> set[UUID]:
+    """Return those whose assignments count: in force, and allowed to hold a portfolio (domain §3)."""
+    return {
+        one.caller.member_id
+        for one in named
+        if one.is_active and await counts_as_one(gate, one.caller, one.caller.subject)
+    }
 
 
 def _later(notice: Notice, now: datetime) -> datetime:

@@ -92,12 +92,18 @@ class Notices(Protocol):
         """Return those of the members whom the replica knows; named none, all who are active."""
         ...
 
+    async def representatives(
+        self, notice: Notice, now: datetime
+    ) -> tuple[UUID | None, Sequence[UUID]]:
+        """Return the main of the notice's customer at an instant, None without, and the additionals."""
+        ...
+
     async def postpone(self, notice: Notice, until: datetime) -> None:
         """Look at it again later."""
         ...
 
     async def fix(self, notice: Notice, recipients: Sequence[UUID], now: datetime) -> bool:
-        """Fix who is told, once and for good: one delivery each; false where somebody else just has."""
+        """Fix who is told: one delivery each; false where somebody else just has."""
         ...
 
 
@@ -144,7 +150,10 @@ class Dispatches(Protocol):
         now: datetime,
         held_until: datetime,
     ) -> Dispatch | None:
-        """Count an attempt, before it is made; suppress what was dropped. None: the claim is lost."""
+        """Count an attempt, before it is made; suppress what was dropped. None: the claim is lost.
+
+        Orders that are now told to nobody are as after `finish`.
+        """
         ...
 
     async def finish(
@@ -155,7 +164,10 @@ class Dispatches(Protocol):
         problem: str | None,
         now: datetime,
     ) -> None:
-        """Settle it and these deliveries in it, for good."""
+        """Settle it and these deliveries in it, for good.
+
+        Where every delivery of an order has now ended in vain, it is fixed anew who is told.
+        """
         ...
 
     async def put_off(self, dispatch: Dispatch, until: datetime, problem: str) -> None:

@@ -21,6 +21,10 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+IN_VAIN = frozenset({State.SUPPRESSED, State.FAILED})
+"""Nobody was told by it. Who declined did not want to be."""
+
+
 class Problem(StrEnum):
     """Why a mail did not go out, or not yet. A server's own code may follow: `refused-550`."""
 

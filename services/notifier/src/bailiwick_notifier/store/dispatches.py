@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit.database import Database
 from bailiwick_notifier.actions.ports import Opened
-from bailiwick_notifier.domain.delivery import Dispatch, Problem, State, digest_id
+from bailiwick_notifier.domain.delivery import IN_VAIN, Dispatch, Problem, State, digest_id
+from bailiwick_notifier.store.notices import open_anew
 from bailiwick_notifier.store.opening import opened
 from bailiwick_notifier.store.tables import deliveries, digests
 
@@ -102,7 +103,10 @@ class StoredDispatches:
         now: datetime,
         held_until: datetime,
     ) -> Dispatch | None:
-        """Count an attempt, before it is made; suppress what was dropped. None: the claim is lost."""
+        """Count an attempt, before it is made; suppress what was dropped. None: the claim is lost.
+
+        Orders that are now told to nobody are as after `finish`.
+        """
 
         def begun(update: sa.Update, table: sa.Table) -> sa.Update:
             return update.values(
@@ -122,6 +126,7 @@ class StoredDispatches:
                 await connection.execute(begun(_these(dispatch, kept), deliveries))
                 settled = _settled(State.SUPPRESSED, Problem.OUT_OF_SIGHT, now)
                 await connection.execute(_these(dispatch, dropped).values(settled))
+                await open_anew(connection, dispatch.org_id, dropped, now)
         return replace(
             dispatch, attempts=row.attempts, first_attempt_at=row[1], held_until=held_until
         )
@@ -134,13 +139,18 @@ class StoredDispatches:
         problem: str | None,
         now: datetime,
     ) -> None:
-        """Settle it and these deliveries in it, for good."""
+        """Settle it and these deliveries in it, for good.
+
+        Where every delivery of an order has now ended in vain, it is fixed anew who is told.
+        """
         settled = _settled(state, problem, now)
         async with self._database.writing(dispatch.org_id) as connection:
             head = await connection.execute(_held(dispatch).values(settled))
             if head.rowcount and dispatch.is_digest:
                 await _let_go(connection, dispatch, deliveries, now)
                 await connection.execute(_these(dispatch, deliveries).values(settled))
+            if head.rowcount and state in IN_VAIN:
+                await open_anew(connection, dispatch.org_id, deliveries, now)
 
     async def put_off(self, dispatch: Dispatch, until: datetime, problem: str) -> None:
         """Try again later."""

@@ -1,4 +1,4 @@
-"""Orders that came in: taken from the bus, and fixed once who is told of each."""
+"""Orders that came in: taken from the bus, fixed who is told of each, and opened anew if that was in vain."""
 
 from __future__ import annotations
 
@@ -15,23 +15,37 @@ from bailiwick_kit.clock import Clock
 from bailiwick_kit.database import Database
 from bailiwick_kit.handling import Received
 from bailiwick_notifier.actions.ports import Person
-from bailiwick_notifier.domain.delivery import State, delivery_id
+from bailiwick_notifier.domain.delivery import IN_VAIN, State, delivery_id
 from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.store.people import ACTIVE, NAMED
 from bailiwick_notifier.store.rows import notice_row, to_notice, to_person
-from bailiwick_notifier.store.tables import deliveries, notices, organizations
+from bailiwick_notifier.store.tables import assignments, deliveries, notices, organizations
 
+_NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
+_TOLD_OF = sa.and_(
+    deliveries.c.org_id == notices.c.org_id, deliveries.c.event_id == notices.c.event_id
+)
+_TOLD = sa.func.array(sa.select(deliveries.c.member_id).where(_TOLD_OF).scalar_subquery()).label(
+    "told"
+)
 _DUE = (
-    sa.select(notices)
-    .where(
-        notices.c.fixed_at.is_(None),
-        notices.c.next_look_at <= sa.bindparam("now", type_=sa.DateTime(timezone=True)),
-    )
+    sa.select(notices, _TOLD)
+    .where(notices.c.fixed_at.is_(None), notices.c.next_look_at <= _NOW)
     .order_by(notices.c.next_look_at)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
 _SETTINGS = sa.select(organizations.c.settings).where(
     organizations.c.org_id == sa.bindparam("org_id", type_=sa.Uuid)
+)
+_REPRESENTATIVES = (
+    sa.select(*assignments.c["member_id", "relation"])
+    .where(
+        assignments.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+        assignments.c.customer_id == sa.bindparam("customer_id", type_=sa.Uuid),
+        assignments.c.valid_from <= _NOW,
+        assignments.c.valid_to > _NOW,
+    )
+    .order_by(assignments.c.member_id)
 )
 
 
@@ -77,6 +91,17 @@ class StoredNotices:
             rows = (await connection.execute(statement, bound)).mappings().all()
         return {row["member_id"]: to_person(row, now) for row in rows}
 
+    async def representatives(
+        self, notice: Notice, now: datetime
+    ) -> tuple[UUID | None, Sequence[UUID]]:
+        """Return the main of the notice's customer at an instant, None without, and the additionals."""
+        bound = {"org_id": notice.org_id, "customer_id": notice.customer_id, "now": now}
+        async with self._database.reading(notice.org_id) as connection:
+            rows = (await connection.execute(_REPRESENTATIVES, bound)).all()
+        mains = [one.member_id for one in rows if one.relation == "main"]
+        additionals = [one.member_id for one in rows if one.relation == "additional"]
+        return next(iter(mains), None), list(dict.fromkeys(additionals))
+
     async def postpone(self, notice: Notice, until: datetime) -> None:
         """Look at it again later."""
         async with self._database.writing(notice.org_id) as connection:
@@ -85,20 +110,20 @@ class StoredNotices:
             )
 
     async def fix(self, notice: Notice, recipients: Sequence[UUID], now: datetime) -> bool:
-        """Fix who is told, once and for good: one delivery each; false where somebody else just has.
+        """Fix who is told: one delivery each; false where somebody else just has.
 
-        Two at once queue on the row: the second finds it fixed.
+        Two at once queue on the row: the second finds it fixed, or open anew for others than were told.
         """
-        fixed = (
-            notices.update()
-            .where(*_is_open(notice))
-            .values(fixed_at=now)
-            .returning(*notices.c["order_id", "order_number"])
-        )
+        of_order = notices.c["order_id", "order_number"]
+        locked = sa.select(*of_order).where(*_is_open(notice)).with_for_update()
+        told = sa.select(_TOLD).where(
+            *_is_open(notice)
+        )  # on its own: what others did before the lock
         async with self._database.writing(notice.org_id) as connection:
-            order = (await connection.execute(fixed)).mappings().first()
-            if order is None:
+            order = (await connection.execute(locked)).mappings().first()
+            if order is None or notice.told != set((await connection.execute(told)).scalar_one()):
                 return False
+            await connection.execute(notices.update().where(*_is_open(notice)).values(fixed_at=now))
             if recipients:
                 rows = [
                     {
@@ -116,6 +141,37 @@ class StoredNotices:
                 ]
                 await connection.execute(deliveries.insert(), rows)
         return True
+
+
+async def open_anew(
+    connection: AsyncConnection, org_id: UUID, settled: Sequence[UUID], now: datetime
+) -> None:
+    """Have it fixed anew who is told of the orders of these deliveries, where all of each ended in vain.
+
+    It locks the notices first: of two workers that settle the last two deliveries of one order at once, the
+    second finds what the first has settled.
+    """
+    concerned = sa.select(deliveries.c.event_id).where(
+        deliveries.c.org_id == org_id,
+        deliveries.c.delivery_id == sa.any_(sa.literal(list(settled), sa.ARRAY(sa.Uuid))),
+    )
+    locked = (
+        sa.select(notices.c.event_id)
+        .where(notices.c.org_id == org_id, notices.c.event_id.in_(concerned))
+        .order_by(notices.c.event_id)
+        .with_for_update()
+    )
+    event_ids = list((await connection.execute(locked)).scalars())
+    not_in_vain = sa.exists().where(_TOLD_OF, deliveries.c.state.not_in(IN_VAIN))
+    await connection.execute(
+        notices.update()
+        .where(
+            notices.c.org_id == org_id,
+            notices.c.event_id == sa.any_(sa.literal(event_ids, sa.ARRAY(sa.Uuid))),
+            sa.not_(not_in_vain),
+        )
+        .values(fixed_at=None, next_look_at=now)
+    )
 
 
 def _is_open(notice: Notice) -> tuple[sa.ColumnElement[bool], ...]:

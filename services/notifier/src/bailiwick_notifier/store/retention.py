@@ -23,6 +23,16 @@ KEPT = timedelta(days=30)
 _told_of = sa.and_(
     deliveries.c.org_id == notices.c.org_id, deliveries.c.event_id == notices.c.event_id
 )
+_others = deliveries.alias("others")
+_is_told = sa.or_(
+    sa.exists().where(_told_of, notices.c.fixed_at.is_(None)),
+    sa.exists().where(
+        _others.c.org_id == deliveries.c.org_id,
+        _others.c.event_id == deliveries.c.event_id,
+        _others.c.settled_at.is_(None),
+    ),
+)
+"""Somebody may still be told of the order of a delivery: by those that there are, nobody is told twice."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,10 @@ class Retention:
             await asyncio.sleep(EVERY)
 
     async def tidy(self) -> None:
-        """Delete what was settled long ago; an order goes when all of its deliveries have gone."""
+        """Delete what was settled long ago, once all of an order's deliveries are; then the order."""
         past = self.clock.now() - KEPT
-        await self._delete(deliveries, deliveries.c.delivery_id, deliveries.c.settled_at < past)
+        settled = sa.and_(deliveries.c.settled_at < past, sa.not_(_is_told))
+        await self._delete(deliveries, deliveries.c.delivery_id, settled)
         await self._delete(digests, digests.c.digest_id, digests.c.settled_at < past)
         done = sa.and_(notices.c.fixed_at < past, sa.not_(sa.exists().where(_told_of)))
         await self._delete(notices, notices.c.event_id, done)

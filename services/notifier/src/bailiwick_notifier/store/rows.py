@@ -18,7 +18,7 @@ from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.domain.order import Line, NewOrder
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences
 
-_PEOPLE = ("placed_by", "main_id", "assignment_seq")
+_PEOPLE = ("customer_id", "placed_by", "main_id", "assignment_seq")
 _CONTENT = {"customer_name", "placed_at", "source", "lines", "net", "currency", "note"}
 _AMOUNTS = ("quantity", "unit_price", "discount", "net")
 
@@ -28,9 +28,7 @@ def notice_row(received: Received, clock: Clock) -> dict[str, Any]:
     event, now = received.event, clock.now()
     assert isinstance(event, OrderPlaced)  # noqa: S101  # it is subscribed to nothing else
     return {
-        **event.model_dump(
-            include={"org_id", "order_id", "customer_id", "author_id", "state", *_PEOPLE}
-        ),
+        **event.model_dump(include={"org_id", "order_id", "author_id", "state", *_PEOPLE}),
         "event_id": received.event_id,
         "order_number": event.number,
         "author_keeps_view": event.is_view_kept,
@@ -43,13 +41,14 @@ def notice_row(received: Received, clock: Clock) -> dict[str, Any]:
 
 
 def to_notice(row: RowMapping) -> Notice:
-    """Return the notice in a row."""
+    """Return the notice in a row with `told`."""
     return Notice(
         org_id=row["org_id"],
         event_id=row["event_id"],
         additional_ids=tuple(row["additional_ids"]),
         taken_at=row["taken_at"],
         trace_parent=row["trace_parent"],
+        told=frozenset(row["told"]),
         **{name: row[name] for name in _PEOPLE},
     )
 

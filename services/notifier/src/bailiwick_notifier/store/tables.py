@@ -57,7 +57,11 @@ notices = sa.Table(
     sa.Column("content", JSONB, nullable=False, comment="What the mail tells; personal data."),
     sa.Column("taken_at", _instant, nullable=False),
     sa.Column("next_look_at", _instant, nullable=False),
-    sa.Column("fixed_at", _instant, comment="When it was fixed who is told; never again."),
+    sa.Column(
+        "fixed_at",
+        _instant,
+        comment="When it was last fixed who is told; null again where all were told in vain.",
+    ),
     sa.Column(
         "trace_parent", sa.Text, comment="W3C traceparent of what mails about it go on from."
     ),
