@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit.mail import Undeliverable
-from bailiwick_notifier.domain.delivery import State
-from bailiwick_notifier.store.dispatches import StoredDispatches
+from bailiwick_notifier.store.notices import open_anew
 from bailiwick_testkit.figures import rise_of
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
@@ -150,20 +151,30 @@ async def test_two_workers_that_settle_the_last_two_at_once_have_it_told_anew(
     await room.person("Mia", "brand_manager")
     await room.take(room.order(await room.customer(ana, bruno), buyer))
     await room.fixing().round()
-    now, mails = room.clock.now(), StoredDispatches(room.shop.database)
-    claimed = await mails.claim(now, now + timedelta(minutes=2), 9)
-    assert len(claimed) == 2
-    notices = room.shop.tables.notices
-    async with room.shop.database.writing(room.shop.org_id) as connection:
-        await connection.execute(notices.select().with_for_update())
-        settling = [
-            asyncio.ensure_future(
-                mails.finish(one, [one.dispatch_id], State.FAILED, "refused-550", now)
+    now, org_id, database = room.clock.now(), room.shop.org_id, room.shop.database
+    table = room.shop.tables.deliveries
+    one, other = [row["delivery_id"] for row in await room.deliveries()]
+    async with database.writing(org_id) as first:
+        second_ended = asyncio.Event()
+
+        async def settle(connection: AsyncConnection, delivery_id: UUID) -> None:
+            settled = {"state": "failed", "next_attempt_at": None, "settled_at": now}
+            await connection.execute(
+                table.update().where(table.c.delivery_id == delivery_id).values(settled)
             )
-            for one in claimed
-        ]
-        await asyncio.wait(settling, timeout=1)  # both have settled theirs, and see not the other's
-    await asyncio.gather(*settling)
+
+        async def second() -> None:
+            async with database.writing(org_id) as connection:
+                await settle(connection, other)
+                await open_anew(connection, org_id, [other], now)
+            second_ended.set()
+
+        await settle(first, one)
+        await open_anew(first, org_id, [one], now)
+        at_once = asyncio.ensure_future(second())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(second_ended.wait(), 1)  # it waits for the first to commit
+    await at_once
     await room.work()
     assert room.mailed() == ["Mia"]
 
