@@ -97,9 +97,10 @@ class Bus:
         return queue
 
     async def declare_both(self, name: str) -> list[aio_pika.abc.AbstractQueue]:
-        """Declare a queue for each lane of events."""
-        lanes = ((name, EXCHANGE), (bulk(name), bulk(EXCHANGE)))
-        return [await self.declare(*lane) for lane in lanes]
+        """Declare a queue for each lane of events; that for bulk gets every organization's."""
+        beside = await self.declare(bulk(name), bulk(EXCHANGE))
+        await beside.bind(bulk(EXCHANGE), OrderPlaced.binding_key())
+        return [await self.declare(name, EXCHANGE), beside]
 
 
 async def drained(admin: asyncpg.Connection) -> None:
