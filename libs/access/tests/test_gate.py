@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,12 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.gate import Gate, none_of_theirs
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing
 from bailiwick_kit.policy import Decision, Filter, Policy
 from bailiwick_kit.scope import All, Compare, Everybody, Nobody, Scope, Where
+from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.figures import rise_of
 
 
@@ -195,6 +197,16 @@ async def test_restricted_is_whose_sight_depends_on_how_they_stand_to_a_row(
     restricted: bool,
 ) -> None:
     assert await Gate(Told(scope=scope)).is_restricted(caller, "customers") is restricted
+
+
+def test_a_made_up_row_has_every_fact_that_policy_reads_of_one(caller: Caller) -> None:
+    """One fact less, and policy gives no answer for a row that does not exist."""
+    schema = json.loads((CHECKOUT / "policy/schemas/input.json").read_text())
+    rows = set(schema["properties"]) - {"subject", "settings", "action"}
+    assert len(rows) > 5
+    for name in rows:
+        facts = none_of_theirs(caller, name)
+        assert facts.keys() == set(schema["properties"][name]["required"]), name
 
 
 async def test_policy_is_told_the_subject_that_the_server_built(caller: Caller) -> None:

@@ -34,6 +34,7 @@ _STRANGER: Mapping[str, object] = {**dict.fromkeys(FACTS, False), "relation_stat
 _NONE_OF_THEIRS: Mapping[str, Mapping[str, object]] = {
     "customer": {**_STRANGER, "status": "approved"},
     "order": {**_STRANGER, "state": "placed", "author_keeps_view": False},
+    "member": {"above": False},
     "delivery": {"recipient": False, "state": "sent"},
     "preference": {"recipient": False},
 }
