@@ -162,6 +162,14 @@ def test_right_files_become_the_lines_that_services_take(checked: Checker) -> No
     }
 
 
+def test_a_customer_larger_than_the_service_takes_is_named(checked: Checker) -> None:
+    contacts = "    name: shop\n    contacts:\n" + "      - {name: shop}\n" * 20
+    mapping = MAPPING.replace("    name: shop\n", contacts)
+    names = [f"C,{'💶' * 180},FR,\n", f"D,{'💶' * 199},FR,\n"]
+    [fault] = checked({"customers.csv": CUSTOMERS + "".join(names)}, mapping).faults
+    assert fault.startswith("customers.csv:5:shop: Shorten it, or leave out")
+
+
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(checked: Checker) -> None:
     windows = b"\xef\xbb\xbf" + CUSTOMERS.replace("\n", "\r\n").encode()
     assert checked({"customers.csv": windows}).faults == []

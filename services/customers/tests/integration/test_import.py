@@ -164,6 +164,10 @@ async def test_a_new_main_takes_over_with_notice(shop: Shop, opening: Open) -> N
             "line 2: created_at: Write an instant",
         ),
         (json.dumps(customer("B", name="a\x00b")), "line 2: name: Remove the character"),
+        (
+            json.dumps(customer("B", contacts=[{"name": "Ω" * 200}] * 50)),
+            "line 2: contacts: Shorten it, or leave out",
+        ),
     ],
 )
 async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(

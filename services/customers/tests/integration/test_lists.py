@@ -176,7 +176,7 @@ async def test_a_page_of_heavy_customers_ends_by_bytes_and_the_next_one_goes_on(
     shop: Shop, create: Create, postgres: Postgres
 ) -> None:
     mia = await shop.member("brand_manager")
-    await create(mia, contacts=[{"name": "Ω" * 200, "title": "Ω" * 60} for _ in range(24)])
+    await create(mia, contacts=[{"name": "Ω" * 200, "title": "Ω" * 60} for _ in range(28)])
     connection = await asyncpg.connect(superuser_dsn(postgres, shop.urls))
     await connection.execute(COPIES)
     await connection.close()

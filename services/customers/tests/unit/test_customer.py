@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -10,12 +11,17 @@ import pytest
 from bailiwick_customers.domain import errors
 from bailiwick_customers.domain.customer import (
     CODE_ALPHABET,
+    MOST_BYTES,
     Address,
+    Contact,
     Customer,
     Status,
+    check_size,
     random_code,
+    size,
     with_one_primary,
 )
+from bailiwick_customers.store.rows import customer_event
 
 
 def a_customer(status: Status = Status.APPROVED, addresses: tuple[Address, ...] = ()) -> Customer:
@@ -90,3 +96,50 @@ def test_codes_are_random_and_spell_nothing() -> None:
     assert len(codes) == 1_000
     assert all(len(code) == 8 and set(code) <= set(CODE_ALPHABET) for code in codes)
     assert not set("AEIOU01") & set(CODE_ALPHABET)
+
+
+def sized(most: int, **changes: object) -> Customer:
+    """Return a customer of exactly so many bytes, most of them contacts."""
+    customer = replace(a_customer(), **changes)  # type: ignore[arg-type]
+    filled = replace(customer, contacts=(Contact("", title='Ω"'),))
+    return replace(filled, contacts=(Contact("x" * (most - size(filled)), title='Ω"'),))
+
+
+def test_a_customer_has_the_bytes_that_its_event_has() -> None:
+    customer = sized(
+        9_000, tax_id="ß-1", tags=("a", "💶"), addresses=(Address("ES", city="A Coruña"),)
+    )
+    told = customer_event(customer, 1).model_dump_json(
+        include={"name", "tax_id", "contacts", "addresses", "tags"}
+    )
+    assert len(told.encode()) == size(customer) == 9_000
+
+
+def test_the_largest_customer_is_taken_and_one_byte_more_refused() -> None:
+    check_size(sized(MOST_BYTES))
+    with pytest.raises(errors.CustomerTooLarge) as caught:
+        check_size(sized(MOST_BYTES + 1))
+    [fault] = caught.value.faults
+    assert fault.where == "contacts"
+    assert "has 16385 bytes as JSON, and may have 16384" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_taken"),
+    [
+        (40_000, 39_999, True),
+        (40_000, 40_000, True),
+        (40_000, 40_001, False),
+        (MOST_BYTES, MOST_BYTES + 1, False),
+        (100 + MOST_BYTES, MOST_BYTES + 101, False),
+        (9_000, MOST_BYTES, True),
+    ],
+)
+def test_a_customer_that_is_stored_larger_may_not_grow(
+    before: int, after: int, *, is_taken: bool
+) -> None:
+    if is_taken:
+        check_size(sized(after), sized(before))
+    else:
+        with pytest.raises(errors.CustomerTooLarge):
+            check_size(sized(after), sized(before))

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bailiwick_customers.domain.customer import check_size
 from bailiwick_customers.importing import AssignmentLine, CustomerLine
 from bailiwick_identity.actions.enrolment import check_new
 from bailiwick_identity.importing import RecordLine
@@ -117,7 +118,7 @@ class Models:
                 member = RecordLine.model_validate_json(line).command()
                 check_new(member, self.organization, self.now)
             case "customers":
-                CustomerLine.model_validate_json(line).record()
+                check_size(CustomerLine.model_validate_json(line).record())
             case "assignments":
                 AssignmentLine.model_validate_json(line).record()
             case _:

@@ -22,6 +22,7 @@ from bailiwick_customers.domain.customer import (
     Customer,
     Status,
     Terms,
+    check_size,
     random_code,
 )
 from bailiwick_customers.domain.errors import UnknownParent
@@ -54,7 +55,7 @@ async def create_customer(
 
     Raises:
         Forbidden: the caller does not create customers, or names a representative without assigning.
-        Invalid: a field is wrong, or a named member or parent cannot be one.
+        Invalid: a field is wrong, a named member or parent cannot be one, or it is too large.
         Conflict: the same request is under way, or its key came with another body.
     """
     async with open_unit(caller.org_id) as unit:
@@ -103,7 +104,7 @@ async def _made(
     while await unit.customers.is_code_taken(code):
         code = random_code()
     waits = restricted and caller.settings.rep_customers_need_approval
-    return Customer(
+    customer = Customer(
         org_id=caller.org_id,
         customer_id=uuid7(),
         code=code,
@@ -118,6 +119,8 @@ async def _made(
         parent_id=new.parent_id,
         terms=new.terms or Terms(),
     )
+    check_size(customer)
+    return customer
 
 
 async def check_parent(

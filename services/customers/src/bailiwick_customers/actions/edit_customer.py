@@ -13,6 +13,7 @@ from bailiwick_access.gate import Gate, hides
 from bailiwick_customers.actions.create_customer import check_parent
 from bailiwick_customers.actions.permits import Permit, permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
+from bailiwick_customers.domain.customer import check_size
 from bailiwick_kit.etags import Expected
 from bailiwick_kit.submitted import Submitted
 
@@ -30,13 +31,14 @@ async def edit_customer(
     Raises:
         Forbidden, Missing: the caller may not.
         PreconditionRequired, Stale: the version is not named, or not the present one.
-        Invalid: a field is wrong.
+        Invalid: a field is wrong, or the customer would be too large.
     """
     async with open_unit(caller.org_id) as unit:
         permit = await permitted(unit, gate, caller, customer_id, "edit")
         expected.check(permit.customer.version)
         changes = await _visible(unit, gate, permit, submitted.read())
         customer = replace(permit.customer, **changes, version=permit.customer.version + 1)
+        check_size(customer, permit.customer)
         await unit.customers.save(customer)
         await unit.note("customer.edit", caller.member_id, customer_id, {"fields": sorted(changes)})
         return await written(unit, permit, customer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,10 @@ from bailiwick_customers.domain.customer import (
     Customer,
     Status,
     Terms,
+    check_size,
     random_code,
 )
+from bailiwick_kit.errors import Fault, Invalid, Refusal
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,11 @@ async def import_customers(
 ) -> list[Imported]:
     """Create the customers that no earlier import from this source has made; the others stay as they are.
 
+    A fault says which record it is about by its place, from 0.
+
     Raises:
         Forbidden: the member who imports may not create or approve customers.
+        Invalid: a new customer is too large.
     """
     await gate.decide(caller, "customers", "create")
     await gate.decide(caller, "customers", "approve")
@@ -55,6 +60,7 @@ async def import_customers(
         new = {
             record.external_ref: record for record in records if record.external_ref not in known
         }
+        _check_sizes(records, known)
         codes = await _codes(unit, len(new))
         customers = {
             ref: _customer(caller, source, record, code)
@@ -67,6 +73,18 @@ async def import_customers(
         Imported(known.get(ref) or ids[ref], created=ref not in known)
         for ref in (record.external_ref for record in records)
     ]
+
+
+def _check_sizes(records: Sequence[CustomerRecord], known: Container[str]) -> None:
+    for place, record in enumerate(records):
+        try:
+            if record.external_ref not in known:
+                check_size(record)
+        except Refusal as refusal:
+            faults = [
+                Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults
+            ]
+            raise Invalid(refusal.title, faults=faults) from None
 
 
 def _customer(caller: Caller, source: str, record: CustomerRecord, code: str) -> Customer:

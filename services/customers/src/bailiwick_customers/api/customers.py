@@ -24,6 +24,7 @@ from bailiwick_customers.api import wire
 from bailiwick_customers.api.parts import Open, Queried
 from bailiwick_customers.domain.errors import (
     CustomerStateForbids,
+    CustomerTooLarge,
     MainOverlap,
     MayNotHoldPortfolio,
     UnknownParent,
@@ -44,12 +45,13 @@ _READ = problems(400, 401, 403, 422)
 _LIST = problems(400, 401, 403, 422, CursorInvalid) | tells(200, LINK)
 _ONE = problems(400, 401, 403, 404) | TAGGED
 _CREATE = problems(
-    *(400, 401, 403, 422, KeyInFlight, KeyReused, UnknownParent, MayNotHoldPortfolio)
+    *(400, 401, 403, 422, KeyInFlight, KeyReused, UnknownParent, MayNotHoldPortfolio),
+    CustomerTooLarge,
 ) | tells(201, ETAG, LOCATION, POSITION)
 _WRITTEN = tells(200, ETAG, POSITION)
 _CHANGE = (400, 401, 403, 404, 412, 422, 428)
 _BECAUSE = ("additional-may-not-edit", "not-assigned", "assignment-ended")
-_EDIT = problems(*_CHANGE, UnknownParent, because=_BECAUSE) | _WRITTEN
+_EDIT = problems(*_CHANGE, UnknownParent, CustomerTooLarge, because=_BECAUSE) | _WRITTEN
 _TERMS = problems(*_CHANGE, because=_BECAUSE) | _WRITTEN
 _STATE = problems(*_CHANGE, CustomerStateForbids) | _WRITTEN
 _APPROVE = problems(*_CHANGE, CustomerStateForbids, MainOverlap, MayNotHoldPortfolio) | _WRITTEN
@@ -132,7 +134,10 @@ async def post_customer(
     key: IdempotencyKey,
     body: Annotated[SentBody[wire.NewCustomerBody], json_body(wire.NewCustomerBody)],
 ) -> wire.CustomerBody:
-    """Create a customer. A representative's is in their portfolio from then on."""
+    """Create a customer. A representative's is in their portfolio from then on.
+
+    It has at most 16 KiB: name, tax id, contacts, addresses and tags as JSON in UTF-8 without spaces.
+    """
     act = Act(caller, "POST", request.url.path, key, body)
     submitted = Mapped(body, wire.NewCustomerBody.command)
     written = await create_customer(open_unit, gate, caller, submitted, act)
@@ -164,7 +169,10 @@ async def patch_customer(
     expected: IfMatch,
     body: Annotated[SentBody[wire.CustomerEdit], json_body(wire.CustomerEdit)],
 ) -> wire.CustomerBody:
-    """Change who a customer is; what is not sent stays."""
+    """Change who a customer is; what is not sent stays.
+
+    A customer has at most 16 KiB, as when it is created; one that was larger before may only not grow.
+    """
     submitted = Mapped(body, wire.CustomerEdit.changes)
     written = await edit_customer(open_unit, gate, caller, customer_id, expected, submitted)
     return _body(await answer.to(written))

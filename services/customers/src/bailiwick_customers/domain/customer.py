@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Protocol
 from uuid import UUID
 
-from bailiwick_customers.domain.errors import CustomerStateForbids
+from bailiwick_customers.domain.errors import CustomerStateForbids, CustomerTooLarge
+from bailiwick_kit.errors import Fault
 
 CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 """No vowels: a random code spells nothing (D5)."""
+
+MOST_BYTES = 16 * 1024
+"""The largest customer, as `size` counts."""
 
 
 class Status(StrEnum):
@@ -122,6 +128,73 @@ class Customer:
         if self.status is not Status.SUSPENDED:
             raise CustomerStateForbids("Only a suspended customer can be reinstated.")
         return replace(self, status=Status.APPROVED, version=self.version + 1)
+
+
+class Profile(Protocol):
+    """Who a customer is: what `size` counts."""
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+
+    @property
+    def tax_id(self) -> str | None:
+        """Their number at the tax office."""
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """People to talk to."""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where they are."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words that they are found by."""
+
+
+def check_size(after: Profile, before: Profile | None = None) -> None:
+    """Make sure that a customer is not too large.
+
+    One that is stored larger, from before there was a bound, can be edited as long as it does not grow.
+
+    Raises:
+        CustomerTooLarge: it has more than `MOST_BYTES`, and more than before.
+    """
+    most = MOST_BYTES if before is None else max(MOST_BYTES, size(before))
+    if size(after) <= most:
+        return
+    members = _members(after)
+    largest = max(members, key=lambda name: _bytes(members[name]))
+    message = (
+        f"Shorten it, or leave out what is not needed: it has {_bytes(members[largest])} bytes."
+        f" The customer has {size(after)} bytes as JSON, and may have {most}."
+    )
+    raise CustomerTooLarge(faults=(Fault(largest, CustomerTooLarge.code, message),))
+
+
+def size(profile: Profile) -> int:
+    """Return the bytes of name, tax id, contacts, addresses and tags as JSON in UTF-8 without spaces.
+
+    That is what its event has of them. Terms and parent, short by themselves, do not count: who edits may
+    not know them, and would find out by trying how long they are.
+    """
+    return _bytes(_members(profile))
+
+
+def _members(profile: Profile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "tax_id": profile.tax_id,
+        "contacts": [asdict(contact) for contact in profile.contacts],
+        "addresses": [asdict(address) for address in profile.addresses],
+        "tags": profile.tags,
+    }
+
+
+def _bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def with_one_primary(addresses: tuple[Address, ...]) -> tuple[Address, ...]:

@@ -47,6 +47,13 @@ class MayNotHoldPortfolio(Invalid):
     title = "This member cannot have customers"
 
 
+class CustomerTooLarge(Invalid):
+    """A customer would be larger than one may be."""
+
+    code = "customer-too-large"
+    title = "The customer is too large"
+
+
 class UnknownParent(Invalid):
     """The named parent is no customer that the caller can see, or has this one above it."""
 
