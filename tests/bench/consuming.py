@@ -37,6 +37,9 @@ from bailiwick_notifier.store import tables as notifier_tables
 from bailiwick_notifier.store.notices import TakeNotice
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.replica import CustomersReplica
+from bailiwick_reports.events.orders import from_orders as counted
+from bailiwick_reports.store import cube
+from bailiwick_reports.store import tables as reports_tables
 from bailiwick_testkit.servers import Postgres, Rabbitmq
 from bailiwick_testkit.waiting import until
 
@@ -56,11 +59,14 @@ class Case:
     sample: str
     names: tuple[str, ...]
     tables: Any
+    lines: int = 0
+    """Of each order; 0: as in the sample."""
 
     @property
     def name(self) -> str:
         """What the figure is called."""
-        return f"P17 {self.service}.{self.source} consumed / {WANTED:,} events a second"
+        of = f" of {self.lines} lines" if self.lines else ""
+        return f"P17 {self.service}.{self.source} consumed / {WANTED:,} events{of} a second"
 
     def events(self) -> Iterator[Event]:
         """Make them, each about an entity of its own."""
@@ -69,6 +75,8 @@ class Case:
         for number in range(1, EVENTS + 1):
             changed = {name: str(uuid4()) for name in self.names}
             document = {**sample, "org_id": org_id, "seq": number, **changed}
+            if self.lines:
+                document["lines"] = sample["lines"][:1] * self.lines
             if "assignments" in document:
                 held = {"assignment_id": str(uuid4()), "customer_id": str(uuid4())}
                 document["assignments"] = [{**sample["assignments"][0], **held}]
@@ -77,6 +85,8 @@ class Case:
     def consumer(self, database: Database, broker_url: str) -> Consumer:
         """Return it as its worker has it. Nothing is missing before any event: no door is asked."""
         tables = self.tables
+        if self.service == "reports":
+            return counted(cube.count, database, broker_url, tables.inbox)
         if self.source == "orders":
             return from_orders(database, broker_url, tables.inbox, TakeNotice(SystemClock()))
         appliers = (
@@ -88,6 +98,8 @@ class Case:
         replica = Replica(self.source, database, tables.replica_positions, appliers, nowhere)
         return keeping(self.service, replica, broker_url, tables.inbox)
 
+
+_OF_AN_ORDER = ("order_id", "customer_id")
 
 CASES = (
     Case(
@@ -108,6 +120,10 @@ CASES = (
         customers_tables,
     ),
     Case("notifier", "orders", OrderPlaced, "typical.json", ("order_id",), notifier_tables),
+    *(
+        Case("reports", "orders", OrderPlaced, "typical.json", _OF_AN_ORDER, reports_tables, lines)
+        for lines in (0, 20)
+    ),
 )
 
 

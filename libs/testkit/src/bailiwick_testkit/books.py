@@ -61,7 +61,7 @@ class Books:
         """Take events one after the other, each in a transaction, as the consumer would."""
         for event in events:
             async with self.shop.database.writing(event.org_id) as connection:
-                await cube.count(connection, event)
+                await cube.count(connection, [event])
 
     async def rebuild(self, *, forgetting: bool = False) -> list[str]:
         """Make everything anew, and return what is said of it."""

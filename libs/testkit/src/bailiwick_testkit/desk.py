@@ -44,7 +44,7 @@ class Desk:
                 await appliers[type(event)](connection, [event])
         for order in self.orders.told[self.told_orders :]:
             async with self.shop.database.writing(order.org_id) as connection:
-                await cube.count(connection, order)
+                await cube.count(connection, [order])
         self.told_customers, self.told_orders = len(self.customers.told), len(self.orders.told)
 
     async def hand_over(self, held: Assignment, to: Person) -> Assignment:

@@ -17,6 +17,7 @@ from bailiwick_kit.messages import Envelope, from_message, to_message
 from bailiwick_testkit.people import LONG_AGO
 
 ResultT = TypeVar("ResultT")
+_AT_ONCE = 100
 
 
 @dataclass
@@ -88,22 +89,28 @@ class Ear:
                 await message.ack()
 
 
-async def publish(broker_url: str, *events: Event) -> None:
+async def publish(broker_url: str, *events: Event, exchange: str = EXCHANGE) -> None:
     """Publish events as their owners' relays would; one that is given twice is one that is repeated."""
     ids: dict[int, UUID] = {}
     async with open_channel(broker_url, "a test") as channel:
-        exchange = await channel.get_exchange(EXCHANGE)
-        for event in events:
-            message = to_message(
-                event_id=ids.setdefault(id(event), uuid4()),
-                event_type=event.type,
-                source=f"/{event.type.partition('.')[0]}",
-                subject=event.subject,
-                time=LONG_AGO,
-                body=event.model_dump_json().encode(),
-                trace_parent=None,
+        to = await channel.get_exchange(exchange)
+        for first in range(0, len(events), _AT_ONCE):
+            some = [(_message(one, ids), one) for one in events[first : first + _AT_ONCE]]
+            await asyncio.gather(
+                *(to.publish(message, one.routing_key, mandatory=True) for message, one in some)
             )
-            await exchange.publish(message, event.routing_key, mandatory=True)
+
+
+def _message(event: Event, ids: dict[int, UUID]) -> aio_pika.Message:
+    return to_message(
+        event_id=ids.setdefault(id(event), uuid4()),
+        event_type=event.type,
+        source=f"/{event.type.partition('.')[0]}",
+        subject=event.subject,
+        time=LONG_AGO,
+        body=event.model_dump_json().encode(),
+        trace_parent=None,
+    )
 
 
 def deliver(broker_url: str, queue: str, *messages: aio_pika.Message) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 
 import pytest
 
+from bailiwick_kit.service import declare_topology
 from bailiwick_testkit.books import Books, open_books
-from bailiwick_testkit.servers import Opa, Postgres
+from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq
 from bailiwick_testkit.shop import Shop, open_shop
 
 
@@ -25,3 +27,12 @@ async def books(shop: Shop) -> AsyncIterator[Books]:
     async with open_books(shop) as books:
         await books.trade(random.Random(1))  # noqa: S311 - not for secrets
         yield books
+
+
+@pytest.fixture
+async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
+    """A virtual host with the whole topology."""
+    url = await asyncio.to_thread(rabbitmq.vhost)
+    await declare_topology(url)
+    yield url
+    await asyncio.to_thread(rabbitmq.drop_vhost, url)

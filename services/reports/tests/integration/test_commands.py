@@ -13,7 +13,6 @@ from typer.testing import CliRunner, Result
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.migrations import check
-from bailiwick_kit.service import declare_topology
 from bailiwick_kit.settings import PREFIX, ServiceSettings
 from bailiwick_reports.main import program, service, work
 from bailiwick_reports.settings import Settings
@@ -22,7 +21,6 @@ from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.books import Books
 from bailiwick_testkit.listening import publish
 from bailiwick_testkit.sales import KEY, MadeUpOrders
-from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.waiting import running, until
 
 Run = Callable[..., Awaitable[Result]]
@@ -139,15 +137,6 @@ async def test_a_door_that_is_shut_is_said_to_be(
         done = await run(command, text=lines_of(books.orders))
         assert done.exit_code == 2
         assert done.stderr.endswith("does not answer: start it, and run this again.\n")
-
-
-@pytest.fixture
-async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
-    """A virtual host with the whole topology."""
-    url = await asyncio.to_thread(rabbitmq.vhost)
-    await declare_topology(url)
-    yield url
-    await asyncio.to_thread(rabbitmq.drop_vhost, url)
 
 
 async def test_what_the_siblings_tell_over_the_bus_is_counted_out_of_order_and_repeated(

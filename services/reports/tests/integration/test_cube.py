@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from bailiwick_contracts.orders import OrderConfirmed, OrderEvent
 from bailiwick_kit.database import Database
@@ -22,11 +23,12 @@ from bailiwick_testkit.shop import Shop
 Sums = dict[tuple[Any, ...], tuple[int, Decimal, Decimal]]
 
 
-async def hear(database: Database, *events: OrderEvent) -> None:
-    """Take events one after the other, each in a transaction, as the consumer would."""
-    for event in events:
-        async with database.writing(event.org_id) as connection:
-            await cube.count(connection, event)
+async def hear(database: Database, *events: OrderEvent, most: int = 1) -> None:
+    """Take events one after the other, so many in a transaction, as the consumer would."""
+    for first in range(0, len(events), most):
+        some = events[first : first + most]
+        async with database.writing(some[0].org_id) as connection:
+            await cube.count(connection, some)
 
 
 async def kept(shop: Shop) -> Sums:
@@ -51,9 +53,9 @@ def some(count: int) -> list[UUID]:
     return [uuid4() for _ in range(count)]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("seed", "most"), list(enumerate([1, 1, 3, 17, 60, 250])))
 async def test_shuffled_and_repeated_events_come_to_what_orders_adds_up(
-    shop: Shop, seed: int
+    shop: Shop, seed: int, most: int
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     orders = MadeUpOrders(shop.org_id)
@@ -64,7 +66,7 @@ async def test_shuffled_and_repeated_events_come_to_what_orders_adds_up(
     events += [*earlier, *orders.snapshots()]
     draw.shuffle(events)
 
-    await hear(shop.database, *events)
+    await hear(shop.database, *events, most=most)
 
     assert await kept(shop) == orders.tally()
     assert await versions(shop) == {one.order_id: one.version for one in orders.newest.values()}
@@ -101,8 +103,9 @@ async def test_credit_with_the_house_adds_up_to_all_that_counts_as_sold(shop: Sh
         assert sum(credits_) == expected > 0
 
 
+@pytest.mark.parametrize("most", [1, 20])
 async def test_many_who_count_at_once_neither_lose_nor_double_nor_lock_each_other_up(
-    shop: Shop,
+    shop: Shop, most: int
 ) -> None:
     draw = random.Random(5)  # noqa: S311 - likewise
     orders = MadeUpOrders(shop.org_id)
@@ -114,7 +117,7 @@ async def test_many_who_count_at_once_neither_lose_nor_double_nor_lock_each_othe
         draw.shuffle(part)
         parts.append(part)
     async with Database(shop.urls.worker, pool=6) as database:
-        await asyncio.gather(*(hear(database, *part) for part in parts))
+        await asyncio.gather(*(hear(database, *part, most=most) for part in parts))
     assert await kept(shop) == orders.tally()
 
 
@@ -145,12 +148,35 @@ async def test_who_counts_an_order_for_the_first_time_waits_for_who_does_so_too(
     [placed, confirmed] = orders.told
     async with Database(shop.urls.worker, pool=2) as database:
         async with database.writing(shop.org_id) as connection:
-            await cube.count(connection, confirmed)
+            await cube.count(connection, [confirmed])
             late = asyncio.create_task(hear(database, placed))
             await asyncio.sleep(0.2)
             assert not late.done()
         await late
     assert await kept(shop) == orders.tally()
+
+
+async def test_many_orders_take_no_more_statements_than_a_few(shop: Shop) -> None:
+    """Of new orders and known ones, of which some leave the last of a cell."""
+    orders = MadeUpOrders(shop.org_id)
+    statements: list[str] = []
+    sa.event.listen(
+        shop.database.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    taken = []
+    for count in (2, 200):
+        known = [orders.placed(uuid4(), uuid4(), None) for _ in range(count)]
+        await hear(shop.database, *orders.told[-count:], most=count)
+        statements.clear()
+        for order_id in known:
+            orders.cancel(order_id)
+            orders.placed(uuid4(), uuid4(), None)
+        await hear(shop.database, *orders.told[-2 * count :], most=2 * count)
+        taken.append(len(statements))
+    assert await kept(shop) == orders.tally()
+    assert taken[0] == taken[1]
 
 
 async def test_a_cell_that_the_last_order_leaves_is_gone(shop: Shop) -> None:
@@ -206,8 +232,10 @@ async def test_a_cell_that_was_damaged_never_shows_less_than_nothing(shop: Shop)
     async with shop.database.writing(shop.org_id) as connection:
         await connection.execute(tables.sales.delete())
     orders.confirm(order_id)
-    await hear(shop.database, orders.told[-1])
+    with capture_logs() as logged:
+        await hear(shop.database, orders.told[-1])
     assert await kept(shop) == orders.tally()
+    assert [one["event"] for one in logged] == ["cube.cell_damaged"]
 
 
 async def test_another_organization_s_orders_are_another_cube(shop: Shop) -> None:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.catalogue import EVENTS
+from bailiwick_contracts.orders import OrderEvent
 from bailiwick_reports.store import cube
 from bailiwick_testkit.desk import Desk
 from bailiwick_testkit.market import Market, a_line
@@ -53,7 +54,8 @@ class Town:
         for row in rows:
             event = EVENTS[row.type].model_validate_json(row.body)
             async with self.desk.shop.database.writing(event.org_id) as connection:
-                await cube.count(connection, event)
+                assert isinstance(event, OrderEvent)
+                await cube.count(connection, [event])
 
     async def person(self, *args: Any, **more: Any) -> Person:
         """Hire somebody, and let both services know."""

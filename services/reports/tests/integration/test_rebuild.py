@@ -188,71 +188,16 @@ async def test_what_orders_never_told_is_forgotten_from_nothing(books: Books) ->
     assert await books.digest() == live
 
 
-_OFF = sa.select(
-    sa.select(sa.func.coalesce(sa.func.sum(tables.sales.c.net), 0)).scalar_subquery()
-    - sa.select(sa.func.coalesce(sa.func.sum(tables.orders.c.net), 0))
-    .where(tables.orders.c.order_date.is_not(None))
-    .scalar_subquery()
-)
-
-
-async def test_readers_see_the_cube_before_or_after_a_recount_and_events_count_meanwhile(
-    books: Books,
+async def test_a_recount_waits_for_who_counts_and_who_counts_waits_for_it(
+    books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harm = Decimal(10**9)
-    draw = random.Random(2)  # noqa: S311 - likewise
-    customers, members = [uuid4() for _ in range(30)], [uuid4() for _ in range(3)]
-    books.orders.trade(draw, customers, members, acts=400)
-    await books.hear(*books.orders.told)
-    done = asyncio.Event()
-    seen: set[Decimal] = set()
-
-    async def read() -> None:
-        async with Database(books.shop.urls.api) as database:
-            while not done.is_set():
-                async with database.reading(books.shop.org_id) as connection:
-                    seen.add((await connection.execute(_OFF)).scalar_one())
-
-    async def arrive(mine: list[UUID]) -> None:
-        while not done.is_set():
-            before = len(books.orders.told)
-            books.orders.trade(draw, mine, members, acts=5)
-            await books.hear(*books.orders.told[before:])
-
-    async def rebuild_again_and_again() -> None:
-        for _ in range(8):
-            await books.damage(_a_cell_more(books, harm))
-            await books.rebuild()
-        done.set()
-
-    await asyncio.gather(
-        read(), arrive(customers[:15]), arrive(customers[15:]), rebuild_again_and_again()
-    )
-
-    assert seen == {Decimal(0), harm}
-    assert not await books.verify()
-
-
-def _a_cell_more(books: Books, net: Decimal) -> sa.Executable:
-    cell = {name: uuid4() for name in ("customer_id", "author_id", "credited_to")}
-    described = {
-        "source": "phone",
-        "order_date": LONG_AGO.date(),
-        "currency": "EUR",
-        "state": "placed",
-    }
-    return tables.sales.insert().values(
-        org_id=books.shop.org_id, **cell, **described, orders=1, pieces=1, net=net
-    )
-
-
-async def test_a_recount_waits_for_who_counts_and_who_counts_waits_for_it(books: Books) -> None:
+    monkeypatch.setattr(cube, "HOLD", "60s")
     [first, second] = (books.orders.placed(uuid4(), uuid4(), None) for _ in range(2))
     [*_, one, two] = books.orders.told
     await books.damage(tables.sales.delete())
     async with Database(books.shop.urls.worker, pool=2) as database:
         async with database.writing(books.shop.org_id) as connection:
-            await cube.count(connection, one)
+            await cube.count(connection, [one])
             recounting = asyncio.create_task(books.rebuild())
             await until(lambda: _waiting(books))
             counting = asyncio.create_task(books.hear(two))

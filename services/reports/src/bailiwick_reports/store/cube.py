@@ -5,15 +5,18 @@ event leaves the cube and what it counts for by this one enters it, in one trans
 is ignored; the same version is counted again, which changes nothing, or mends the row where it was
 damaged. So it all comes to the same in whatever order events arrive, and however often.
 
-Nobody relies on there being one consumer. Who counts takes the order's row first, then cells of the cube
-in the order of their keys, so that no two wait for each other. Who recounts keeps all who count out of
-the organization meanwhile, by the advisory lock that they share; who reads is not held up, and sees the
-cube as it was until all of it is committed.
+Many orders are counted at once: of each order its newest event, and of each cell the sum of all that
+enters and leaves it. A few statements are enough for all of them.
+
+Nobody relies on there being one consumer. Who counts writes the rows of new orders first, then takes
+those of known ones, then cells of the cube, each in the order of their keys, so that no two wait for each
+other. Who recounts keeps all who count out of the organization meanwhile, by the advisory lock that they
+share, and for a piece of the cube only (`recounting`); who reads is not held up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,7 +26,6 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_contracts.envelope import Event
 from bailiwick_contracts.orders import OrderEvent
 from bailiwick_reports.store.tables import HOUSE, orders, sales
 
@@ -36,18 +38,50 @@ FIGURES = ("orders", "pieces", "net")
 
 Row = Mapping[str, Any]
 _Cell = tuple[Any, ...]
+_Figures = tuple[int, Decimal, Decimal]
+_NOTHING: _Figures = (0, Decimal(0), Decimal(0))
 
-_org_id = sa.bindparam("org_id", type_=sa.Uuid)
+HOLD = "2s"
+"""How long a recount may wait for its lock, each of its statements may take under it, and it may be silent.
 
+Altogether less than the ten seconds that a statement of who counts may take, waiting included.
+"""
+
+_OF_ORGANIZATION = sa.bindparam("of_org", type_=sa.Uuid)
+
+
+def _rows_of(columns: Iterable[sa.Column[Any]]) -> Any:
+    """Return rows that are bound as an array for each column, in the order in which they are bound."""
+    known = list(columns)
+    arrays = (sa.bindparam(f"told_{one.name}", type_=sa.ARRAY(one.type)) for one in known)
+    named = (sa.column(one.name, one.type) for one in known)
+    return sa.func.unnest(*arrays).table_valued(*named).render_derived(name="told")
+
+
+def _bound(rows: Sequence[Row], names: Iterable[str]) -> dict[str, list[Any]]:
+    return {f"told_{name}": [row[name] for row in rows] for name in names}
+
+
+_TOLD = _rows_of(orders.c)
+_COUNT = (
+    insert(orders)
+    .from_select(orders.c.keys(), sa.select(_TOLD))
+    .on_conflict_do_nothing()
+    .returning(orders.c.order_id)
+)
 _COUNTED = (
     sa.select(orders)
-    .where(orders.c.org_id == _org_id, orders.c.order_id == sa.bindparam("order_id", type_=sa.Uuid))
+    .where(
+        orders.c.org_id == _OF_ORGANIZATION,
+        orders.c.order_id == sa.func.any(sa.bindparam("order_ids", type_=sa.ARRAY(sa.Uuid))),
+    )
+    .order_by(orders.c.order_id)
     .with_for_update()
 )
-_COUNT = insert(orders).on_conflict_do_nothing().returning(orders.c.version)
-_COUNT_ANEW = orders.update().where(
-    orders.c.org_id == sa.bindparam("of_org", type_=sa.Uuid),
-    orders.c.order_id == sa.bindparam("of_order", type_=sa.Uuid),
+_COUNT_ANEW = (
+    orders.update()
+    .where(orders.c.org_id == _TOLD.c.org_id, orders.c.order_id == _TOLD.c.order_id)
+    .values({one.name: _TOLD.c[one.name] for one in orders.c if not one.primary_key})
 )
 
 
@@ -73,94 +107,96 @@ def contribution(event: OrderEvent) -> dict[str, Any]:
     }
 
 
-async def count(connection: AsyncConnection, event: Event) -> None:
-    """Count an order by this event, unless it is counted by a later one."""
-    assert isinstance(event, OrderEvent)  # noqa: S101  # the catalogue holds it
-    await _keep_recounts_out(connection, event.org_id)
-    new = contribution(event)
-    old = await _replaced(connection, new)
-    if old is not None:
-        for cell, figures in sorted(moves(old, new).items()):
-            await _move(connection, event.org_id, cell, figures)
-
-
-async def _replaced(connection: AsyncConnection, new: dict[str, Any]) -> Row | None:
-    """Write the order's row and return what was there: nothing, or what it counted for.
-
-    Returns None where what is there is newer.
-    """
-    key = {"org_id": new["org_id"], "order_id": new["order_id"]}
-    while True:
-        old = (await connection.execute(_COUNTED, key)).mappings().first()
-        if old is not None:
-            if old["version"] > new["version"]:
-                return None
-            bound = {"of_org": new["org_id"], "of_order": new["order_id"]}
-            changed = {name: value for name, value in new.items() if name not in key}
-            await connection.execute(_COUNT_ANEW, {**bound, **changed})
-            return dict(old)
-        if (await connection.execute(_COUNT, new)).first() is not None:
-            return {}
-        # Somebody has just written it: now there is a row to wait for.
-
-
-def moves(old: Row, new: Row) -> dict[_Cell, tuple[int, Decimal, Decimal]]:
-    """Return by how much each cell changes: at most two, and one where the order stays in its cell."""
-    moved: dict[_Cell, tuple[int, Decimal, Decimal]] = {}
-    for sign, row in ((-1, old), (1, new)):
-        if row.get("order_date") is not None:
-            cell = tuple(row[name] for name in KEY)
-            count, pieces, net = moved.get(cell, (0, Decimal(0), Decimal(0)))
-            moved[cell] = (count + sign, pieces + sign * row["pieces"], net + sign * row["net"])
-    return {cell: figures for cell, figures in moved.items() if any(figures)}
-
-
-def _is_cell() -> sa.ColumnElement[bool]:
-    return sa.and_(
-        sales.c.org_id == sa.bindparam("of_org", type_=sa.Uuid),
-        *(sales.c[name] == sa.bindparam(f"of_{name}", type_=sales.c[name].type) for name in KEY),
+async def count(connection: AsyncConnection, events: Sequence[OrderEvent]) -> None:
+    """Count orders of one organization by these events, but those that are counted by later ones."""
+    newest = {one.order_id: one for one in sorted(events, key=lambda one: one.version)}
+    rows = [contribution(newest[order_id]) for order_id in sorted(newest)]
+    [org_id] = {row["org_id"] for row in rows}
+    await _keep_recounts_out(connection, org_id)
+    total: dict[_Cell, _Figures] = {}
+    for old, new in await _replaced(connection, org_id, rows):
+        for cell, figures in moves(old, new).items():
+            total[cell] = _sum(total.get(cell, _NOTHING), figures)
+    await _move(
+        connection, org_id, {cell: total[cell] for cell in sorted(total) if any(total[cell])}
     )
 
 
-def _added() -> Any:
-    statement = insert(sales)
+async def _replaced(
+    connection: AsyncConnection, org_id: UUID, rows: Sequence[Row]
+) -> list[tuple[Row, Row]]:
+    """Write the orders' rows; return what was there of each, empty for none, with what is there now.
+
+    What is older than what is there is neither written nor returned.
+    """
+    inserted = await connection.execute(_COUNT, _bound(rows, orders.c.keys()))
+    first = frozenset(inserted.scalars())
+    told: list[tuple[Row, Row]] = [({}, row) for row in rows if row["order_id"] in first]
+    known = {row["order_id"]: row for row in rows if row["order_id"] not in first}
+    if known:
+        bound = {"of_org": org_id, "order_ids": list(known)}
+        found = (await connection.execute(_COUNTED, bound)).mappings()
+        again = [(dict(old), known[old["order_id"]]) for old in found]
+        again = [(old, new) for old, new in again if old["version"] <= new["version"]]
+        if again:
+            changed = _bound([new for _, new in again], orders.c.keys())
+            await connection.execute(_COUNT_ANEW, changed)
+        told += again
+    return told
+
+
+def moves(old: Row, new: Row) -> dict[_Cell, _Figures]:
+    """Return by how much each cell changes: at most two, and one where the order stays in its cell."""
+    moved: dict[_Cell, _Figures] = {}
+    for sign, row in ((-1, old), (1, new)):
+        if row.get("order_date") is not None:
+            cell = tuple(row[name] for name in KEY)
+            more = (sign, sign * row["pieces"], sign * row["net"])
+            moved[cell] = _sum(moved.get(cell, _NOTHING), more)
+    return {cell: figures for cell, figures in moved.items() if any(figures)}
+
+
+def _sum(one: _Figures, other: _Figures) -> _Figures:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
+
+
+def _changed() -> Any:
+    statement = insert(sales).from_select(sales.c.keys(), sa.select(_rows_of(sales.c)))
     return statement.on_conflict_do_update(
         index_elements=list(sales.primary_key.columns),
         set_={name: sales.c[name] + statement.excluded[name] for name in FIGURES},
     )
 
 
-_ADD = _added()
-_CHANGE = (
-    sales.update()
-    .where(_is_cell())
-    .values(
-        {
-            name: sales.c[name] + sa.bindparam(f"more_{name}", type_=sales.c[name].type)
-            for name in FIGURES
-        }
+_CHANGE = _changed()
+_LEFT = _rows_of(sales.primary_key.columns)
+_DROP = (
+    sales.delete()
+    .where(
+        *(one == _LEFT.c[one.name] for one in sales.primary_key.columns),
+        sales.c.orders <= 0,
     )
-    .returning(sales.c.orders)
+    .returning(*(sales.c[name] for name in FIGURES))
 )
-_DROP = sales.delete().where(_is_cell())
 
 
-async def _move(
-    connection: AsyncConnection, org_id: UUID, cell: _Cell, figures: tuple[int, Decimal, Decimal]
-) -> None:
-    named: dict[str, Any] = dict(zip(FIGURES, figures, strict=True))
-    key = dict(zip(KEY, cell, strict=True))
-    if named["orders"] > 0:
-        await connection.execute(_ADD, {"org_id": org_id, **key, **named})
+async def _move(connection: AsyncConnection, org_id: UUID, total: Mapping[_Cell, _Figures]) -> None:
+    """Add to each cell, in the order given, and drop those that no order is left in."""
+    if not total:
         return
-    of = {"of_org": org_id, **{f"of_{name}": value for name, value in key.items()}}
-    more = {f"more_{name}": value for name, value in named.items()}
-    left = (await connection.execute(_CHANGE, {**of, **more})).scalar()
-    if left is None:
+    rows: list[Row] = [
+        {"org_id": org_id, **dict(zip((*KEY, *FIGURES), (*cell, *figures), strict=True))}
+        for cell, figures in total.items()
+    ]
+    await connection.execute(_CHANGE, _bound(rows, sales.c.keys()))
+    left = [row for row in rows if row["orders"] <= 0]
+    if not left:
+        return
+    keys = [one.name for one in sales.primary_key.columns]
+    dropped = await connection.execute(_DROP, _bound(left, keys))
+    if any(any(row) for row in dropped):
         # It cannot be: an order that counted is in its cell. Whoever damaged it, `rebuild` mends it.
-        log.error("cube.cell_missing", org_id=str(org_id))
-    elif left == 0:
-        await connection.execute(_DROP, of)
+        log.error("cube.cell_damaged", org_id=str(org_id))
 
 
 async def _keep_recounts_out(connection: AsyncConnection, org_id: UUID) -> None:
@@ -170,7 +206,15 @@ async def _keep_recounts_out(connection: AsyncConnection, org_id: UUID) -> None:
 
 
 async def keep_counting_out(connection: AsyncConnection, org_id: UUID) -> None:
-    """Return when nobody counts an order of the organization, until this transaction ends."""
+    """Return when nobody counts an order of the organization, until this transaction ends.
+
+    Who counts waits behind who waits here. So waiting ends after `HOLD`, and from then on every statement
+    and every silence: who froze, or is too slow, is cut off before who counts gives up.
+    """
     await connection.exec_driver_sql(
-        "SELECT pg_advisory_xact_lock(hashtext('sales'), hashtext($1))", (str(org_id),)
+        "SELECT set_config('lock_timeout', $2, true),"
+        " pg_advisory_xact_lock(hashtext('sales'), hashtext($1)),"
+        " set_config('statement_timeout', $2, true),"
+        " set_config('idle_in_transaction_session_timeout', $2, true)",
+        (str(org_id), HOLD),
     )

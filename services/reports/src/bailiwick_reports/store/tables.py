@@ -72,6 +72,7 @@ orders = sa.Table(
     sa.Column("pieces", _AMOUNT, nullable=False),
     sa.Column("net", _AMOUNT, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Index("orders_customer_id", "org_id", "customer_id"),
     sa.Index(
         "orders_kept",
         "org_id",
