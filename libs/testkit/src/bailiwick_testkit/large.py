@@ -51,7 +51,13 @@ async def fill(service: str, dsn: str, company: Company) -> None:
     )
     connection = await asyncpg.connect(plain_dsn(dsn))
     try:
+        # Indexes are made of rows that are there: several times quicker than row by row.
+        indexes = await connection.fetch(_INDEXES)
+        for index in indexes:
+            await connection.execute(f"DROP INDEX {index['name']}")
         await connection.execute(script, timeout=1200)
+        for index in indexes:
+            await connection.execute(index["made_by"], timeout=600)
         await connection.execute("VACUUM ANALYZE", timeout=1200)
     finally:
         await connection.close()
@@ -62,6 +68,12 @@ def superuser_dsn(postgres: Postgres, urls: DatabaseUrls) -> str:
     return f"{postgres.url.rpartition('/')[0]}/{urls.name}"
 
 
+_INDEXES = """
+SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made_by
+FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+WHERE relnamespace = 'public'::regnamespace
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
 _PEOPLE = """
 SET synchronous_commit = off; SET work_mem = '256MB'; SET maintenance_work_mem = '512MB'; SET jit = off;
 CREATE TEMP TABLE reps AS
@@ -120,7 +132,8 @@ FROM made CROSS JOIN LATERAL (SELECT CASE WHEN state <> 'draft' THEN author_id E
 INSERT INTO visibility (org_id, member_id, listed_at, order_id, relation, valid_from, valid_to)
 SELECT org_id, member_id, listed_at, order_id, relation, valid_from, valid_to
 FROM orders JOIN assignments USING (org_id, customer_id)
-UNION ALL SELECT org_id, author_id, listed_at, order_id, 'author', listed_at, '9999-12-31' FROM orders;
+UNION ALL SELECT org_id, author_id, listed_at, order_id, 'author', listed_at, '9999-12-31' FROM orders
+ORDER BY 1, 2, 3, 4, 5, 6;
 """,
     ),
     "customers": (
@@ -140,7 +153,8 @@ FROM held;
 INSERT INTO visibility (org_id, member_id, listed_at, customer_id, relation, valid_from, valid_to)
 SELECT org_id, member_id, listed_at, customer_id, relation, valid_from, valid_to
 FROM customers JOIN assignments USING (org_id, customer_id)
-UNION ALL SELECT org_id, created_by, listed_at, customer_id, 'author', listed_at, '9999-12-31' FROM customers;
+UNION ALL SELECT org_id, created_by, listed_at, customer_id, 'author', listed_at, '9999-12-31' FROM customers
+ORDER BY 1, 2, 3, 4, 5, 6;
 """,
     ),
     "reports": (
@@ -155,7 +169,7 @@ SELECT $org, order_id, customer_id, author_id, main_id, source, timezone('UTC', 
 INSERT INTO sales (org_id, customer_id, author_id, credited_to, source, order_date, currency, state, orders,
     pieces, net)
 SELECT org_id, customer_id, author_id, credited_to, source, order_date, currency, state, count(*),
-    sum(pieces), sum(net) FROM orders GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+    sum(pieces), sum(net) FROM orders GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8;
 """,
     ),
 }
