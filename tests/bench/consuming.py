@@ -34,7 +34,7 @@ from bailiwick_kit.replica import Replica
 from bailiwick_local.places import CHECKOUT
 from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.store import tables as notifier_tables
-from bailiwick_notifier.store.notices import TakeNotice
+from bailiwick_notifier.store.notices import KeepChanged, TakeNotice
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_reports.events.orders import from_orders as counted
@@ -88,7 +88,13 @@ class Case:
         if self.service == "reports":
             return counted(cube.count, database, broker_url, tables.inbox)
         if self.source == "orders":
-            return from_orders(database, broker_url, tables.inbox, TakeNotice(SystemClock()))
+            return from_orders(
+                database,
+                broker_url,
+                tables.inbox,
+                take=TakeNotice(SystemClock()),
+                keep=KeepChanged(SystemClock()),
+            )
         appliers = (
             CustomersReplica().appliers()
             if self.source == "customers"

@@ -56,7 +56,7 @@ SUBSCRIBED: Mapping[str, Mapping[str, tuple[type[Event], ...]]] = {
     "notifier": {
         "identity": (OrganizationChanged, MemberChanged),
         "customers": (CustomerChanged, AssignmentChanged),
-        "orders": (OrderPlaced,),
+        "orders": (OrderPlaced, OrderEdited, OrderConfirmed, OrderFulfilled, OrderCancelled),
     },
 }
 """Consuming service → publishing service → the events it listens to; a queue each, and one for bulk (D14)."""

@@ -13,7 +13,13 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 
 from bailiwick_access.gate import Gate
-from bailiwick_contracts.orders import OrderLine, OrderPlaced
+from bailiwick_contracts.orders import (
+    OrderCancelled,
+    OrderEdited,
+    OrderEvent,
+    OrderLine,
+    OrderPlaced,
+)
 from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.handling import Received
 from bailiwick_kit.mail import Mail
@@ -28,7 +34,7 @@ from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.store.dispatches import StoredDispatches
-from bailiwick_notifier.store.notices import StoredNotices, TakeNotice
+from bailiwick_notifier.store.notices import KeepChanged, StoredNotices, TakeNotice
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.portfolio import MadeUpCustomers
 from bailiwick_testkit.shop import Shop
@@ -83,7 +89,9 @@ class PlainLetters:
 
     def digest(self, orders: Sequence[NewOrder], addressee: Addressee) -> Letter:
         """Say which orders came in."""
-        numbers = " ".join(order.number for order in orders)
+        numbers = " ".join(
+            f"{order.number}-cancelled" if order.is_cancelled else order.number for order in orders
+        )
         return Letter(f"{addressee.language} digest {numbers}", "text", "<p>html</p>")
 
 
@@ -176,13 +184,28 @@ class Postroom:
 
     async def take(self, event: OrderPlaced, event_id: UUID | None = None) -> UUID:
         """Take an order that came in, as the consumer would, and return the event's id."""
-        take = TakeNotice(self.clock)
-        consumer = from_orders(self.shop.database, "", self.shop.tables.inbox, take)
         event_id = event_id or uuid4()
-        async with self.shop.database.writing(event.org_id) as connection:
-            received = Received(event, event_id, trace_parent())
-            await consumer.handlers[OrderPlaced](connection, [received])
+        await self.hear(Received(event, event_id, trace_parent()))
         return event_id
+
+    async def change(
+        self, order: OrderPlaced, kind: type[OrderEvent], version: int = 2, **changes: Any
+    ) -> None:
+        """Take that an order has changed since it came in, likewise."""
+        if kind is OrderCancelled:
+            changes["state"] = "cancelled"
+        if kind is OrderEdited:
+            changes["edited_by"] = order.author_id
+        event = kind.model_validate({**order.model_dump(), "version": version, **changes})
+        await self.hear(Received(event, uuid4(), trace_parent()))
+
+    async def hear(self, *received: Received) -> None:
+        """Take events of one type, as the consumer would."""
+        take, keep = TakeNotice(self.clock), KeepChanged(self.clock)
+        inbox = self.shop.tables.inbox
+        consumer = from_orders(self.shop.database, "", inbox, take=take, keep=keep)
+        async with self.shop.database.writing(received[0].event.org_id) as connection:
+            await consumer.handlers[type(received[0].event)](connection, received)
 
     async def come_in(self, customer_id: UUID, by: Person, **changes: Any) -> OrderPlaced:
         """Have an order come in, and all mails go out that are due."""

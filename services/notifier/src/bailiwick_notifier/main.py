@@ -37,7 +37,7 @@ from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.dispatches import StoredDispatches
-from bailiwick_notifier.store.notices import StoredNotices, TakeNotice
+from bailiwick_notifier.store.notices import KeepChanged, StoredNotices, TakeNotice
 from bailiwick_notifier.store.queries import DeliveryQueries
 from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_notifier.store.retention import Retention
@@ -112,7 +112,15 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         yield [
             *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
             *in_both_lanes(from_customers(customers, broker_url, tables.inbox)),
-            *in_both_lanes(from_orders(database, broker_url, tables.inbox, TakeNotice(clock))),
+            *in_both_lanes(
+                from_orders(
+                    database,
+                    broker_url,
+                    tables.inbox,
+                    take=TakeNotice(clock),
+                    keep=KeepChanged(clock),
+                )
+            ),
             identity.keep_up,
             customers.keep_up,
             Fixing(desk).run,

@@ -42,7 +42,7 @@ async def test_additionals_are_told_where_the_organization_wants_it_unless_they_
 
 
 @pytest.mark.parametrize("gone", ["inactive", "expired"])
-async def test_with_no_active_main_the_managers_are_told(room: Postroom, gone: str) -> None:
+async def test_with_no_main_who_counts_the_managers_are_told(room: Postroom, gone: str) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     await room.person("Omar", "sales_manager")

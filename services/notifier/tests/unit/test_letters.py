@@ -217,6 +217,31 @@ def test_sums_of_a_digest_are_exact_per_currency_and_of_all_orders() -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "said", "one", "two"),
+    [
+        ("en", "cancelled", "1 cancelled", "2 cancelled"),
+        ("es", "cancelado", "1 cancelado", "2 cancelados"),
+        ("fr", "annulée", "1 annulée", "2 annulées"),
+    ],
+)
+def test_what_was_cancelled_is_said_and_not_summed(
+    language: str, said: str, one: str, two: str
+) -> None:
+    gone, there = an_order(is_cancelled=True), an_order(net=Decimal(7))
+    alone = written(gone, language=language)
+    assert alone.subject.endswith(said)
+    for part in (alone.text, _Reader(alone.html).text):
+        assert "95" not in part
+    mixed = written(gone, there, language=language, digest=True)
+    assert mixed.subject.endswith(one)
+    assert "7" in mixed.subject
+    for part in (mixed.text, _Reader(mixed.html).text):
+        assert "102" not in part
+        assert part.count(said) >= len(["the total", "the order"])
+    assert written(gone, gone, language=language, digest=True).subject.endswith(two)
+
+
+@pytest.mark.parametrize(
     ("language", "said"),
     [("en", "and 1 more line"), ("es", "y 1 línea más"), ("fr", "et 1 autre ligne")],
 )

@@ -1,4 +1,4 @@
-"""A new order, as a mail tells of it: kept since it was placed, whatever became of the order after."""
+"""A new order, as a mail tells of it: as it stands when the mail is sent."""
 
 from __future__ import annotations
 
@@ -37,3 +37,4 @@ class NewOrder:
     net: Decimal
     currency: str
     note: str | None = None
+    is_cancelled: bool = False

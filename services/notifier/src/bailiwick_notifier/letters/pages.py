@@ -75,7 +75,7 @@ class Setting:
 def new_order_page(order: NewOrder, setting: Setting) -> Page:
     """Return the letter about one new order."""
     words, figures = setting.wording, setting.figures
-    total = figures.amount(order.net, order.currency)
+    total = _amount(order, setting)
     number = one_line(order.number)
     customer = one_line(order.customer_name) or number
     lines = figures.counted(words.lines, len(order.lines))
@@ -87,7 +87,7 @@ def new_order_page(order: NewOrder, setting: Setting) -> Page:
         title=customer,
         totals=(total,),
         preview=f"{total} · {lines}",
-        hello=setting.hello(words.told_of_one),
+        hello=setting.hello(_told_of(order, words)),
         facts=tuple(_facts(order, setting)),
         note=tuple(one_line(line) for line in (order.note or "").strip().splitlines()),
         items_title=lines,
@@ -100,10 +100,13 @@ def new_order_page(order: NewOrder, setting: Setting) -> Page:
 
 
 def digest_page(orders: Sequence[NewOrder], setting: Setting) -> Page:
-    """Return the letter about several, the latest first; the totals are of all of them, shown or not."""
+    """Return the letter about several, the latest first; the totals are of all of them, shown or not.
+
+    What was cancelled is counted by itself, and summed nowhere.
+    """
     words, figures = setting.wording, setting.figures
     latest_first = sorted(orders, key=lambda order: order.placed_at, reverse=True)
-    totals = tuple(_totals(orders, figures))
+    totals = tuple(_totals(orders, setting))
     first = figures.day_of(latest_first[-1].placed_at)
     last = figures.day_of(latest_first[0].placed_at)
     one_day = first == last
@@ -120,7 +123,9 @@ def digest_page(orders: Sequence[NewOrder], setting: Setting) -> Page:
         title=figures.counted(words.digest_title, len(orders)),
         totals=totals,
         preview=figures.joined([one_line(order.customer_name) for order in latest_first[:3]]),
-        hello=setting.hello(words.told_of_several if len(orders) > 1 else words.told_of_one),
+        hello=setting.hello(
+            words.told_of_several if len(orders) > 1 else _told_of(orders[0], words)
+        ),
         facts=(),
         note=(),
         items_title="",
@@ -169,7 +174,7 @@ def _order(order: NewOrder, setting: Setting, *, one_day: bool) -> Item:
     return Item(
         title=one_line(order.customer_name) or number,
         detail=_in_a_row(number, time, source),
-        amount=figures.amount(order.net, order.currency),
+        amount=_amount(order, setting),
         link=setting.link(order),
     )
 
@@ -179,12 +184,27 @@ def _in_a_row(*details: str) -> str:
     return "\u00a0· ".join(detail.replace(" ", "\u00a0") for detail in details if detail)
 
 
-def _totals(orders: Sequence[NewOrder], figures: Figures) -> list[str]:
-    """Return one exact sum a currency: nothing is added across currencies."""
-    sums: dict[str, Decimal] = {}
+def _told_of(order: NewOrder, words: Wording) -> str:
+    return words.told_of_cancelled if order.is_cancelled else words.told_of_one
+
+
+def _amount(order: NewOrder, setting: Setting) -> str:
+    """Return what an order comes to: what was cancelled, to nothing any more."""
+    if order.is_cancelled:
+        return setting.wording.cancelled
+    return setting.figures.amount(order.net, order.currency)
+
+
+def _totals(orders: Sequence[NewOrder], setting: Setting) -> list[str]:
+    """Return one exact sum a currency: nothing is added across currencies; then how many were cancelled."""
+    figures, sums = setting.figures, dict[str, Decimal]()
     for order in orders:
-        sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.net
-    return [figures.amount(amount, currency) for currency, amount in sorted(sums.items())]
+        if not order.is_cancelled:
+            sums[order.currency] = sums.get(order.currency, Decimal(0)) + order.net
+    totals = [figures.amount(amount, currency) for currency, amount in sorted(sums.items())]
+    if cancelled := sum(order.is_cancelled for order in orders):
+        totals.append(figures.counted(setting.wording.cancelled_orders, cancelled))
+    return totals
 
 
 def _more(count: int, sentence: Plural, figures: Figures) -> str | None:

@@ -29,6 +29,9 @@ class Wording:
     hello_named: str
     told_of_one: str
     told_of_several: str
+    told_of_cancelled: str
+    cancelled: str
+    cancelled_orders: Plural
     order: str
     placed: str
     placed_by: str

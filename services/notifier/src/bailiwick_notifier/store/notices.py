@@ -18,8 +18,14 @@ from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import IN_VAIN, State, delivery_id
 from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.store.people import ACTIVE, NAMED
-from bailiwick_notifier.store.rows import notice_row, to_notice, to_person
-from bailiwick_notifier.store.tables import assignments, deliveries, notices, organizations
+from bailiwick_notifier.store.rows import changed_row, notice_row, to_notice, to_person
+from bailiwick_notifier.store.tables import (
+    assignments,
+    changed_orders,
+    deliveries,
+    notices,
+    organizations,
+)
 
 _NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
 _TOLD_OF = sa.and_(
@@ -59,6 +65,27 @@ class TakeNotice:
         """Take them; who is told is another job's to fix."""
         rows = [notice_row(one, self._clock) for one in received]
         await connection.execute(insert(notices).on_conflict_do_nothing(), rows)
+
+
+class KeepChanged:
+    """Keeps how an order stands that has changed since it came in, likewise: events come in any order."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def __call__(self, connection: AsyncConnection, received: Sequence[Received]) -> None:
+        """Keep them, unless a higher version of one is there."""
+        rows = [changed_row(one, self._clock) for one in received]
+        rows.sort(
+            key=lambda row: row["order_id"]
+        )  # two at once wait for each other in one way alone
+        new = insert(changed_orders)
+        statement = new.on_conflict_do_update(
+            index_elements=list(changed_orders.primary_key.columns),
+            set_={name: new.excluded[name] for name in ("version", "state", "content", "heard_at")},
+            where=changed_orders.c.version < new.excluded.version,
+        )
+        await connection.execute(statement, rows)
 
 
 class StoredNotices:

@@ -14,13 +14,26 @@ from bailiwick_notifier.domain.delivery import Dispatch, State
 from bailiwick_notifier.domain.relation import Stretch, facts
 from bailiwick_notifier.store.people import NAMED
 from bailiwick_notifier.store.rows import to_new_order, to_person, to_preferences
-from bailiwick_notifier.store.tables import assignments, deliveries, members, notices, preferences
+from bailiwick_notifier.store.tables import (
+    assignments,
+    changed_orders,
+    deliveries,
+    members,
+    notices,
+    preferences,
+)
 
 _org_id = sa.bindparam("org_id", type_=sa.Uuid)
 _member_id = sa.bindparam("member_id", type_=sa.Uuid)
 
 _IN_IT = (
-    sa.select(notices, deliveries.c.delivery_id, members.c.name.label("placed_by_name"))
+    sa.select(
+        notices,
+        deliveries.c.delivery_id,
+        members.c.name.label("placed_by_name"),
+        changed_orders.c.state.label("changed_state"),
+        changed_orders.c.content.label("changed_content"),
+    )
     .join_from(
         deliveries,
         notices,
@@ -34,6 +47,13 @@ _IN_IT = (
             members.c.org_id == notices.c.org_id,
             members.c.member_id == notices.c.placed_by,
             members.c.kind == "member",
+        ),
+    )
+    .outerjoin(
+        changed_orders,
+        sa.and_(
+            changed_orders.c.org_id == notices.c.org_id,
+            changed_orders.c.order_id == notices.c.order_id,
         ),
     )
     .where(deliveries.c.org_id == _org_id, deliveries.c.state == State.PENDING.value)
@@ -85,7 +105,7 @@ async def opened(connection: AsyncConnection, dispatch: Dispatch, now: datetime)
                 "org_id": str(org_id),
                 "author": row["author_id"] == member_id,
                 "author_keeps_view": row["author_keeps_view"],
-                "state": row["state"],
+                "state": row["changed_state"] or row["state"],
             },
         )
         for row in rows

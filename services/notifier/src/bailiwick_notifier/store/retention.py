@@ -13,7 +13,7 @@ import structlog
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database import Database
 from bailiwick_kit.housekeeping import AT_ONCE, EVERY
-from bailiwick_notifier.store.tables import deliveries, digests, notices
+from bailiwick_notifier.store.tables import changed_orders, deliveries, digests, notices
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,9 @@ KEPT = timedelta(days=30)
 
 _told_of = sa.and_(
     deliveries.c.org_id == notices.c.org_id, deliveries.c.event_id == notices.c.event_id
+)
+_of_order = sa.and_(
+    notices.c.org_id == changed_orders.c.org_id, notices.c.order_id == changed_orders.c.order_id
 )
 _others = deliveries.alias("others")
 _is_told = sa.or_(
@@ -59,6 +62,10 @@ class Retention:
         await self._delete(digests, digests.c.digest_id, digests.c.settled_at < past)
         done = sa.and_(notices.c.fixed_at < past, sa.not_(sa.exists().where(_told_of)))
         await self._delete(notices, notices.c.event_id, done)
+        of_no_notice = sa.and_(
+            changed_orders.c.heard_at < past, sa.not_(sa.exists().where(_of_order))
+        )
+        await self._delete(changed_orders, changed_orders.c.order_id, of_no_notice)
 
     async def _delete(
         self, table: sa.Table, key: sa.Column[Any], past: sa.ColumnElement[bool]

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from bailiwick_access.caller import caller_of
-from bailiwick_contracts.orders import OrderPlaced
+from bailiwick_contracts.orders import OrderEvent, OrderPlaced
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.handling import Received
 from bailiwick_notifier.actions.ports import Person
@@ -40,6 +40,17 @@ def notice_row(received: Received, clock: Clock) -> dict[str, Any]:
     }
 
 
+def changed_row(received: Received, clock: Clock) -> dict[str, Any]:
+    """Return the columns of an order that has changed since it came in."""
+    event = received.event
+    assert isinstance(event, OrderEvent)  # noqa: S101  # it is subscribed to nothing else
+    return {
+        **event.model_dump(include={"org_id", "order_id", "version", "state"}),
+        "content": event.model_dump(mode="json", include=_CONTENT),
+        "heard_at": clock.now(),
+    }
+
+
 def to_notice(row: RowMapping) -> Notice:
     """Return the notice in a row with `told`."""
     return Notice(
@@ -54,13 +65,13 @@ def to_notice(row: RowMapping) -> Notice:
 
 
 def to_new_order(row: RowMapping) -> NewOrder:
-    """Return what the mail tells, from a notice's row with `placed_by_name`."""
-    content = row["content"]
+    """Return what the mail tells, from a notice's row with `placed_by_name` and what has changed since."""
+    content = row["changed_content"] or row["content"]
     placed_at = content["placed_at"]
     return NewOrder(
         order_id=row["order_id"],
         number=row["order_number"],
-        customer_name=content["customer_name"],
+        customer_name=row["renamed"] or content["customer_name"],
         placed_at=datetime.fromisoformat(placed_at) if placed_at else row["taken_at"],
         source=content["source"],
         placed_by_name=row["placed_by_name"],
@@ -71,6 +82,7 @@ def to_new_order(row: RowMapping) -> NewOrder:
         net=Decimal(content["net"]),
         currency=content["currency"],
         note=content["note"],
+        is_cancelled=row["changed_state"] == "cancelled",
     )
 
 

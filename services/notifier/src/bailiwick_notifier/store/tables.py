@@ -53,8 +53,21 @@ notices = sa.Table(
     sa.Column("main_id", sa.Uuid, comment="As orders knew them, as are the additionals."),
     sa.Column("additional_ids", ARRAY(sa.Uuid), nullable=False),
     sa.Column("assignment_seq", sa.BigInteger, nullable=False),
-    sa.Column("state", sa.Text, nullable=False, comment="The order's."),
-    sa.Column("content", JSONB, nullable=False, comment="What the mail tells; personal data."),
+    sa.Column("state", sa.Text, nullable=False, comment="The order's, when it came in."),
+    sa.Column(
+        "content",
+        JSONB,
+        nullable=False,
+        comment="What the mail tells, if nothing has changed since; personal data.",
+    ),
+    sa.Column(
+        "renamed",
+        sa.Text,
+        comment="What the customer has been called since; null: as in the content.",
+    ),
+    sa.Column(
+        "renamed_seq", sa.BigInteger, comment="The number of that change in customers' sequence."
+    ),
     sa.Column("taken_at", _instant, nullable=False),
     sa.Column("next_look_at", _instant, nullable=False),
     sa.Column(
@@ -69,7 +82,21 @@ notices = sa.Table(
     sa.UniqueConstraint("org_id", "order_id", name="notices_order"),
     sa.Index("notices_due", "next_look_at", postgresql_where=sa.text("fixed_at IS NULL")),
     sa.Index("notices_fixed", "fixed_at", postgresql_where=sa.text("fixed_at IS NOT NULL")),
+    sa.Index("notices_customer", "org_id", "customer_id"),
     comment="Orders that came in.",
+)
+
+changed_orders = sa.Table(
+    "changed_orders",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("content", JSONB, nullable=False, comment="As of a notice; personal data."),
+    sa.Column("heard_at", _instant, nullable=False),
+    sa.Index("changed_orders_heard", "heard_at"),
+    comment="Placed orders that changed since, as last told: a mail tells this, not what the notice has.",
 )
 
 
