@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
 from bailiwick_testkit.market import Market
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.people import LONG_AGO, Person
 
 
 async def credited(market: Market, who: Person, customer: object, **body: object) -> str | None:
@@ -31,12 +36,28 @@ async def test_who_holds_orders_alone_gets_their_own_credit(market: Market) -> N
     assert await credited(market, leo, customer, credited_to=named) == named
 
 
-async def test_a_main_who_is_not_active_gets_no_credit(market: Market) -> None:
-    tom = await market.shop.member("sales_assistant")
+@pytest.mark.parametrize(
+    ("role", "changes"),
+    [
+        ("sales_representative", {"status": "inactive"}),
+        ("sales_representative", {"valid_until": LONG_AGO + timedelta(days=1)}),
+        ("custom_member", {}),
+        (None, {"permissions": ["customers"]}),
+        (None, {"permissions": ["orders"]}),
+    ],
+    ids=["inactive", "expired", "custom", "lost seller", "orders alone"],
+)
+async def test_a_main_who_does_not_count_gets_no_credit_and_cannot_be_named(
+    market: Market, role: str | None, changes: dict[str, Any]
+) -> None:
+    tom, mia = [await market.shop.member(role) for role in ("sales_assistant", "brand_manager")]
     ana = await market.shop.member("sales_representative")
     customer = await market.customer(main=ana)
-    await market.shop.member("sales_representative", member_id=ana.member_id, status="inactive")
+    await market.shop.member(role, member_id=ana.member_id, **changes)
     assert await credited(market, tom, customer) is None
+    named = {"credited_to": str(ana.member_id)}
+    refused = await market.create(mia, customer, place=True, **named)
+    assert (refused.status_code, refused.json()["code"]) == (422, "not-assigned")
 
 
 async def test_credit_is_settled_when_placed_by_who_represents_then(market: Market) -> None:

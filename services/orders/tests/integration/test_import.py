@@ -131,6 +131,24 @@ async def test_without_an_author_credit_is_the_mains_of_that_instant_or_as_said(
     assert found[became[0]["order_id"]]["author_id"] == str(mia.member_id)
 
 
+async def test_a_main_who_may_hold_no_portfolio_is_not_credited_and_one_who_left_is(
+    market: Market, opening: Open
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    lost = await market.shop.member(permissions=["customers"])
+    left = await market.shop.member("sales_representative", status="inactive")
+    customers = [market.customers.customer() for _ in range(2)]
+    for customer, main in zip(customers, (lost, left), strict=True):
+        market.customers.assign(customer, main.member_id)
+    async with opening(mia) as work:
+        became = await imported(
+            work, *(record(str(number), customer) for number, customer in enumerate(customers))
+        )
+    found = await listed(market, mia)
+    credited = [found[one["order_id"]]["credited_to"] for one in became]
+    assert credited == [None, str(left.member_id)]
+
+
 async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Open) -> None:
     mia = await market.shop.member("brand_manager")
     customer = market.customers.customer()

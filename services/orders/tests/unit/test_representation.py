@@ -20,10 +20,9 @@ def assigned(
     end: int = 1,
     *,
     seq: int = 1,
-    active: bool = True,
 ) -> Assignment:
     hour = timedelta(hours=1)
-    return Assignment(who, relation, NOW + start * hour, NOW + end * hour, seq, active)
+    return Assignment(who, relation, NOW + start * hour, NOW + end * hour, seq)
 
 
 def at_now(*assignments: Assignment) -> Representation:
@@ -62,14 +61,6 @@ def test_main_and_additionals_are_those_of_the_instant() -> None:
     )
     assert (seen.main_id, seen.additional_ids, seen.seq) == (BRUNO, (EVA,), 4)
     assert seen.seen_from(NOW - timedelta(seconds=1)).main_id == ANA
-
-
-def test_an_assignment_of_who_is_not_active_counts_as_none_for_credit() -> None:
-    seen = at_now(assigned(ANA, active=False), assigned(EVA, ADDITIONAL))
-    assert (seen.main_id, seen.active_main_id) == (ANA, None)
-    assert not seen.is_active_representative(ANA)
-    assert seen.is_active_representative(EVA)
-    assert not seen.is_active_representative(BRUNO)
 
 
 def test_nobody_represents_a_customer_without_assignments() -> None:

@@ -212,6 +212,19 @@ async def test_a_member_who_is_not_active_covers_nobody_and_is_not_spread_over(c
         assert left["member"]["status"] == change.get("status", "active")
 
 
+@pytest.mark.parametrize(
+    ("role", "changes"), [("custom_member", {}), (None, {"permissions": ["reports", "customers"]})]
+)
+async def test_a_main_who_may_hold_no_portfolio_covers_nobody_and_is_not_spread_over(
+    cast: Cast, role: str | None, changes: dict[str, Any]
+) -> None:
+    bruno = {"member_id": cast.people["Bruno"].member_id, "name": "Bruno"}
+    await cast.desk.shop.member(role, **bruno, **changes)
+    body = await team(cast)
+    assert body["coverage"] == {"approved": 4, "without_representative": 2}
+    assert body["distribution"]["members"] == 2
+
+
 async def test_silent_customers_are_counted_for_their_main(cast: Cast) -> None:
     recent = today() - timedelta(days=89)
     ids = {name: one.member_id for name, one in cast.people.items()}

@@ -22,6 +22,7 @@ from bailiwick_orders.actions.ports import (
     FoundOrder,
     Happening,
     OpenUnit,
+    Unit,
     Viewed,
 )
 from bailiwick_orders.domain.errors import NumberTaken
@@ -105,7 +106,10 @@ async def _create(
             # A buyer's draft is an order in the making: where none is placed, none is begun.
             found.customer.check_orders_are_placed()
         if new.place:
-            order, happening = await _placed(gate, caller, found, order, new), Happening.PLACED
+            order, happening = (
+                await _placed(unit, gate, caller, found, order, new),
+                Happening.PLACED,
+            )
         change = Change(happening, caller.member_id, caller.now, found.representation)
         await unit.add(order, change)
         await unit.remember(claim, order.order_id)
@@ -113,7 +117,7 @@ async def _create(
 
 
 async def _placed(
-    gate: Gate, caller: Caller, found: FoundCustomer, draft: Order, new: NewOrder
+    unit: Unit, gate: Gate, caller: Caller, found: FoundCustomer, draft: Order, new: NewOrder
 ) -> Order:
     facts = FoundOrder(draft, found.customer, found.representation).facts(caller.member_id)
     await gate.decide(caller, "orders", "place", order=facts)
@@ -122,7 +126,7 @@ async def _placed(
         by=caller.member_id,
         at=caller.now,
         time_zone=caller.time_zone,
-        credited_to=await credit(gate, caller, found.representation, new.credited_to),
+        credited_to=await credit(unit, gate, caller, found.representation, new.credited_to),
         author_represents=found.representation.is_representative(draft.author_id),
     )
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 from uuid import UUID
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.errors import Fault
 from bailiwick_orders.domain.errors import NotAssigned
 from bailiwick_orders.domain.representation import Representation
 
 
+class Members(Protocol):
+    """What is known of members, in the transaction that places."""
+
+    async def subject(self, member_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of a member."""
+        ...
+
+
 async def credit(
-    gate: Gate, caller: Caller, representation: Representation, named: UUID | None
+    members: Members,
+    gate: Gate,
+    caller: Caller,
+    representation: Representation,
+    named: UUID | None,
 ) -> UUID | None:
     """Return who gets the credit for an order that the caller places; None is the house.
 
     Whoever may hold a portfolio, or credits at will, gets their own; a storefront's or an assistant's goes
-    to the customer's active main. An organization-wide caller may name another active representative.
+    to the customer's main. An organization-wide caller may name another representative. Both only where their
+    assignment counts (domain §3).
 
     Raises:
         Forbidden: another member is named by a caller who may not.
@@ -27,14 +42,21 @@ async def credit(
     if await earns(gate, caller, caller.subject):
         due: UUID | None = caller.member_id
     else:
-        due = representation.active_main_id
+        main_id = representation.main_id
+        due = main_id if await _counts(members, gate, caller, main_id) else None
     if named is None or named == due:
         return due
     await gate.decide(caller, "orders", "credit")
-    if not representation.is_active_representative(named):
+    is_one = representation.is_representative(named)
+    if not (is_one and await _counts(members, gate, caller, named)):
         message = "Name an active main or additional representative of the customer."
         raise NotAssigned(faults=(Fault("credited_to", "not-assigned", message),))
     return named
+
+
+async def _counts(members: Members, gate: Gate, caller: Caller, member_id: UUID | None) -> bool:
+    subject = None if member_id is None else await members.subject(member_id)
+    return subject is not None and await counts_as_one(gate, caller, subject)
 
 
 async def earns(gate: Gate, caller: Caller, subject: Mapping[str, object]) -> bool:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_orders.actions.credit import earns
@@ -27,6 +28,7 @@ from bailiwick_orders.domain.order import (
     date_in,
     random_number,
 )
+from bailiwick_orders.domain.representation import MAIN
 
 _TOLD_AS = {
     State.DRAFT: Happening.DRAFTED,
@@ -35,6 +37,8 @@ _TOLD_AS = {
     State.FULFILLED: Happening.FULFILLED,
     State.CANCELLED: Happening.CANCELLED,
 }
+
+_IN_FORCE = {"status": "active", "expired": False}
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,12 @@ async def import_orders(
         customers = await unit.customers(record.customer_id for _, record in new.values())
         _check_customers(new.values(), customers)
         holders = await _holders(unit, gate, caller, new.values())
+        mains = await _mains(unit, gate, caller, customers.values())
         numbers = await _numbers(unit, len(new))
         made = [
-            _made(caller, source, number, place, record, customers[record.customer_id], holders)
+            _made(
+                caller, source, number, place, record, customers[record.customer_id], holders, mains
+            )
             for number, (place, record) in zip(numbers, new.values(), strict=True)
         ]
         await unit.add(made)
@@ -120,6 +127,7 @@ def _made(
     record: OrderRecord,
     found: FoundCustomer,
     holders: set[UUID],
+    mains: set[UUID],
 ) -> tuple[Order, Change]:
     currency = record.currency or caller.currency
     try:
@@ -147,7 +155,7 @@ def _made(
         placed_by=placed_by,
         placed_at=placed_at,
         order_date=order_date,
-        credited_to=_credit(record, found, placed_at, holders),
+        credited_to=_credit(record, found, placed_at, holders, mains),
         author_keeps_view=placed_at is not None
         and (
             placed_by == author_id
@@ -197,14 +205,22 @@ def listed(made_at: datetime, order_date: date | None, time_zone: str) -> dateti
 
 
 def _credit(
-    record: OrderRecord, found: FoundCustomer, placed_at: datetime | None, holders: set[UUID]
+    record: OrderRecord,
+    found: FoundCustomer,
+    placed_at: datetime | None,
+    holders: set[UUID],
+    mains: set[UUID],
 ) -> UUID | None:
-    """Return who is credited: as said; else who placed it, or the main of that instant (domain §3)."""
+    """Return who is credited: as said; else who placed it, or the main of that instant (domain §3).
+
+    `mains` are the members whose assignments count.
+    """
     if placed_at is None or record.names_credit:
         return record.credited_to
     if record.placer_id in holders:
         return record.placer_id
-    return found.representation.seen_from(placed_at).main_id
+    main_id = found.representation.seen_from(placed_at).main_id
+    return main_id if main_id in mains else None
 
 
 def _wrong(where: str, code: str, message: str) -> Invalid:
@@ -242,11 +258,27 @@ async def _holders(
     ]
     if faults:
         raise Invalid(faults=faults)
-    in_force = {"status": "active", "expired": False}
     return {
         member_id
         for member_id, subject in subjects.items()
-        if await earns(gate, caller, {**subject, **in_force})
+        if await earns(gate, caller, {**subject, **_IN_FORCE})
+    }
+
+
+async def _mains(
+    unit: ImportUnit, gate: Gate, caller: Caller, customers: Iterable[FoundCustomer]
+) -> set[UUID]:
+    """Return those of the customers' mains, of any time, whose assignments count; asked likewise."""
+    ever = {
+        one.member_id
+        for found in customers
+        for one in found.representation.assignments
+        if one.relation == MAIN
+    }
+    return {
+        member_id
+        for member_id, subject in (await unit.subjects(ever)).items()
+        if await counts_as_one(gate, caller, {**subject, **_IN_FORCE})
     }
 
 

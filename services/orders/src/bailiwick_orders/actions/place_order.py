@@ -41,7 +41,7 @@ async def place_order(
             by=caller.member_id,
             at=caller.now,
             time_zone=caller.time_zone,
-            credited_to=await credit(gate, caller, found.representation, named),
+            credited_to=await credit(unit, gate, caller, found.representation, named),
             author_represents=found.representation.is_representative(found.order.author_id),
         ).as_next_version()
         await unit.save(found.order, order, let.change(Happening.PLACED))

@@ -203,6 +203,10 @@ class Unit(Protocol):
         """Return the order, kept from changing, and its customer, kept from being reassigned."""
         ...
 
+    async def subject(self, member_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of a member, None where the replica does not know them."""
+        ...
+
     async def add(self, order: Order, change: Change) -> None:
         """Write a new order with its visibility and audit, and tell the bus.
 

@@ -19,7 +19,6 @@ class Assignment:
     valid_from: datetime
     valid_to: datetime
     seq: int
-    is_of_active_member: bool = True
 
     def holds_at(self, instant: datetime) -> bool:
         """Tell whether it is valid at the instant."""
@@ -40,13 +39,8 @@ class Representation:
 
     @property
     def main_id(self) -> UUID | None:
-        """The main representative (V1)."""
+        """The main representative (V1), whether they count or not."""
         return next((one.member_id for one in self._current(MAIN)), None)
-
-    @property
-    def active_main_id(self) -> UUID | None:
-        """The main, where they are active: an assignment of anybody else counts as none (domain §3)."""
-        return next((one.member_id for one in self._current(MAIN) if one.is_of_active_member), None)
 
     @property
     def additional_ids(self) -> tuple[UUID, ...]:
@@ -54,15 +48,8 @@ class Representation:
         return tuple(dict.fromkeys(one.member_id for one in self._current(ADDITIONAL)))
 
     def is_representative(self, member_id: UUID) -> bool:
-        """Tell whether the member is main or additional, active or not."""
+        """Tell whether the member is main or additional, whether they count or not."""
         return any(one.member_id == member_id and one.holds_at(self.at) for one in self.assignments)
-
-    def is_active_representative(self, member_id: UUID) -> bool:
-        """Tell whether the member is main or additional, and active."""
-        return any(
-            one.member_id == member_id and one.is_of_active_member and one.holds_at(self.at)
-            for one in self.assignments
-        )
 
     def seen_from(self, instant: datetime) -> Representation:
         """Return the same assignments at another instant."""

@@ -10,25 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_orders.domain.representation import Assignment, Representation
-from bailiwick_orders.store.tables import assignments, members
+from bailiwick_orders.store.tables import assignments
 
-_now = sa.bindparam("now", type_=sa.DateTime(timezone=True))
-_active = sa.and_(
-    members.c.status == "active", members.c.valid_from <= _now, members.c.valid_until > _now
-)
 _ASSIGNMENTS = (
     sa.select(
         assignments.c.customer_id,
         *assignments.c["member_id", "relation", "valid_from", "valid_to", "seq"],
-        sa.func.coalesce(_active, sa.false()).label("active"),
-    )
-    .outerjoin_from(
-        assignments,
-        members,
-        sa.and_(
-            members.c.org_id == assignments.c.org_id,
-            members.c.member_id == assignments.c.member_id,
-        ),
     )
     .where(
         assignments.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
@@ -46,7 +33,7 @@ async def representations(
     Always a statement of its own, after the one that locked the customers: the locking one would still
     see the assignments of before its wait.
     """
-    bound = {"org_id": org_id, "customer_ids": list(customer_ids), "now": now}
+    bound = {"org_id": org_id, "customer_ids": list(customer_ids)}
     found: dict[UUID, list[Assignment]] = {customer_id: [] for customer_id in customer_ids}
     for customer_id, *rest in await connection.execute(_ASSIGNMENTS, bound):
         found[customer_id].append(Assignment(*rest))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_access.caller import Caller, Callers
+from bailiwick_access.caller import Caller, Callers, subject_of
 from bailiwick_kit import crash_points
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
@@ -23,7 +23,7 @@ from bailiwick_orders.store import tables, writes
 from bailiwick_orders.store.queries import order_facts
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import to_customer, to_order
-from bailiwick_orders.store.tables import customers, orders
+from bailiwick_orders.store.tables import customers, members, orders
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
 _CALLERS = Callers(tables.members, tables.organizations)
@@ -61,6 +61,11 @@ _ORDER = (
         ),
     )
     .with_for_update(read=True, of=customers)
+)
+
+_MEMBER = sa.select(members).where(
+    members.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+    members.c.member_id == sa.bindparam("member_id", type_=sa.Uuid),
 )
 
 
@@ -103,6 +108,12 @@ class Unit:
         order = to_order(row)
         customer = to_customer(row, prefix="replica_")
         return FoundOrder(order, customer, await self._representation(order.customer_id))
+
+    async def subject(self, member_id: UUID) -> Mapping[str, object] | None:
+        """Return what policy is told of a member, None where the replica does not know them."""
+        bound = {"org_id": self._org_id, "member_id": member_id}
+        row = (await self._connection.execute(_MEMBER, bound)).mappings().first()
+        return subject_of(row, self._now) if row else None
 
     async def add(self, order: Order, change: Change) -> None:
         """Write a new order with its visibility and audit, and tell the bus.

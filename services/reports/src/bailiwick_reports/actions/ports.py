@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_kit.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
@@ -63,7 +64,7 @@ class Queries(Protocol):
         """Yield all of them."""
         ...
 
-    async def team(self, reading: Reading, scope: Scope, asked: Asked) -> Team:
+    async def team(self, reading: Reading, gate: Gate, scope: Scope, asked: Asked) -> Team:
         """Return the team with its credit in the period; only the dates of what is asked count."""
         ...
 

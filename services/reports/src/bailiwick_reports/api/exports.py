@@ -315,7 +315,7 @@ async def export_team(
     asked = wanted.asked()
 
     async def pages(reading: Reading) -> AsyncGenerator[Sequence[Row], None]:
-        yield list(columns.team_rows(await queries.team(reading, visible.scope, asked)))
+        yield list(columns.team_rows(await queries.team(reading, gate, visible.scope, asked)))
 
     table = Table("team", wanted, columns.TEAM, pages)
     return await export.of(table, visible, lambda caller: gate.scope(caller, "reports", "team"))

@@ -82,5 +82,5 @@ async def read_team(
     """Compare the members: their customers now, their credit in the period; for managers."""
     scope = (await gate.scope(reading.caller, "reports", "team")).scope
     asked = sent.read().asked()
-    team = await queries.team(reading, scope, asked)
+    team = await queries.team(reading, gate, scope, asked)
     return team_report(team, asked, links=await may_view_orders(gate, reading.caller))

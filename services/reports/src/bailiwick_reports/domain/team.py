@@ -25,8 +25,8 @@ class Performance:
     member_id: UUID
     name: str | None
     status: str
-    is_active: bool
-    """Whether the membership is in force now."""
+    counts: bool
+    """Whether their assignments count: the membership is in force, and policy lets them hold a portfolio."""
     customers_main: int
     customers_additional: int
     silent_90_days: int
@@ -106,7 +106,7 @@ def distribution(portfolios: Sequence[tuple[UUID, int]]) -> Distribution:
 
 
 def _counts(member: Performance) -> bool:
-    return member.is_active and member.holds_customers
+    return member.counts and member.holds_customers
 
 
 def _rounded(number: Decimal, places: Decimal) -> Decimal:

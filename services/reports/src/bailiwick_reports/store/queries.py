@@ -11,6 +11,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
+from bailiwick_access.gate import Gate
+from bailiwick_access.representatives import holding
 from bailiwick_access.requests import Reading
 from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
@@ -100,14 +102,15 @@ class ReportQueries:
             async for page in _pages(reading, statement, conditions):
                 yield await _with_figures(reading, asked, page)
 
-    async def team(self, reading: Reading, scope: Scope, asked: Asked) -> Team:
+    async def team(self, reading: Reading, gate: Gate, scope: Scope, asked: Asked) -> Team:
         """Return the team with its credit in the period; only the dates of what is asked count."""
         caller = reading.caller
         since = silent_since(today_in(caller.time_zone, caller.now), SILENT_DAYS)
-        found = await _rows(reading, PERFORMANCES, {"silent_since": since})
+        who = {"holding": await holding(reading.connection, gate, caller, tables.members)}
+        found = await _rows(reading, PERFORMANCES, {"silent_since": since, **who})
         sight = Sight(scope, is_restricted=False, hides_customers=False)
         credited = await self._credited(reading, sight, asked)
-        [coverage] = await _rows(reading, COVERAGE, {})
+        [coverage] = await _rows(reading, COVERAGE, who)
         performances = (to_performance(row) for row in found)
         team = (replace(one, credited=tuple(credited[one.member_id])) for one in performances)
         return Team(

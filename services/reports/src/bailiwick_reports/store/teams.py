@@ -7,15 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
+from bailiwick_access import representatives
 from bailiwick_reports.domain.sales import COUNTING
 from bailiwick_reports.domain.team import Performance
 from bailiwick_reports.store.scoped import NOW, ORG_ID
 from bailiwick_reports.store.tables import assignments, customers, members, sales
 
-_ACTIVE = sa.and_(
-    members.c.status == "active", members.c.valid_from <= NOW, members.c.valid_until > NOW
-)
-"""An assignment of a member who is not active counts as none (domain §3)."""
+_COUNTS = representatives.counting(members)
+"""An assignment of anybody else counts as none (domain §3). Binds `now` and `holding`."""
 
 _VALID = sa.and_(
     assignments.c.org_id == ORG_ID, assignments.c.valid_from <= NOW, assignments.c.valid_to > NOW
@@ -62,7 +61,7 @@ def _performances() -> sa.Select[Any]:
         for name in ("customers_main", "customers_additional", "silent_90_days")
     ]
     return (
-        sa.select(*members.c["member_id", "name", "status"], _ACTIVE.label("is_active"), *counts)
+        sa.select(*members.c["member_id", "name", "status"], _COUNTS.label("counts"), *counts)
         .select_from(members.outerjoin(held, held.c.member_id == members.c.member_id))
         .where(members.c.org_id == ORG_ID, members.c.kind == "member")
         .order_by(counts[0].desc(), members.c.member_id)
@@ -74,7 +73,7 @@ def _coverage() -> sa.Select[int, int]:
         sa.exists()
         .where(_VALID, assignments.c.customer_id == customers.c.customer_id)
         .where(assignments.c.relation == "main")
-        .where(members.c.org_id == ORG_ID, members.c.member_id == assignments.c.member_id, _ACTIVE)
+        .where(members.c.org_id == ORG_ID, members.c.member_id == assignments.c.member_id, _COUNTS)
     )
     return sa.select(
         sa.func.count().label("approved"),
@@ -83,10 +82,10 @@ def _coverage() -> sa.Select[int, int]:
 
 
 PERFORMANCES = _performances()
-"""Every member, most customers first. Binds `org_id`, `now` and `silent_since`."""
+"""Every member, most customers first. Binds `org_id`, `now`, `holding` and `silent_since`."""
 
 COVERAGE = _coverage()
-"""Binds `org_id` and `now`."""
+"""Binds `org_id`, `now` and `holding`."""
 
 
 def to_performance(row: RowMapping) -> Performance:
