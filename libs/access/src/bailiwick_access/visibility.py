@@ -81,7 +81,7 @@ class Listed:
             case Nobody():
                 return None
             case Where(condition=condition):
-                if self._reads_visibility(scope):
+                if self.reads_visibility(scope):
                     return self._from_visibility(condition, is_first=is_first)
                 return self._from_resource(to_sql(condition, self._fields({})), is_first=is_first)
             case Everybody():
@@ -89,8 +89,16 @@ class Listed:
 
     def listed_at(self, scope: Scope) -> sa.Column[Any]:
         """Return the column that the rows are found by, in their order: what bounds it saves reading."""
-        source = self.visibility if self._reads_visibility(scope) else self.table
+        source = self.visibility if self.reads_visibility(scope) else self.table
         return source.c.listed_at
+
+    def reads_visibility(self, scope: Scope) -> bool:
+        """Tell whether a caller's rows are found by their visibility rows, as those of a portfolio are.
+
+        Raises:
+            PolicyUnavailable: as `rows` does.
+        """
+        return isinstance(scope, Where) and reads_facts(scope.condition, self._facts)
 
     @staticmethod
     def counted(rows: sa.Select[Any]) -> sa.Select[int]:
@@ -106,7 +114,7 @@ class Listed:
         Raises:
             PolicyUnavailable: as `rows` does.
         """
-        if isinstance(scope, Where) and self._reads_visibility(scope):
+        if isinstance(scope, Where) and self.reads_visibility(scope):
             return self._counted_from_visibility(scope.condition)
         rows = self.rows(scope)
         return None if rows is None else self.counted(rows.with_only_columns(self.id))
@@ -134,9 +142,6 @@ class Listed:
             .select_from(table.outerjoin(facts, sa.true()))
             .where(table.c.org_id == sa.bindparam("org_id"), self.id == sa.bindparam("id"))
         )
-
-    def _reads_visibility(self, scope: Scope) -> bool:
-        return isinstance(scope, Where) and reads_facts(scope.condition, self._facts)
 
     def _from_visibility(self, condition: Condition, *, is_first: bool) -> sa.Select[Any]:
         # One level, grouped by the index's own order and the table's key: PostgreSQL then stops at the

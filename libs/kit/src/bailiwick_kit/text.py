@@ -22,12 +22,12 @@ _REFUSED_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_ALWAYS}]")
 """The same, but for newlines and tabs."""
 
 # Default_Ignorable_Code_Point of Unicode 16, and U+2800, a letter without a dot.
-_INVISIBLE = (
+INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
-_SEEN = re.compile(rf"[^\s{_INVISIBLE}]")
+_SEEN = re.compile(rf"[^\s{INVISIBLE}]")
 
 
 def clean(value: str, *, multiline: bool = False) -> str:

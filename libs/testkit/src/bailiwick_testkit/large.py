@@ -143,13 +143,17 @@ INSERT INTO assignments (org_id, assignment_id, customer_id, member_id, relation
 SELECT $org, md5('assignment' || seq)::uuid, customer_id, member_id, relation, 'direct', '2020-01-01',
     '9999-12-31', $org, md5('changeset' || seq)::uuid, 1, seq FROM assigned;
 INSERT INTO customers (org_id, customer_id, code, name, search, status, contacts, addresses, country, city,
-    tags, created_by, listed_at, imported, version, seq)
+    tags, created_by, listed_at, imported, version, seq, words, looked_up_words, words_version)
 SELECT $org, customer_id, 'C' || n, name, lower(name || ' c' || n || ' ' || city),
     CASE WHEN n % 2000 = 5 THEN 'pending' WHEN n % 100 = 7 THEN 'suspended' ELSE 'approved' END, '[]',
     CASE WHEN country IS NULL THEN '[]'::jsonb
         ELSE jsonb_build_array(jsonb_build_object('country', country, 'city', city, 'primary', true)) END,
-    country, city, '{}', $org, now() - n * interval '10 minutes', false, 1, n
-FROM held;
+    country, city, '{}', $org, now() - n * interval '10 minutes', false, 1, n, shown || ' c' || n, shown, 1
+FROM held CROSS JOIN LATERAL (SELECT translate(lower(name), 'í', 'i') AS folded) AS one
+CROSS JOIN LATERAL (SELECT concat(' ', replace(folded, ' ', ''), ' ', split_part(folded, ' ', 2), n, ' ', n,
+    ' ', lower(city)) AS shown) AS two;
+INSERT INTO customer_words SELECT org_id, word, customer_id, word <> lower(code)
+FROM customers, unnest(string_to_array(ltrim(words), ' ')) AS word;
 INSERT INTO visibility (org_id, member_id, listed_at, customer_id, relation, valid_from, valid_to)
 SELECT org_id, member_id, listed_at, customer_id, relation, valid_from, valid_to
 FROM customers JOIN assignments USING (org_id, customer_id)

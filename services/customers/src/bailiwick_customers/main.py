@@ -21,6 +21,7 @@ from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
 from bailiwick_customers.store.changes import CustomerChanges
 from bailiwick_customers.store.queries import CustomerQueries
+from bailiwick_customers.store.searching import Refolding
 from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.database import Database
 from bailiwick_kit.door_routes import door_routes
@@ -86,6 +87,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             OutboxSampling(database, tables.outbox).run,
             *in_both_lanes(from_identity(identity, broker_url, tables.inbox)),
             identity.keep_up,
+            Refolding(database).run,
             Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]
 

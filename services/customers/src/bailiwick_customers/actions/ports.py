@@ -77,6 +77,7 @@ class LookedUp:
     name: str
     city: str | None
     country: str | None
+    listed_at: datetime
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,10 @@ class Queries(Protocol):
         text: str | None,
         code: str | None,
         customer_id: UUID | None,
+        limit: int,
+        after: tuple[datetime, UUID] | None,
     ) -> list[LookedUp]:
-        """Return customers to order for, at most twenty."""
+        """Return up to `limit` customers to order for, newest first."""
         ...
 
     async def history(self, reading: Reading, customer_id: UUID) -> list[Assignment]:

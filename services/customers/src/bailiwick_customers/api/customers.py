@@ -101,26 +101,32 @@ async def count_customers(
     return Count(count=await queries.count(reading, visible.scope, filters, holding))
 
 
-@router.get("/lookup", operation_id="look_up_customers", responses=_READ)
+@router.get("/lookup", operation_id="look_up_customers", responses=_LIST)
 async def look_up_customers(
     reading: Reads,
     gate: Gated,
     queries: Queried,
+    pages: Paged,
     sent: Annotated[SentQuery[wire.LookupQuery], query(wire.LookupQuery)],
-) -> wire.Lookup:
-    """Find customers to order for: id, name, city and country, at most twenty."""
+) -> Page[wire.LookupItem]:
+    """Find customers to order for: id, name, city and country, newest first."""
     visible = await gate.scope(reading.caller, "customers", "lookup")
     asked = sent.read()
     if visible.hides("customer", "search"):
         asked = asked.exactly()
-    found = await queries.look_up(
-        reading,
-        visible.scope,
-        text=asked.text,
-        code=asked.code,
-        customer_id=asked.customer_id,
+    return await pages.of(
+        sent,
+        partial(
+            queries.look_up,
+            reading,
+            visible.scope,
+            text=asked.text,
+            code=asked.code,
+            customer_id=asked.customer_id,
+        ),
+        key=lambda row: Key(row.listed_at, row.customer_id),
+        item=wire.lookup_item,
     )
-    return wire.Lookup(items=tuple(wire.LookupItem(**vars(one)) for one in found))
 
 
 @router.post("", operation_id="create_customer", status_code=201, responses=_CREATE)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from bailiwick_access.gate import hides
 from bailiwick_customers.actions.assign_customer import NewAssignment
 from bailiwick_customers.actions.create_customer import NewCustomer
-from bailiwick_customers.actions.ports import Filters, Shown
+from bailiwick_customers.actions.ports import Filters, LookedUp, Shown
 from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
 from bailiwick_kit.errors import Fault, Invalid
@@ -221,7 +221,12 @@ class CustomerFilters(Model):
     )
     country: Country | None = None
     status: Status | None = None
-    text: Text | None = Field(default=None, description="Part of the name, the code or the city")
+    text: Text | None = Field(
+        default=None,
+        description="How words begin that the customer is known by, in any order: of name, code, tax id,"
+        " cities, postal codes, tags, and the contacts' names, e-mail addresses and telephone numbers."
+        " Case, accents, punctuation and spaces do not matter",
+    )
 
     def filters(self) -> Filters:
         """Return what the query takes."""
@@ -239,10 +244,15 @@ class CustomerListQuery(CustomerFilters, PageQuery):
     """Which customers are listed, page by page."""
 
 
-class LookupQuery(Model):
-    """Which customer is meant: a part of its name, code or city, or exactly its id or code."""
+class LookupQuery(PageQuery):
+    """Which customer is meant: words of its name and city, or exactly its id or code."""
 
-    text: Text | None = None
+    limit: int = Field(default=20, ge=1, le=200, description="How many to return at most")
+    text: Text | None = Field(
+        default=None,
+        description="How words of the name and the city begin, in any order. Case, accents, punctuation"
+        " and spaces do not matter",
+    )
     code: Short | None = None
     customer_id: UUID | None = None
 
@@ -285,12 +295,6 @@ class LookupItem(Model):
     name: str
     city: str | None
     country: str | None
-
-
-class Lookup(Model):
-    """Customers that match, at most twenty."""
-
-    items: tuple[LookupItem, ...]
 
 
 class AssignmentBody(Model):
@@ -363,6 +367,13 @@ def customer_body(shown: Shown, masks: Masks) -> CustomerBody:
         created_by=customer.created_by,
         created_at=customer.created_at,
         version=customer.version,
+    )
+
+
+def lookup_item(found: LookedUp) -> LookupItem:
+    """Return what a look-up tells of a customer."""
+    return LookupItem(
+        customer_id=found.customer_id, name=found.name, city=found.city, country=found.country
     )
 
 

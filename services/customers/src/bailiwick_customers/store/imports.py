@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from bailiwick_access.caller import subject_of
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
-from bailiwick_customers.store import tables
+from bailiwick_customers.store import searching, tables
 from bailiwick_customers.store.rows import customer_event, customer_row, to_assignment
 from bailiwick_customers.store.unit_of_work import Assignments, author_row
 from bailiwick_kit.clock import Clock, SystemClock
@@ -69,6 +69,7 @@ class ImportUnit:
             for customer, seq in zip(customers, numbers, strict=True)
         ]
         await self._connection.execute(tables.customers.insert().inline(), rows)
+        await searching.index(self._connection, rows)
         await self._connection.execute(
             tables.visibility.insert().inline(), [author_row(customer) for customer in customers]
         )

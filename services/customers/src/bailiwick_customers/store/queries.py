@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -22,12 +22,17 @@ from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Representative, Shown
 from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.customer import Customer, Status
-from bailiwick_customers.store.rows import folded, to_assignment, to_customer
+from bailiwick_customers.store.rows import to_assignment, to_customer
+from bailiwick_customers.store.searching import EVERYTHING, Shape, Sought, find, narrowed
 from bailiwick_customers.store.tables import assignments, customers, members, visibility
 from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 
 LISTED = Listed(entity="customer", table=customers, visibility=visibility, columns=("status",))
+
+_UNSHOWN = {"search", "words", "looked_up_words", "words_version", "seq"}
+_SHOWN = [column for column in customers.columns if column.name not in _UNSHOWN]
+"""What a list reads: not what customers are searched by."""
 
 
 @dataclass(frozen=True)
@@ -63,28 +68,35 @@ class CustomerQueries:
         after: tuple[datetime, UUID] | None,
     ) -> list[Shown]:
         """Return up to `limit` customers, newest first."""
-        statement = _page(scope, filters, is_first=after is None)
+        found = await _found(reading, scope, filters.text)
+        if found is None:
+            return []
+        statement = _page(scope, _but_text(filters), found.shape, is_first=after is None)
         if statement is None:
             return []
         bound = {
             **Who.of(reading.caller).bound,
+            **found.bound,
             **after_key(after),
             "holding": holding,
             "limit": limit,
         }
         if filters != Filters():
             await plan_for_values(reading.connection)
-        found = await reading.connection.execute(statement, bound)
-        return await self.shown(reading, [to_customer(row) for row in found.mappings()])
+        rows = await reading.connection.execute(statement, bound)
+        return await self.shown(reading, [to_customer(row) for row in rows.mappings()])
 
     async def count(
         self, reading: Reading, scope: Scope, filters: Filters, holding: Sequence[str]
     ) -> int:
         """Return exactly how many there are (D13)."""
-        statement = _count(scope, filters)
+        found = await _found(reading, scope, filters.text)
+        if found is None:
+            return 0
+        statement = _count(scope, _but_text(filters), found.shape)
         if statement is None:
             return 0
-        bound = {**Who.of(reading.caller).bound, "holding": holding}
+        bound = {**Who.of(reading.caller).bound, **found.bound, "holding": holding}
         await plan_for_values(reading.connection)
         return int((await reading.connection.execute(statement, bound)).scalar_one())
 
@@ -113,26 +125,26 @@ class CustomerQueries:
         text: str | None,
         code: str | None,
         customer_id: UUID | None,
+        limit: int,
+        after: tuple[datetime, UUID] | None,
     ) -> list[LookedUp]:
-        """Return customers to order for, at most twenty, by name."""
-        rows = LISTED.rows(scope)
-        if rows is None:
+        """Return up to `limit` customers to order for, newest first."""
+        found = await _found(reading, scope, text, looks_up=True)
+        rows = LISTED.rows(scope, is_first=after is None)
+        if rows is None or found is None:
             return []
-        statement = (
-            rows.order_by(None).order_by(customers.c.search, customers.c.customer_id).limit(20)
-        )
-        if text is not None:
-            statement = statement.where(customers.c.search.contains(folded(text), autoescape=True))
+        statement = narrowed(rows, found.shape).limit(limit)
         if code is not None:
             statement = statement.where(customers.c.code == code)
         if customer_id is not None:
             statement = statement.where(customers.c.customer_id == customer_id)
         await plan_for_values(reading.connection)
-        found = await reading.connection.execute(statement, Who.of(reading.caller).bound)
-        return [
-            LookedUp(row["customer_id"], row["name"], row["city"], row["country"])
-            for row in found.mappings()
-        ]
+        names = LookedUp.__dataclass_fields__
+        bound = {**Who.of(reading.caller).bound, **found.bound, **after_key(after)}
+        looked_up = await reading.connection.execute(
+            statement.with_only_columns(*customers.c[*names]), bound
+        )
+        return [LookedUp(**row) for row in looked_up.mappings()]
 
     async def history(self, reading: Reading, customer_id: UUID) -> list[Assignment]:
         """Return all assignments of a customer, latest first."""
@@ -165,22 +177,43 @@ class CustomerQueries:
         return [Representative(**{name: row[name] for name in names}) for row in found]
 
 
+async def _found(
+    reading: Reading, scope: Scope, text: str | None, *, looks_up: bool = False
+) -> Sought | None:
+    """Return how to find what is searched for, if anything is; None if there is no such customer."""
+    if text is None:
+        return EVERYTHING
+    return await find(
+        reading.connection,
+        reading.caller.org_id,
+        text,
+        looks_up=looks_up,
+        in_portfolio=LISTED.reads_visibility(scope),
+    )
+
+
+def _but_text(filters: Filters) -> Filters:
+    """Return the filters whose values are part of the statement: a text is bound."""
+    return replace(filters, text=None)
+
+
 @lru_cache(maxsize=1024)
-def _page(scope: Scope, filters: Filters, *, is_first: bool) -> sa.Select[Any] | None:
+def _page(scope: Scope, filters: Filters, shape: Shape, *, is_first: bool) -> sa.Select[Any] | None:
     rows = LISTED.rows(scope, is_first=is_first)
     if rows is None:
         return None
-    return rows.where(*_narrowed(filters)).limit(sa.bindparam("limit", type_=sa.Integer))
+    found = narrowed(rows.where(*_narrowed(filters)), shape).with_only_columns(*_SHOWN)
+    return found.limit(sa.bindparam("limit", type_=sa.Integer))
 
 
 @lru_cache(maxsize=1024)
-def _count(scope: Scope, filters: Filters) -> sa.Select[int] | None:
-    if filters == Filters():
+def _count(scope: Scope, filters: Filters, shape: Shape) -> sa.Select[int] | None:
+    if filters == Filters() and shape is Shape.NOTHING:
         return LISTED.count(scope)
     rows = LISTED.rows(scope)
     if rows is None:
         return None
-    found = rows.where(*_narrowed(filters))
+    found = narrowed(rows.where(*_narrowed(filters)), shape)
     return LISTED.counted(found.with_only_columns(customers.c.customer_id))
 
 
@@ -259,8 +292,6 @@ def _narrowed(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
         yield customers.c.country == filters.country
     if filters.status is not None:
         yield customers.c.status == filters.status
-    if filters.text is not None:
-        yield customers.c.search.contains(folded(filters.text), autoescape=True)
 
 
 def _valid_now(table: sa.Table) -> sa.ColumnElement[bool]:

@@ -11,10 +11,11 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_contracts import customers as wire
 from bailiwick_customers.domain.assignment import Assignment, Origin, Relation
 from bailiwick_customers.domain.customer import Address, Contact, Customer, Status, Terms
+from bailiwick_customers.store.searching import searched
 
 
 def folded(text: str) -> str:
-    """Return the text as search compares it: no case, no accents, in any script."""
+    """Return the text as the version before compares it, which may run beside this one."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
@@ -23,7 +24,7 @@ def customer_row(customer: Customer) -> dict[str, Any]:
     """Return a customer's columns, all but `seq`."""
     place = customer.primary_address
     city = place.city if place else None
-    return {
+    row = {
         "org_id": customer.org_id,
         "customer_id": customer.customer_id,
         "code": customer.code,
@@ -47,6 +48,7 @@ def customer_row(customer: Customer) -> dict[str, Any]:
         "external_ref": customer.external_ref,
         "version": customer.version,
     }
+    return row | searched(row)
 
 
 def to_customer(row: RowMapping) -> Customer:

@@ -36,7 +36,7 @@ customers = sa.Table(
     sa.Column("customer_id", sa.Uuid, primary_key=True),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("search", sa.Text, nullable=False, comment="Name, code and city, folded for search."),
+    sa.Column("search", sa.Text, nullable=False, comment="What the version before searches."),
     sa.Column("tax_id", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("contacts", JSONB, nullable=False),
@@ -60,10 +60,29 @@ customers = sa.Table(
     sa.Column("external_ref", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("words", sa.Text, comment="What it is found by; each has a space before it."),
+    sa.Column("looked_up_words", sa.Text, comment="Those of what a look-up shows: name and city."),
+    sa.Column("words_version", sa.Integer, comment="Which version's words these are."),
     sa.UniqueConstraint("org_id", "code"),
     sa.UniqueConstraint("org_id", "import_source", "external_ref"),
     sa.Index("customers_listed", "org_id", "listed_at", "customer_id"),
     sa.Index("customers_seq", "org_id", "seq"),
+    sa.Index(
+        "customers_unsearched",
+        "org_id",
+        postgresql_where=sa.text("words_version IS DISTINCT FROM version"),
+    ),
+)
+
+customer_words = sa.Table(
+    "customer_words",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    # By code point, so that a beginning is a range of the key, whatever the database's own order.
+    sa.Column("word", sa.Text(collation="C"), primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("looked_up", sa.Boolean, nullable=False, comment="It is of what a look-up shows."),
+    comment="customers.words, by word.",
 )
 
 assignments = sa.Table(

@@ -20,7 +20,7 @@ from bailiwick_customers.actions.ports import Found, Shown
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.domain.errors import MainOverlap
-from bailiwick_customers.store import tables
+from bailiwick_customers.store import searching, tables
 from bailiwick_customers.store.queries import Who, facts_of, one, represented, shown
 from bailiwick_customers.store.rows import (
     assignment_part,
@@ -167,21 +167,24 @@ class Customers:
     async def add(self, customer: Customer) -> None:
         """Write a new customer, that its creator made it, and tell the bus."""
         seq = await self._number()
-        await self._connection.execute(
-            tables.customers.insert().values(**customer_row(customer), seq=seq)
-        )
+        row = customer_row(customer)
+        await self._connection.execute(tables.customers.insert().values(**row, seq=seq))
+        await searching.index(self._connection, [row])
         await self._connection.execute(tables.visibility.insert().values(**author_row(customer)))
         await self._tell(customer, seq)
 
     async def save(self, customer: Customer) -> None:
         """Write a changed customer and tell the bus."""
+        key = (customer.org_id, customer.customer_id)
+        before = await searching.words_before(self._connection, *key)
         seq = await self._number()
-        table = tables.customers
+        table, row = tables.customers, customer_row(customer)
         await self._connection.execute(
             table.update()
-            .where(table.c.org_id == customer.org_id, table.c.customer_id == customer.customer_id)
-            .values(**customer_row(customer), seq=seq)
+            .where(table.c.org_id == key[0], table.c.customer_id == key[1])
+            .values(**row, seq=seq)
         )
+        await searching.index_again(self._connection, row, before)
         await self._tell(customer, seq)
 
     async def is_code_taken(self, code: str) -> bool:
