@@ -225,3 +225,30 @@ async def test_an_order_that_its_source_made_long_after_its_date_is_listed_on_it
     ]
     up_to = await market.shop.api.get(mia, f"{PATH}?order_date_to=2024-03-31")
     assert up_to.json()["items"] == orders
+
+
+async def test_an_order_is_found_by_the_number_that_it_had_before_and_shows_it(
+    market: Market, opening: Open
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member("sales_representative")
+    mine, other = await market.customer(main=ana), await market.customer()
+    async with opening(mia) as work:
+        await imported(work, record("SO-2019/0042", mine), record("SO-2019/0043", other))
+        await imported(work, record("so%20x", other))
+    made = await market.order(mia, mine, place=True)
+    assert made["external_ref"] is None
+    for text, of_mia, of_ana in (
+        ("SO-2019/0042", {"SO-2019/0042"}, {"SO-2019/0042"}),
+        ("so-2019", {"SO-2019/0042", "SO-2019/0043"}, {"SO-2019/0042"}),
+        ("SO%20X", {"so%20x"}, set()),
+        ("2019", set(), set()),
+        (made["number"], {None}, {None}),
+    ):
+        for who, expected in ((mia, of_mia), (ana, of_ana)):
+            answer = await market.shop.api.get(who, PATH, params={"text": text})
+            items = answer.json()["items"]
+            assert {one["external_ref"] for one in items} == expected, text
+            for one in items:
+                read = await market.shop.api.get(who, f"{PATH}/{one['order_id']}")
+                assert read.json()["external_ref"] == one["external_ref"]

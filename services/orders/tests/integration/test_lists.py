@@ -232,7 +232,7 @@ async def test_a_wrong_filter_is_told_what_it_may_be(
         "?limit=0",
         "?limit=201",
         "?rep=1",
-        "?text=123456789",
+        "?text=" + 201 * "1",
         "?cursor=nonsense",
     ],
 )

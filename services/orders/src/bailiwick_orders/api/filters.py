@@ -9,7 +9,7 @@ import pycountry
 from pydantic import AfterValidator, Field
 
 from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.text import TextRule
+from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_orders.actions.ports import Filters
 from bailiwick_orders.api.wire import AnySource, Currency, State
@@ -25,7 +25,6 @@ def _country(value: str) -> str:
 
 
 Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
-Number = Annotated[str, TextRule(max_length=8)]
 IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
 IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
 IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
@@ -56,7 +55,10 @@ class OrderFilters(Model):
     )
     order_date_from: Day | None = Field(default=None, description="This day and later")
     order_date_to: Day | None = Field(default=None, description="This day and earlier")
-    text: Number | None = Field(default=None, description="How the order number begins")
+    text: Text | None = Field(
+        default=None,
+        description="How the order's number begins, or the number that it had where it was imported from",
+    )
 
     def filters(self, *, hides_customers: bool) -> Filters:
         """Return what the query takes."""

@@ -188,6 +188,9 @@ class OrderSummary(Model):
     currency: str
     net: MoneyBody
     imported: bool
+    external_ref: str | None = Field(
+        description="The number that it had in the system it was imported from"
+    )
     version: int
 
 
@@ -279,6 +282,7 @@ def _summary(seen: Seen, *, hides_customers: bool) -> dict[str, Any]:
         "currency": order.currency,
         "net": _money(seen.net, order.currency),
         "imported": order.imported,
+        "external_ref": order.external_ref,
         "version": order.version,
     }
 

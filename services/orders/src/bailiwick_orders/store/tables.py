@@ -108,6 +108,8 @@ orders = sa.Table(
         for name in ("state", "source", "currency", "author_id", "placed_by", "credited_to")
     ),
     sa.Index("orders_dated", "org_id", "order_date"),
+    # By code point, as `number` is.
+    sa.Index("orders_former_number", "org_id", sa.text('external_ref COLLATE "C"')),
     sa.Index("orders_customer", "org_id", "customer_id", "listed_at"),
 )
 
