@@ -19,6 +19,7 @@ import heaviest
 import lists
 import placing
 import sales
+import searches
 from measure import Compared
 from rich.console import Console
 from rich.table import Table
@@ -62,6 +63,11 @@ GOALS = {
         for kind in ("lists", "counts")
     },
     "P13 a representative's page / a manager's": Goal(1.3),
+    **{
+        searches.name_of(text, who): Goal(goal)
+        for who, goal in (("manager", 20.0), ("large", 40.0), ("small", 2.0))
+        for text in searches.TEXTS
+    },
     **{f"P17 {one}: of 1,000,000 orders / of 100,000": Goal(1.3) for one in filters.REPORTS},
 }
 
@@ -116,6 +122,7 @@ PARTS: Mapping[str, Callable[[Servers, MadeUpIdentity], Awaitable[list[Compared]
     "requests": of_requests,
     "filters": filters.measured,
     "heaviest": heaviest.measured,
+    "searches": searches.measured,
     "bodies": of_bodies,
 }
 """What can be run by itself: `./bailiwick bench filters`."""

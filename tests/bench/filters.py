@@ -79,16 +79,16 @@ async def measured(servers: Servers, identity: MadeUpIdentity) -> list[Compared]
     company = Company(org_id, people["large"].member_id, people["small"].member_id)
     tenth = Company(org_id, company.large, company.small, orders=company.orders // 10)
 
-    async def made(tables: ModuleType, service: str, which: Company) -> DatabaseUrls:
-        return await _made(postgres, identity, tables, service, which)
+    async def filled(tables: ModuleType, service: str, which: Company) -> DatabaseUrls:
+        return await made(postgres, identity, tables, service, which)
 
     results: list[Compared] = []
-    orders = await made(orders_tables, "orders", company)
+    orders = await filled(orders_tables, "orders", company)
     results += await _twenty("orders", orders, orders_tables, opa.url, people, _of_orders(company))
-    customers = await made(customers_tables, "customers", company)
+    customers = await filled(customers_tables, "customers", company)
     asked = _of_customers(company)
     results += await _twenty("customers", customers, customers_tables, opa.url, people, asked)
-    whole, part = [await made(reports_tables, "reports", one) for one in (company, tenth)]
+    whole, part = [await filled(reports_tables, "reports", one) for one in (company, tenth)]
     async with served(identity.application()) as (identity_url,):
         beside = (opa.url, identity_url)
         with served_at("app:create", orders, *beside) as address:
@@ -101,13 +101,14 @@ async def measured(servers: Servers, identity: MadeUpIdentity) -> list[Compared]
     return results
 
 
-async def _made(
+async def made(
     postgres: Postgres,
     identity: MadeUpIdentity,
     tables: ModuleType,
     service: str,
     company: Company,
 ) -> DatabaseUrls:
+    """Make a service's database with the company in it."""
     console.print(f"Preparing {service} with {company.orders:,} orders …")
     urls = await postgres.fresh_database(service)
     await tell(identity, urls, tables)
@@ -227,7 +228,7 @@ async def _twenty(
                 ids = (person.org_id, person.member_id, datetime.now(UTC))
                 caller = await callers.at_command_line(connection, *ids)
             for name, ask in asked(await gate.scope(caller, service), gate).items():
-                rounds = [await _round(urls, caller, ask) for _ in range(ROUNDS)]
+                rounds = [await one_round(urls, caller, ask) for _ in range(ROUNDS)]
                 times = [min(place) for place in zip(*rounds, strict=True)]
                 found.append(Timed(f"{name} ({who})", times))
     _show(service, found)
@@ -244,7 +245,7 @@ async def _twenty(
     ]
 
 
-async def _round(urls: DatabaseUrls, caller: Any, ask: Ask) -> list[float]:
+async def one_round(urls: DatabaseUrls, caller: Any, ask: Ask) -> list[float]:
     """Ask on one connection as a request does: lent for each, and given back.
 
     The first time is not counted: a new connection has yet to read what it keeps of tables.
