@@ -145,10 +145,21 @@ def test_secrets_are_files_that_only_who_needs_them_is_given(name: str) -> None:
             used.add(value.removeprefix("/run/secrets/"))
     assert used == set(given)
     for source in given.values():
-        owner = source.partition("_database_")[0]
-        assert owner in {source, service}, f"{source} is another service's"
-    if not name.startswith("migrate-"):
+        owner = re.split("_database_|_broker_", source)[0]
+        assert owner in {source, service, "migrations"}, f"{source} is another service's"
+    is_migration = name.startswith("migrate-")
+    if not is_migration:
         assert not [source for source in given.values() if source.endswith("_owner_url")]
+    # The administrator's account is the operator's alone.
+    account = "migrations_" if is_migration else "" if name == "subscribers" else f"{service}_"
+    assert given["broker_url"] == f"{account}broker_url"
+
+
+@pytest.mark.parametrize("name", ["rabbitmq", "test-rabbitmq"])
+def test_the_broker_has_its_accounts_from_its_start(name: str) -> None:
+    assert "rabbitmq_definitions.json" in PARTS[name]["secrets"]
+    made = read(Path("deploy/make-secrets"))
+    assert "load_definitions = /run/secrets/rabbitmq_definitions.json" in made
 
 
 def test_no_address_in_the_file_has_a_password() -> None:

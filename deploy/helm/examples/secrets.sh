@@ -20,7 +20,7 @@ folder=${2:-$work/secrets}
 "$(dirname "${BASH_SOURCE[0]}")/../../make-secrets" "$folder"
 
 names=$(kubectl --namespace "$namespace" get secrets --output name)
-there=$(grep -E '^secret/bailiwick-(database|role|broker|rabbitmq-user|services|signing-keys|mail)' <<<"$names" || true)
+there=$(grep -E '^secret/bailiwick-(database|role|broker|rabbitmq|services|signing-keys|mail)' <<<"$names" || true)
 if [ -n "$there" ]; then
   printf 'There already, so none is made:\n%s\n' "$there" >&2
   exit 1
@@ -49,13 +49,18 @@ for service in $services; do
   done
 done
 
-make broker Opaque "url=$folder/broker_url" "management-url=$folder/broker_management_url"
+declare -a accounts
+for account in $services migrations; do accounts+=("$account-url=$folder/${account}_broker_url"); done
+# `url` and `management-url`, the administrator's, are for people: no pod is given them.
+make broker Opaque "${accounts[@]}" "url=$folder/broker_url" "management-url=$folder/broker_management_url"
+make rabbitmq-definitions Opaque "definitions.json=$folder/rabbitmq_definitions.json"
 user "$folder/broker_url" > "$work/username"
 password "$folder/broker_url" > "$work/password"
 printf '%s' "${RABBITMQ%:*}" > "$work/host"
 printf '%s' "${RABBITMQ##*:}" > "$work/port"
 printf rabbitmq | tee "$work/provider" > "$work/type"
-make rabbitmq-user Opaque "default_user.conf=$folder/rabbitmq.conf" "username=$work/username" \
+head -n 2 "$folder/rabbitmq.conf" > "$work/default_user.conf"
+make rabbitmq-user Opaque "default_user.conf=$work/default_user.conf" "username=$work/username" \
   "password=$work/password" "host=$work/host" "port=$work/port" "provider=$work/provider" "type=$work/type"
 
 make services Opaque "door-secret=$folder/door_secret" "cursor-secret=$folder/cursor_secret"

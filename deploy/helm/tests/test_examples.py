@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,8 @@ def test_script_keeps_in_a_folder_what_prepares_servers_of_ones_own(
             kept = (folder / f"{service}_database_{role}_url").read_text()
             told = (cluster / f"bailiwick-database-{service}" / f"{role}-url").read_text()
             assert make_url(kept.strip()) == make_url(told.strip())
+    definitions = (folder / "rabbitmq_definitions.json").read_text()
+    assert definitions == (cluster / "bailiwick-rabbitmq-definitions/definitions.json").read_text()
     password = (folder / "rabbitmq_password").read_text().strip()
     assert make_url((cluster / "bailiwick-broker" / "url").read_text().strip()).password == password
 
@@ -198,8 +201,22 @@ def test_rabbitmq_is_given_the_user_of_the_address(cluster: Path) -> None:
     assert url.host == f"{broker['metadata']['name']}.sales.svc"
     assert (user / "username").read_text() == url.username
     assert (user / "password").read_text() == url.password
+    accounts = {one["name"] for one in json.loads(loaded(broker, cluster))["users"]}
+    told = {file.name.removesuffix("-url") for file in (cluster / "bailiwick-broker").glob("*-url")}
+    assert accounts == told - {"management"} | {url.username}
     said = (user / "default_user.conf").read_text()
     assert said == f"default_user = {url.username}\ndefault_pass = {url.password}\n"
+
+
+def loaded(broker: Manifest, cluster: Path) -> str:
+    """Give what the nodes of the broker load at their start."""
+    pod = broker["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"]
+    [mount] = pod["containers"][0]["volumeMounts"]
+    [volume] = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+    told = broker["spec"]["rabbitmq"]["additionalConfig"]
+    [path] = re.findall(r"^load_definitions = (.+)$", told, re.MULTILINE)
+    assert Path(path).parent == Path(mount["mountPath"])
+    return Path(cluster, volume["secret"]["secretName"], Path(path).name).read_text()
 
 
 def test_values_of_the_example_are_taken(chart: Chart) -> None:

@@ -59,7 +59,7 @@ fullnameOverride: sales
 secrets:
   databases: {identity: "1", customers: "2", orders: "1e3", reports: "true", notifier: "null"}
   databaseKeys: {owner: "1", api: "2", worker: "0x3"}
-  broker: {name: "1.0", key: "true"}
+  broker: {name: "1.0", keys: {identity: "true", orders: "1", migrations: "null"}}
   signingKeys: {name: "1", key: "null"}
 tls: {postgresql: verify-full, authority: {secret: "1", key: "2"}}
 policy: {remote: {url: https://a, resource: "1", revision: "2", publicKey: "3", token: {name: "4", key: "5"}}}

@@ -167,7 +167,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def expected_table() -> dict[str, Any]:
     """Give values and defaults, those of all services as one."""
-    each = re.compile(rf"^(services|secrets\.databases)\.({'|'.join(SERVICES)})\b")
+    each = re.compile(
+        rf"^(services|secrets\.databases|secrets\.broker\.keys)\.({'|'.join(SERVICES)})\b"
+    )
     found: dict[str, Any] = {}
     for path, value in leaves(VALUES):
         service = (match := each.match(path)) and match[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from bailiwick_identity.store.signing_keys import SigningKeys
+from bailiwick_kit.broker_accounts import OPERATOR, definitions, password_hash
+from bailiwick_local.broker import ACCOUNTS
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES
 
@@ -71,7 +74,7 @@ def test_no_two_stacks_and_no_two_roles_share_a_secret(folder: Path, tmp_path: P
         urlsplit(other[f"{service}_database_{role}_url"]).password
         for service in SERVICES
         for role in ("owner", "api", "worker")
-    ]
+    ] + [urlsplit(other[f"{account}_broker_url"]).password for account in ACCOUNTS]
     everything = [*one.values(), other["door_secret"], other["cursor_secret"], *passwords]
     assert len(set(everything)) == len(everything)
     assert min(len(str(password)) for password in passwords) >= 32
@@ -82,6 +85,34 @@ def test_addresses_agree_with_what_servers_are_told(folder: Path) -> None:
     assert f"default_pass = {password}\n" in (folder / "rabbitmq.conf").read_text()
     for name in ("broker_url", "broker_management_url"):
         assert urlsplit((folder / name).read_text()).password == password
+
+
+def test_the_brokers_accounts_have_the_passwords_of_the_addresses(folder: Path) -> None:
+    url = {account: folder / f"{account}_broker_url" for account in ACCOUNTS}
+    url[OPERATOR] = folder / "broker_url"
+    addresses = {account: urlsplit(file.read_text()) for account, file in url.items()}
+    assert {account: address.username for account, address in addresses.items()} == {
+        account: account for account in url
+    }
+    hashes = {
+        account: password_hash(str(address.password)) for account, address in addresses.items()
+    }
+    told = json.loads((folder / "rabbitmq_definitions.json").read_text())
+    assert told == definitions(hashes)
+
+
+def test_a_folder_of_a_version_with_one_account_is_completed(tmp_path: Path) -> None:
+    before = make(tmp_path / "secrets")
+    told = before.pop("rabbitmq.conf").splitlines()[:2]
+    (tmp_path / "secrets" / "rabbitmq.conf").unlink()
+    (tmp_path / "secrets" / "rabbitmq.conf").write_text("\n".join(told))
+    for account in ACCOUNTS:
+        (tmp_path / "secrets" / f"{account}_broker_url").unlink()
+    (tmp_path / "secrets" / "rabbitmq_definitions.json").unlink()
+    after = make(tmp_path / "secrets")
+    assert "load_definitions" in after["rabbitmq.conf"]
+    assert "HASH_OF" not in after["rabbitmq_definitions.json"]
+    assert after["broker_url"] == before["broker_url"]
 
 
 def test_servers_may_be_elsewhere(tmp_path: Path) -> None:

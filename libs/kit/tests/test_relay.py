@@ -22,6 +22,7 @@ from bailiwick_kit.messages import from_message
 from bailiwick_kit.outbox import record
 from bailiwick_kit.relay import LIVE, LaneRelay, Relay
 from bailiwick_kit.shares import Shares
+from bailiwick_kit.topology import direct_exchange
 from bailiwick_kit.wake import Wake, plain_dsn
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
@@ -117,7 +118,8 @@ async def test_what_cannot_be_delivered_waits_with_an_alarm_and_holds_up_no_othe
             assert await until(postponed) >= 1
             assert await things.unsent() == 1
             async with open_channel(things.broker_url, "test") as channel:
-                await channel.declare_queue("nobody.snapshots", exclusive=True)
+                late = await channel.declare_queue("nobody.snapshots", exclusive=True)
+                await late.bind(direct_exchange("things"))
                 await all_sent(things)
     alarms = [line for line in logs if line["event"] == "relay.undeliverable"]
     assert alarms
@@ -157,6 +159,7 @@ async def test_a_refused_message_waits_and_the_oldest_is_kept(
         full = await channel.declare_queue(
             "full", exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
         )
+        await full.bind(direct_exchange("things"))
         first = await things.change(changed(ORG), changed(ORG), changed(ORG), recipient="full")
         async with running(things.relay().run):
 
@@ -174,6 +177,7 @@ async def test_a_refused_message_waits_and_the_oldest_is_kept(
 async def test_a_snapshot_goes_to_its_recipient_alone(things: Things, queue: Arrivals) -> None:
     async with open_channel(things.broker_url, "test") as channel:
         own = await channel.declare_queue("one.consumer", exclusive=True)
+        await own.bind(direct_exchange("things"))
         [event_id] = await things.change(changed(ORG), recipient="one.consumer")
         async with running(things.relay().run):
             async with arriving(own) as arrivals:

@@ -7,11 +7,11 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from bailiwick_contracts.catalogue import SUBSCRIBED
+from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_kit import service, topology
 from bailiwick_kit.broker import open_channel
-from bailiwick_kit.topology import RETRY_AFTER_MS, dead_queue, retry_queue
+from bailiwick_kit.topology import RETRY_AFTER_MS, dead_queue, direct_exchange, retry_queue
 from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.things import QUEUE, Things
 from bailiwick_testkit.waiting import until
@@ -28,7 +28,10 @@ async def test_every_queue_of_the_catalogue_is_declared_to_lose_nothing(rabbitmq
     await service.declare_topology(vhost)
     found = await definitions(rabbitmq, vhost)
     exchanges = {one["name"]: (one["type"], one["durable"]) for one in found["exchanges"]}
-    assert exchanges == dict.fromkeys((EXCHANGE, f"{EXCHANGE}.bulk"), ("topic", True))
+    of_events, of_services = (EXCHANGE, f"{EXCHANGE}.bulk"), map(direct_exchange, PUBLISHED)
+    assert exchanges == dict.fromkeys(of_events, ("topic", True)) | dict.fromkeys(
+        of_services, ("direct", True)
+    )
 
     queues = {queue["name"]: queue for queue in found["queues"]}
     named = {f"{to}.{of}" for to, publishers in SUBSCRIBED.items() for of in publishers}
@@ -58,7 +61,14 @@ async def test_every_queue_of_the_catalogue_is_declared_to_lose_nothing(rabbitmq
         assert queues[dead_queue(name)]["arguments"]["x-delivery-limit"] > 1000
 
     bound = {(one["source"], one["destination"], one["routing_key"]) for one in found["bindings"]}
-    assert bound == {
+    to_one = {one for one in bound if one[0].startswith(f"{EXCHANGE}.direct.")}
+    assert to_one == {
+        (direct_exchange(sender), queue, queue)
+        for queue in queues
+        for to, of, *beside in (queue.split("."),)
+        for sender in ({to, of} if beside in ([], ["bulk"]) else {to})
+    }
+    assert bound - to_one == {
         (EXCHANGE + lane, f"{to}.{of}{lane}", f"{event.type}.*")
         for lane in ("", ".bulk")
         for to, publishers in SUBSCRIBED.items()

@@ -22,7 +22,8 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- $all = append $all (dict "setting" "DATABASE_WORKER_URL" "secret" $database "key" $keys.worker) -}}
 {{- end -}}
 {{- if or $works $migrates -}}
-{{- $all = append $all (dict "setting" "BROKER_URL" "secret" $secrets.broker.name "key" $secrets.broker.key) -}}
+{{- $account := ternary "migrations" .service $migrates -}}
+{{- $all = append $all (dict "setting" "BROKER_URL" "secret" $secrets.broker.name "key" (index $secrets.broker.keys $account)) -}}
 {{- end -}}
 {{- if or $serves (and $works (ne .service "identity")) -}}
 {{- $all = append $all (dict "setting" "DOOR_SECRET" "secret" $secrets.services.name "key" $secrets.services.doorKey) -}}
@@ -87,7 +88,7 @@ The doors of identity and customers read as the worker. Only migrations know the
 {{- end }}
 {{- range $name, $value := (index $root.Values.services .service).settings }}
 - name: BAILIWICK_{{ $name }}
-  value: {{ $value | toJson | quote }}
+  value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
 {{- with $root.Values.tracing }}
 {{- if .endpoint }}

@@ -1,4 +1,6 @@
-"""The pages that are made from code: docs/configuration.md and docs/metrics.md. Written, or compared.
+"""What people read or import that is made from code: two pages of docs/, and the broker's accounts.
+
+Written, or compared.
 
 python -m bailiwick_local.reference [--check]
 """
@@ -9,22 +11,23 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bailiwick_local import configuration, watching
+from bailiwick_local import broker, configuration, watching
 from bailiwick_local.places import CHECKOUT
 
 FOLDER = CHECKOUT / "docs"
 
 
 def rendered() -> Mapping[Path, str]:
-    """Return each page's file with the text it should have."""
+    """Return each file with the text it should have."""
     return {
         FOLDER / "configuration.md": configuration.page(),
         FOLDER / "metrics.md": watching.page(),
+        broker.DEFINITIONS: broker.page(),
     }
 
 
 def drift() -> list[str]:
-    """Return the names of the pages that are not what code says."""
+    """Return the names of the files that are not what code says."""
     return [
         path.name
         for path, text in rendered().items()
@@ -33,13 +36,14 @@ def drift() -> list[str]:
 
 
 def main() -> int:
-    """Write the pages; with --check only compare. Returns the exit code."""
+    """Write the files; with --check only compare. Returns the exit code."""
     if "--check" in sys.argv[1:]:
         differing = drift()
         for name in differing:
-            print(f"docs/{name} differs from the code: run ./bailiwick contracts")
+            print(f"{name} differs from the code: run ./bailiwick contracts")
         return 1 if differing else 0
     for path, text in rendered().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
     return 0
 

@@ -23,9 +23,6 @@ SERVICES = ("identity", "customers", "orders", "reports", "notifier")
 class Surroundings:
     """What every service is told of the others."""
 
-    broker: str
-    broker_management: str
-    """Where subscribers are let in; empty where the broker is somebody else's and none was given."""
     policy: Mapping[str, str]
     """Service → the OPA beside it."""
     revision: str
@@ -40,13 +37,13 @@ class Surroundings:
     cursor_secret: str
     signing_keys: Path
 
-    def environment(self, service: str, database: DatabaseUrls) -> dict[str, str]:
+    def environment(self, service: str, database: DatabaseUrls, broker: str) -> dict[str, str]:
         """Give a service's settings, as its settings class reads them."""
         settings = {
             "DATABASE_OWNER_URL": database.owner,
             "DATABASE_API_URL": database.api,
             "DATABASE_WORKER_URL": database.worker,
-            "BROKER_URL": self.broker,
+            "BROKER_URL": broker,
             "POLICY_URL": self.policy[service],
             "POLICY_REVISION": self.revision,
             "LISTEN": f"127.0.0.1:{self.ports[service]}",
@@ -60,7 +57,6 @@ class Surroundings:
         if service == "identity":
             settings["SIGNING_KEYS"] = str(self.signing_keys)
         if service == "notifier":
-            settings["BROKER_MANAGEMENT_URL"] = self.broker_management
             settings["SMTP_URL"] = self.smtp
             settings["MAIL_FROM"] = self.mail_from
         return {f"BAILIWICK_{name}": value for name, value in settings.items()}

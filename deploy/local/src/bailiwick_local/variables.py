@@ -55,7 +55,7 @@ LAUNCHER: Mapping[str, str] = {
     " and roles are created in it.",
     "BAILIWICK_RABBITMQ_URL": "An existing RabbitMQ: `amqp://user:password@host:port/vhost`.",
     "BAILIWICK_RABBITMQ_MANAGEMENT_URL": "Its management API, `http://user:password@host:port`, for"
-    " subscribers and tests.",
+    " the services' accounts, subscribers and tests. Without it the services share one account.",
     "BAILIWICK_OPA_URL": "An existing OPA that serves our bundle.",
     "BAILIWICK_SMTP_URL": "A mail server that delivers mail for real; by default mail stays in the"
     " mailbox.",

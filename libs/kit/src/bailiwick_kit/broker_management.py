@@ -102,6 +102,10 @@ class Management:
         address = f"{self._bindings(exchange, queue)}/{_quoted(key)}"
         await self._ask("DELETE", address, missing=True)
 
+    async def import_definitions(self, definitions: Mapping[str, object]) -> None:
+        """Bring users and permissions to what is given, in RabbitMQ's format; what else there is stays."""
+        await self._ask("POST", "/definitions", dict(definitions))
+
     async def has_user(self, user: str) -> bool:
         """Say whether there is such a user."""
         status, _ = await self._ask("GET", f"/users/{_quoted(user)}", missing=True)

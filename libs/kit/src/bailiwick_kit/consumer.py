@@ -42,7 +42,7 @@ from bailiwick_kit.messages import (
     told_of,
 )
 from bailiwick_kit.outages import is_outage
-from bailiwick_kit.topology import dead_queue, retry_queue
+from bailiwick_kit.topology import dead_queue, direct_exchange, retry_queue, service_of
 
 log = structlog.get_logger(__name__)
 
@@ -352,7 +352,10 @@ class Consumer:
         """Publish a copy to another queue, confirmed, before the original is acknowledged."""
         copy = copy_of(message, queue=self.queue, reason=reason)
         async with asyncio.timeout(DEADLINE):
-            await channel.default_exchange.publish(copy, queue, mandatory=True)
+            exchange = await channel.get_exchange(
+                direct_exchange(service_of(self.queue)), ensure=False
+            )
+            await exchange.publish(copy, queue, mandatory=True)
 
 
 def _rest_of(

@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.broker import DEADLINE, open_channel
 from bailiwick_kit.messages import NOTE, copy_of
-from bailiwick_kit.topology import dead_queue
+from bailiwick_kit.topology import dead_queue, direct_exchange, service_of
 
 LOOKED_AT = 1000
 """How many dead letters of a queue one command looks at."""
@@ -56,13 +56,15 @@ class DeadLetters:
     async def _take(self, event_id: str | None, *, back: bool) -> int:
         taken = 0
         async with open_channel(self._broker_url, self._name) as channel:
+            exchange = await channel.get_exchange(
+                direct_exchange(service_of(self._queue)), ensure=False
+            )
             async for message in self._messages(channel):
                 if event_id not in (None, _letter(message).event_id):
                     continue
                 async with asyncio.timeout(DEADLINE):
                     if back:
                         queue = self._origin(message)
-                        exchange = channel.default_exchange
                         await exchange.publish(copy_of(message), queue, mandatory=True)
                     await message.ack()
                 taken += 1

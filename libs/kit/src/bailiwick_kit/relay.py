@@ -34,6 +34,7 @@ from bailiwick_kit import relay_statements as statements
 from bailiwick_kit.broker import DEADLINE, LOST, RECONNECT_AFTER, open_channel
 from bailiwick_kit.messages import to_message, told_of
 from bailiwick_kit.shares import Shares
+from bailiwick_kit.topology import direct_exchange
 from bailiwick_kit.wake import CHANNEL, plain_dsn
 
 log = structlog.get_logger(__name__)
@@ -218,6 +219,7 @@ class LaneRelay:
             exchange = await channel.get_exchange(
                 bulk(name) if self.lane.is_bulk else name, ensure=True
             )
+            direct = await channel.get_exchange(direct_exchange(self.relay.source), ensure=True)
         # One row first, alone: a broker that takes connections and then does not read is tried with one
         # message each time, not with hundreds that it would deliver again later.
         is_proven = False
@@ -234,7 +236,7 @@ class LaneRelay:
                     page.extend(found)
                 rows = [page.popleft() for _ in range(min(len(page), self.lane.batch))]
                 if rows:
-                    under_way.append(self._publishing(rows, exchange, channel.default_exchange))
+                    under_way.append(self._publishing(rows, exchange, direct))
                 while len(under_way) > (1 if rows and is_proven else 0):
                     await self._settle(database, under_way.popleft())
                 is_proven = is_proven or bool(rows)

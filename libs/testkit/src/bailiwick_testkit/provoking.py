@@ -117,7 +117,7 @@ class Case:
         self, service: str, *words: str, text: str = "", succeeds: bool = False, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a service's command, whose output is kept; it fails, unless told otherwise."""
-        environment = self.stack.environment(service)
+        environment = self.stack.environment(service, words[0])
         environment |= {"BAILIWICK_OPERATIONS_LISTEN": "127.0.0.1:0"}
         environment |= {f"BAILIWICK_{name}": value for name, value in settings.items()}
         ran = self.stack.python.run(self.stack.places, service, words, environment, text)

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import IO, Any
 
+from bailiwick_kit.broker_accounts import MIGRATIONS
+from bailiwick_kit.broker_management import ManagementError
+from bailiwick_local import broker
 from bailiwick_local.databases import DatabaseUrls, create_database, urls
 from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import Places, locked
@@ -42,6 +45,9 @@ from bailiwick_local.services import (
 )
 from bailiwick_local.stacks import Report, sign_ins
 
+_MANAGING = "subscribers"
+"""The command of notifier that makes queues and users, by the broker's management API."""
+
 
 @dataclass(frozen=True)
 class NativeStack:
@@ -69,7 +75,7 @@ class NativeStack:
                 _all(
                     [
                         pool.submit(self._start_postgres),
-                        pool.submit(lambda: self._start(self.rabbitmq)),
+                        pool.submit(self._start_rabbitmq),
                         pool.submit(self._start_policies),
                         pool.submit(self._start_mailbox),
                     ]
@@ -153,8 +159,6 @@ class NativeStack:
         """What every service is told of the others."""
         kept = self.places.kept
         return Surroundings(
-            broker=self.rabbitmq.url,
-            broker_management=self.rabbitmq.management,
             policy={service: server.url for service, server in self.policies.items()},
             revision=opa.revision(),
             ports={service: self.port(service) for service in SERVICES},
@@ -190,9 +194,28 @@ class NativeStack:
         secret = self.places.kept.secret("roles")
         return urls(self.postgres.url, service, f"bailiwick_{service}", secret)
 
-    def environment(self, service: str) -> dict[str, str]:
-        """Give the settings that a service runs with."""
-        environment = self.surroundings.environment(service, self.database(service))
+    def broker(self, account: str) -> str:
+        """Give the broker's address as one of its accounts: a service's name, or `migrations`.
+
+        Accounts are made by the management API: a broker that was given without it has one for all.
+        """
+        return broker.urls(self.rabbitmq.url)[account] if self._has_accounts else self.rabbitmq.url
+
+    @property
+    def _has_accounts(self) -> bool:
+        return bool(self.rabbitmq.management)
+
+    def environment(self, service: str, command: str = "serve") -> dict[str, str]:
+        """Give the settings that one of a service's commands runs with.
+
+        `migrate` declares the topology, and `subscribers` is the one that is given the broker's management.
+        """
+        account = MIGRATIONS if command == "migrate" else service
+        environment = self.surroundings.environment(
+            service, self.database(service), self.broker(account)
+        )
+        if command == _MANAGING:
+            environment["BAILIWICK_BROKER_MANAGEMENT_URL"] = self.rabbitmq.management
         return environment | dict(self.settings)
 
     def run_service(
@@ -202,7 +225,8 @@ class NativeStack:
 
         It runs as the stack's account, which may not read the caller's files: `text` is its input.
         """
-        return self.python.run(self.places, service, arguments, self.environment(service), text)
+        environment = self.environment(service, *arguments[:1])
+        return self.python.run(self.places, service, arguments, environment, text)
 
     def feed_service(
         self, service: str, arguments: list[str], sent: IO[bytes], said: IO[bytes]
@@ -288,6 +312,18 @@ class NativeStack:
         secret = self.places.kept.secret("roles")
         for service in self.services:
             await create_database(self.postgres.url, service, f"bailiwick_{service}", secret)
+
+    def _start_rabbitmq(self) -> None:
+        self._start(self.rabbitmq)
+        if self._has_accounts:
+            with self._step("broker accounts"):
+                self._create_accounts()
+
+    def _create_accounts(self) -> None:
+        try:
+            asyncio.run(broker.create_accounts(self.rabbitmq.url, self.rabbitmq.management))
+        except ManagementError as error:
+            raise StackError(f"The broker's accounts could not be made: {error}") from None
 
     def _start_mailbox(self) -> None:
         self.report(f"{'python':<20} {self.python.program}, as {self.places.account.name}")

@@ -1,0 +1,57 @@
+"""The broker's accounts: one for each service and one for migrations, beside the administrator (ADR 26).
+
+Here they are made by the management API. Elsewhere whoever runs the broker imports DEFINITIONS, into which
+deploy/make-secrets puts the passwords' hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from bailiwick_kit.broker_accounts import MIGRATIONS, accounts, definitions, password_hash
+from bailiwick_kit.broker_management import Management
+from bailiwick_local.places import CHECKOUT
+from bailiwick_local.services import SERVICES
+
+ACCOUNTS = (*SERVICES, MIGRATIONS)
+DEFINITIONS = CHECKOUT / "deploy" / "broker" / "definitions.json"
+
+
+def page() -> str:
+    """Return the text of DEFINITIONS: `HASH_OF_<account>` is where a password's hash belongs."""
+    hashes = {one.name: f"HASH_OF_{one.name}" for one in accounts()}
+    return json.dumps(definitions(hashes), indent=2) + "\n"
+
+
+def urls(admin_url: str) -> Mapping[str, str]:
+    """Return each account's address of the broker and virtual host that the administrator's names."""
+    parts = urlsplit(admin_url)
+    host = parts.netloc.rpartition("@")[2]
+    known = unquote(parts.password or "")
+    return {
+        account: parts._replace(netloc=f"{account}:{_password(known, account)}@{host}").geturl()
+        for account in ACCOUNTS
+    }
+
+
+def _password(known: str, account: str) -> str:
+    """Derive it, so that everybody who knows the administrator agrees on it, and nobody else can."""
+    return hmac.new(known.encode(), f"broker {account}".encode(), hashlib.sha256).hexdigest()[:40]
+
+
+async def create_accounts(admin_url: str, management_url: str) -> None:
+    """Make the accounts with their permissions, or give them back; harmless when repeated.
+
+    Raises:
+        ManagementError: the broker refuses, or does not answer.
+    """
+    hashes = {
+        account: password_hash(str(urlsplit(url).password))
+        for account, url in urls(admin_url).items()
+    }
+    async with Management(management_url, admin_url) as management:
+        await management.import_definitions(definitions(hashes, management.virtual_host))
