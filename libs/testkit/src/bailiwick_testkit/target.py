@@ -54,7 +54,8 @@ class Target:
         customer_id, rep_id = self.ids["customer_id"], self.company["Rita"].member_id
         of_notifier = {"change_notification_preferences": {"new_orders": "daily", "language": "fr"}}
         of_orders = _of_orders(customer_id, rep_id)
-        return {**_of_identity(), **_of_customers(rep_id), **of_orders, **of_notifier}[name]
+        of_customers = _of_customers(rep_id, self.company.boss.member_id)
+        return {**_of_identity(), **of_customers, **of_orders, **of_notifier}[name]
 
 
 def settle(company: Company) -> Target:
@@ -101,7 +102,7 @@ def read(target: Target, name: str) -> dict[str, Any]:
     return done(target.send(target.boss, f"read_{reading}"))
 
 
-def _of_customers(rep_id: str) -> dict[str, dict[str, Any]]:
+def _of_customers(rep_id: str, other_id: str) -> dict[str, dict[str, Any]]:
     address = {"country": "ES", "line1": "Calle Mayor 1", "city": "León", "primary": True}
     customer = {
         "name": "Café Ñandú",
@@ -122,7 +123,7 @@ def _of_customers(rep_id: str) -> dict[str, dict[str, Any]]:
         "edit_customer": customer,
         "set_terms": terms,
         "approve_customer": {"main_id": rep_id},
-        "assign_customer": {"member_id": rep_id, "relation": "additional", **planned},
+        "assign_customer": {"member_id": other_id, "relation": "additional", **planned},
         "end_assignment": {"valid_to": "2999-01-01T00:00:00Z"},
     }
 
