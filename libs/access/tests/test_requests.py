@@ -12,8 +12,11 @@ from uuid import UUID
 import pytest
 
 from bailiwick_access.caller import MembershipNotHereYet
-from bailiwick_access.requests import Entrance
+from bailiwick_access.requests import Act, Entrance
+from bailiwick_kit.bodies import SentBody
 from bailiwick_kit.clock import FixedClock
+from bailiwick_kit.idempotency import SentKey
+from bailiwick_kit.wire import Model
 
 ORG = UUID(int=1)
 
@@ -84,3 +87,15 @@ async def test_a_pull_that_takes_long_leaves_as_much_time_after_it() -> None:
     replica = Replica(pulling=3.0)
     replica.here = lambda it: bool(it.pulled) and it.now >= it.pulled[0][0] + 0.4
     assert await replica.let_in() == "the caller"
+
+
+def test_a_key_is_the_same_however_the_id_in_the_path_is_written() -> None:
+    caller = Mock(org_id=ORG, member_id=UUID(int=2))
+    record = UUID("ab54c0de-0000-7000-8000-00000000000f")
+    claims = {
+        Act(
+            caller, "POST", f"/v1/customers/{one}/assignments", SentKey("k"), SentBody(Model, b"{}")
+        ).claim()
+        for one in (str(record), str(record).upper(), record.hex)
+    }
+    assert len(claims) == 1

@@ -24,6 +24,7 @@ from bailiwick_kit.bodies import SentBody
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, SentKey
+from bailiwick_kit.ids import canonical_path
 from bailiwick_kit.position import After, Position, Positions
 from bailiwick_kit.replica import ask_to_pull
 from bailiwick_kit.tokens import TokenVerifier, bearer_token
@@ -162,7 +163,7 @@ class Act:
             org_id=self.caller.org_id,
             caller=self.caller.member_id,
             method=self.method,
-            path=self.path,
+            path=canonical_path(self.path),
             key=key,
             fingerprint=self.body.fingerprint(),
         )

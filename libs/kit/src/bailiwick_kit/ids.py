@@ -19,5 +19,17 @@ def _or_nobodys(value: object, read: ValidatorFunctionWrapHandler) -> UUID:
     return found
 
 
+def canonical_path(path: str) -> str:
+    """Return the path with its ids as they are answered: a record has one path, however its id is written."""
+    return "/".join(_canonical(part) for part in path.split("/"))
+
+
+def _canonical(part: str) -> str:
+    try:
+        return str(UUID(part))
+    except ValueError:
+        return part
+
+
 PathId: TypeAlias = Annotated[UUID, WrapValidator(_or_nobodys)]
 """A route's parameter: `order_id: PathId`. What is no id is the id of nothing: 403 or 404, as any other."""

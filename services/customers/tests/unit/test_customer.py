@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from pydantic import TypeAdapter
 
+from bailiwick_customers.api.wire import Tags
 from bailiwick_customers.domain import errors
 from bailiwick_customers.domain.customer import (
     CODE_ALPHABET,
@@ -143,3 +145,8 @@ def test_a_customer_that_is_stored_larger_may_not_grow(
     else:
         with pytest.raises(errors.CustomerTooLarge):
             check_size(sized(after), sized(before))
+
+
+def test_a_tag_that_is_sent_twice_is_kept_once_as_it_was_written_first() -> None:
+    sent = ("Vino", "vino", "caf\u00e9", "CAFE\u0301", "VINO ", "straße", "STRASSE", "queso")
+    assert TypeAdapter(Tags).validate_python(sent) == ("Vino", "café", "straße", "queso")

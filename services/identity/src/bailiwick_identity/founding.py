@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-import pycountry
 import typer
 from pydantic import AfterValidator, ValidationError
 
@@ -25,6 +24,7 @@ from bailiwick_identity.api import wire
 from bailiwick_identity.domain.grants import Mode, Role, granted
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.iso import Currency
 from bailiwick_kit.text import Text
 from bailiwick_kit.validation import refusal_of
 from bailiwick_kit.wire import Model
@@ -52,19 +52,12 @@ def _time_zone(value: str) -> str:
     return value
 
 
-def _currency(value: str) -> str:
-    if pycountry.currencies.get(alpha_3=value) is None:
-        msg = "Send a currency as ISO 4217: EUR"
-        raise ValueError(msg)
-    return value
-
-
 class NewOrganizationBody(Model):
     """An organization to found, with its first brand manager."""
 
     name: Text
     time_zone: Annotated[str, AfterValidator(_time_zone)]
-    currency: Annotated[str, AfterValidator(_currency)]
+    currency: Currency
     package: Text
     seat_limit: int | None
     manager_name: Text

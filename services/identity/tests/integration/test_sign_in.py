@@ -37,7 +37,7 @@ def told(answer: httpx2.Response) -> tuple[int, dict[str, Any]]:
 async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: House) -> None:
     mia = await house.found(email="mia@wines.example")
 
-    answer = await house.sign_in("  MIA@Wines.example ".strip())
+    answer = await house.sign_in("  MIA@Wines.example ")
 
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()

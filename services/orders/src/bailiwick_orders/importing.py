@@ -24,6 +24,7 @@ from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.iso import Currency
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, TextRule
@@ -64,7 +65,7 @@ class OrderLine(Model):
     order_date: Day | None = None
     placed_at: Instant | None = None
     listed_at: Instant | None = None
-    currency: wire.Currency | None = None
+    currency: Currency | None = None
     lines: wire.Lines
     note: MultilineText | None = None
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pycountry
 import yaml
 
+from bailiwick_kit.iso import CURRENCIES
 from bailiwick_local.importing import shapes
 from bailiwick_local.importing.faults import Faults, UnreadableError
 from bailiwick_local.importing.fields import (
@@ -111,7 +111,7 @@ class _Reader:
             self._fault(
                 "organization.time_zone", "Write a zone of the IANA database: Europe/Madrid"
             )
-        if pycountry.currencies.get(alpha_3=texts["currency"]) is None:
+        if texts["currency"] not in CURRENCIES:
             self._fault("organization.currency", "Write a currency as ISO 4217: EUR")
         return Organization(**texts)
 

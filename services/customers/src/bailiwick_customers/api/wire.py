@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +10,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-import pycountry
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,13 +20,11 @@ from bailiwick_customers.actions.ports import Filters, LookedUp, Shown
 from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
 from bailiwick_kit.errors import Fault, Invalid
+from bailiwick_kit.iso import Country, Subdivision
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.policy import Masks
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Instant, Model
-
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-_SUBDIVISIONS = frozenset(part.code for part in pycountry.subdivisions)
 
 Status = Literal["pending", "approved", "suspended"]
 
@@ -38,23 +36,7 @@ def _email(value: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _country(value: str) -> str:
-    if value.upper() not in _COUNTRIES:
-        msg = "Send a country as ISO 3166-1 alpha-2: ES"
-        raise ValueError(msg)
-    return value.upper()
-
-
-def _subdivision(value: str) -> str:
-    if value.upper() not in _SUBDIVISIONS:
-        msg = "Send a subdivision as ISO 3166-2: ES-MD"
-        raise ValueError(msg)
-    return value.upper()
-
-
 Email = Annotated[str, TextRule(max_length=254), AfterValidator(_email)]
-Country = Annotated[str, TextRule(max_length=2), AfterValidator(_country)]
-Subdivision = Annotated[str, TextRule(max_length=6), AfterValidator(_subdivision)]
 Short = Annotated[str, TextRule(max_length=60)]
 
 
@@ -100,11 +82,21 @@ def _one_primary(addresses: tuple[AddressBody, ...]) -> tuple[AddressBody, ...]:
     return addresses
 
 
+def _each_once(tags: tuple[str, ...]) -> tuple[str, ...]:
+    # Who sends a tag twice, in whatever case, wants it once: the first way of writing it is kept.
+    kept: dict[str, str] = {}
+    for tag in tags:
+        kept.setdefault(unicodedata.normalize("NFC", tag.casefold()), tag)
+    return tuple(kept.values())
+
+
 Contacts = Annotated[tuple[ContactBody, ...], Field(max_length=50, fail_fast=True)]
 Addresses = Annotated[
     tuple[AddressBody, ...], Field(max_length=50, fail_fast=True), AfterValidator(_one_primary)
 ]
-Tags = Annotated[tuple[Short, ...], Field(max_length=50, fail_fast=True)]
+Tags = Annotated[
+    tuple[Short, ...], Field(max_length=50, fail_fast=True), AfterValidator(_each_once)
+]
 
 
 class NewCustomerBody(Model):

@@ -28,6 +28,7 @@ from bailiwick_identity.domain.errors import (
 )
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.problems import answer_to, problems
+from bailiwick_kit.text import clean
 from bailiwick_kit.trace import trace_id_of
 
 router = APIRouter(tags=["sign-in"])
@@ -183,7 +184,7 @@ def _needed(form: Mapping[str, str], name: str) -> str:
 
 def _email(username: str) -> str | None:
     try:
-        return wire.normalized_email(username)
+        return wire.normalized_email(clean(username))
     except ValueError:
         return None
 

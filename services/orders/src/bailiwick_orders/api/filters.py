@@ -5,26 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-import pycountry
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from bailiwick_kit.iso import CountryOrNone, Currency
 from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.text import Text, TextRule
+from bailiwick_kit.text import Text
 from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_orders.actions.ports import Filters
-from bailiwick_orders.api.wire import AnySource, Currency, State
+from bailiwick_orders.api.wire import AnySource, State
 
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-
-
-def _country(value: str) -> str:
-    if value != "none" and value.upper() not in _COUNTRIES:
-        msg = "Send a country as ISO 3166-1 alpha-2: ES, or none"
-        raise ValueError(msg)
-    return value if value == "none" else value.upper()
-
-
-Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
 IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
 IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
 IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
@@ -36,7 +25,7 @@ class OrderFilters(Model):
     customer_id: IdOrFormer | None = Field(
         default=None, description="`former`: customers that you represent no more"
     )
-    country: Country | None = Field(
+    country: CountryOrNone | None = Field(
         default=None,
         description="Of the customer's primary address as it is now, not as it was when the order"
         " was placed; `none`: without one",

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-import pycountry
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bailiwick_access.gate import hides
+from bailiwick_kit.iso import Currency
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
@@ -19,21 +19,11 @@ from bailiwick_orders.actions.edit_order import OrderEdit
 from bailiwick_orders.actions.ports import EarlierVersion, Seen, Viewed
 from bailiwick_orders.domain.order import MOST_LINES, Line, Source
 
-_CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
-
 SentSource = Literal["visit", "phone", "whatsapp", "other", "portal"]
 AnySource = Literal["visit", "phone", "whatsapp", "other", "portal", "import"]
 State = Literal["draft", "placed", "confirmed", "fulfilled", "cancelled"]
 
 
-def _currency(value: str) -> str:
-    if value not in _CURRENCIES:
-        msg = "Send a currency as ISO 4217: EUR"
-        raise ValueError(msg)
-    return value
-
-
-Currency = Annotated[str, AfterValidator(_currency)]
 Sku = Annotated[str, TextRule(max_length=60)]
 
 

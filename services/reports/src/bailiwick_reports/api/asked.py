@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import pycountry
 from pydantic import AfterValidator, Field
 
-from bailiwick_kit.text import TextRule
+from bailiwick_kit.iso import CountryOrNone, Currency
 from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Relation
 from bailiwick_reports.domain.sales import COUNTING, Asked, Dimension
 
-_CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
 _LONGEST_SILENCE = 36_500
 _UNIQUE: dict[str, Any] = {"uniqueItems": True}
 
@@ -24,20 +21,6 @@ SalesDimension = Literal["day", "month", "author", "credited_to", "customer", "c
 CreditDimension = Literal["day", "month", "source"]
 
 
-def _currency(value: str) -> str:
-    if value not in _CURRENCIES:
-        msg = "Send a currency as ISO 4217: EUR"
-        raise ValueError(msg)
-    return value
-
-
-def _country(value: str) -> str:
-    if value != "none" and value.upper() not in _COUNTRIES:
-        msg = "Send a country as ISO 3166-1 alpha-2: ES, or none"
-        raise ValueError(msg)
-    return value if value == "none" else value.upper()
-
-
 def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) < len(values):
         msg = "Name each once"
@@ -45,8 +28,6 @@ def _once(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-Currency = Annotated[str, TextRule(max_length=3), AfterValidator(_currency)]
-Country = Annotated[str, TextRule(max_length=4), AfterValidator(_country)]
 IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
 IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]
 IdOrHouseOrOthers = Annotated[UUID | Literal["house", "others"], id_or("house", "others")]
@@ -77,7 +58,7 @@ class SalesQuery(Period):
     customer_id: IdOrFormer | None = Field(
         default=None, description="`former`: customers that you represent no more"
     )
-    country: Country | None = Field(
+    country: CountryOrNone | None = Field(
         default=None,
         description="Of the customer's primary address as it is now; `none`: without one",
     )
