@@ -154,7 +154,7 @@ async def test_a_piece_that_cannot_go_on_lets_events_pass_and_is_tried_again(
     await books.damage(_a_cell_more(books, customer_id, Decimal(1)))
     cells = sa.select(tables.sales).where(tables.sales.c.customer_id == customer_id)
     async with (
-        Database(books.shop.urls.worker, pool=2) as database,
+        operating(books) as database,
         trade(books, [uuid4()]) as took,
     ):
         cut_off: list[object] = []
