@@ -98,7 +98,7 @@ def test_a_portfolio_is_granted_by_who_holds_all_that_seller_adds() -> None:
         ),
         (("members", "seller"), Grants(Mode.ROLE)),
     ],
-    ids=str,
+    ids=["more", "integrations", "their own integrations", "a role", "ticks", "an empty role"],
 )
 def test_nobody_takes_what_they_do_not_hold_nor_changes_whoever_has_it(
     granter: tuple[str, ...], before: Grants
