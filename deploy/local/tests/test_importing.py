@@ -12,17 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
 
-from bailiwick_customers.importing import AssignmentLine, CustomerLine
-from bailiwick_identity.importing import RecordLine
-from bailiwick_local.importing import mapping, records, shapes
+from bailiwick_local.importing import mapping, records
 from bailiwick_local.importing.checking import Check
 from bailiwick_local.importing.faults import MOST_SHOWN, Faults, UnreadableError
 from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Staging
-from bailiwick_orders.importing import OrderLine
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 MEMBERS = "id,name,title\n1,Mia Núñez,boss\n2,Ana,rep\n3,Tom,helper\n"
@@ -414,24 +410,6 @@ def test_what_is_no_mapping_is_refused(checked: Checker, text: str) -> None:
     faults = checked(text=text).faults
     assert faults
     assert all(fault.startswith("mapping.yaml") for fault in faults)
-
-
-@pytest.mark.parametrize(
-    ("shape", "model", "ours"),
-    [
-        (shapes.MEMBER, RecordLine, {"external_ref", "mode", "collections"}),
-        (shapes.CUSTOMER, CustomerLine, {"external_ref", "kind"}),
-        (shapes.ASSIGNMENT, AssignmentLine, {"member_id", "kind"}),
-        (shapes.ORDER, OrderLine, {"external_ref", "kind", "customer_id", "author_id", "lines"}),
-    ],
-)
-def test_a_mapping_may_fill_what_the_service_takes(
-    shape: shapes.Shape, model: type[BaseModel], ours: set[str]
-) -> None:
-    named_otherwise = {"member", "customer", "author"}
-    assert (
-        shape.fields.keys() - named_otherwise == model.model_fields.keys() - named_otherwise - ours
-    )
 
 
 def test_formats_of_other_places_are_read(checked: Checker) -> None:

@@ -6,7 +6,7 @@ The values that were sent are never repeated: they may be passwords, and they ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -80,7 +80,21 @@ def _plain(message: str) -> str:
 
 def faults_of(errors: Iterable[Mapping[str, Any]], *, drop: int = 0) -> tuple[Fault, ...]:
     """Return the first faults, so that an answer stays readable whatever was sent."""
-    return tuple(fault_of(error, drop=drop) for error in islice(errors, MOST_FAULTS))
+    own = own_errors(list(errors))
+    return tuple(fault_of(error, drop=drop) for error in islice(own, MOST_FAULTS))
+
+
+def own_errors(errors: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the errors that stand for themselves.
+
+    A list is judged up to its first wrong item, and then found too short: that is the item's fault alone.
+    """
+    places = [error["loc"] for error in errors]
+    for error in errors:
+        place = error["loc"]
+        follows = any(one[: len(place)] == place and len(one) > len(place) for one in places)
+        if error["type"] != "too_short" or not follows:
+            yield error
 
 
 def refusal_of(errors: Sequence[Mapping[str, Any]]) -> Refusal:

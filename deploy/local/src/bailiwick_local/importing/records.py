@@ -19,8 +19,9 @@ from bailiwick_customers.importing import AssignmentLine, CustomerLine
 from bailiwick_identity.actions.enrolment import check_new
 from bailiwick_identity.importing import RecordLine
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.validation import fault_of
+from bailiwick_kit.validation import fault_of, own_errors
 from bailiwick_orders.actions.import_orders import dated
+from bailiwick_orders.api.wire import NewLine
 from bailiwick_orders.domain.order import check_amounts
 from bailiwick_orders.importing import OrderLine
 
@@ -104,8 +105,12 @@ class Models:
         try:
             self._take(kind, json.dumps(line))
         except ValidationError as error:
-            for one in error.errors(include_url=False, include_input=False):
-                yield Wrong(tuple(one["loc"]), _IN_A_CELL.get(one["type"]) or fault_of(one).message)
+            found = list(_wrongs(error))
+            if any(one.location[:1] == ("lines",) and len(one.location) > 1 for one in found):
+                # A model judges lines up to the first wrong one; who corrects a file is told all of them.
+                found = [one for one in found if one.location[:1] != ("lines",)]
+                found += _wrongs_of_lines(line["lines"])
+            yield from found
         except Refusal as refusal:
             if not refusal.faults:
                 yield Wrong((), str(refusal))
@@ -125,6 +130,20 @@ class Models:
                 order = OrderLine.model_validate_json(line).record()
                 check_amounts(order.lines)
                 dated(order, self.time_zone, self.now)
+
+
+def _wrongs(error: ValidationError, *at: str | int) -> Iterator[Wrong]:
+    for one in own_errors(error.errors(include_url=False, include_input=False)):
+        message = _IN_A_CELL.get(one["type"]) or fault_of(one).message
+        yield Wrong((*at, *one["loc"]), message)
+
+
+def _wrongs_of_lines(lines: Sequence[Mapping[str, Any]]) -> Iterator[Wrong]:
+    for place, line in enumerate(lines):
+        try:
+            NewLine.model_validate_json(json.dumps(line))
+        except ValidationError as error:
+            yield from _wrongs(error, "lines", place)
 
 
 def _location(where: str) -> tuple[str | int, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
-from sqlalchemy import text
 
 revision = "0007"
 down_revision = "0006"
@@ -13,5 +13,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(
-        "orders_former_number", "orders", ["org_id", text('external_ref COLLATE "C"')], unique=False
+        "orders_former_number",
+        "orders",
+        ["org_id", sa.text('external_ref COLLATE "C"')],
+        unique=False,
     )
