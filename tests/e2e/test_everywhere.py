@@ -147,7 +147,7 @@ def _customers_and_orders() -> tuple[
         oracle.Customer(f"C{n}", created_by=makers.get(f"C{n}", "mia")) for n in range(1, 9)
     )
     orders = tuple(
-        oracle.Order(f"O{n}", customer, author, state)
+        oracle.Order(f"O{n}", customer, author, state, author_keeps_view=state != "draft")
         for n, (customer, author, state) in enumerate(ORDERS, start=1)
     )
     past, future = _NOW - timedelta(days=1), _NOW + timedelta(days=1)
