@@ -16,7 +16,7 @@ from bailiwick_testkit.servers import Opa
 from bailiwick_testkit.worlds import ACTIONS, CALLERS, ENTITIES, NOW, caller_document
 
 RELATIONS = {"main", "additional", "author", "cover"}
-COLUMNS = {"org_id", "state", "author_keeps_view", "recipient"}
+COLUMNS = {"org_id", "state", "author_keeps_view", "recipient", "above"}
 
 
 @pytest.fixture(scope="module")
