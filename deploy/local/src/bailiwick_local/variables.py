@@ -49,6 +49,7 @@ LAUNCHER: Mapping[str, str] = {
     "BAILIWICK_USER": "When called by root, the account that everything runs as. By default whoever"
     " called sudo, else `nobody`.",
     "SUDO_USER": "Set by sudo: the account that everything runs as unless `BAILIWICK_USER` is set.",
+    "GOFLAGS": "Go's own flags; they are kept where OPA or Helm is built.",
     "BAILIWICK_SERVERS": "`docker`: containers or an error. `native`: processes, even if a Docker daemon"
     " answers. By default containers if possible.",
     "BAILIWICK_POSTGRES_URL": "An existing PostgreSQL, as a superuser: `postgresql://…`. Databases"
