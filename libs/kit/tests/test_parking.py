@@ -54,7 +54,7 @@ async def test_what_is_returned_again_and_again_is_parked_and_tried_no_more(thin
                 async def are_sent() -> bool:
                     return await things.unsent() == 1
 
-                await until(are_sent)
+                await until(are_sent, within=60)
                 got = await queue.get(no_ack=True), await queue.get(no_ack=True)
     assert {message.message_id for message in got if message} == {str(first), str(late)}
     assert await things.one("SELECT attempts FROM outbox WHERE event_id = $1", last) == PARKED_AFTER

@@ -67,7 +67,7 @@ async def test_nobody_waits_for_the_lock_of_what_is_hidden(market: Market, opera
     customer = await market.customer()
     order = await market.order(mia, customer)
     async with (
-        Database(market.shop.urls.worker) as database,
+        Database(market.shop.urls.api) as database,
         database.writing(market.shop.org_id) as holding,
     ):
         for table in ("orders", "customers"):
@@ -85,7 +85,7 @@ async def test_what_changes_while_its_lock_is_waited_for_is_decided_anew(market:
     await market.tell()
     path = (await market.order(mia, customer))["path"]
     async with (
-        Database(market.shop.urls.worker) as database,
+        Database(market.shop.urls.api) as database,
         database.writing(market.shop.org_id) as holding,
     ):
         await holding.exec_driver_sql("SELECT 1 FROM orders FOR UPDATE")
