@@ -29,6 +29,7 @@ from bailiwick_testkit.waiting import until
 NAMES = """
 counter   bailiwick_events_total{queue,outcome}
 counter   bailiwick_mail_total{outcome}
+counter   bailiwick_notices_in_vain_total{}
 counter   bailiwick_policy_decisions_total{package,outcome}
 gauge     bailiwick_build_info{service,process,version}
 gauge     bailiwick_consumer_in_hand_seconds{queue}
@@ -58,7 +59,7 @@ histogram bailiwick_requests_seconds{method,route,status}
 
 LABELS = {
     *("method", "route", "status"),
-    *("queue", "source", "package", "outcome", "kind", "pool"),
+    *("queue", "lane", "source", "package", "outcome", "kind", "pool"),
     *("service", "process", "version", "revision"),
 }
 """What a label may tell: each has few values, all of them named by code or by whoever runs the service."""
