@@ -82,7 +82,9 @@ _TAKE_OUT = sales.delete().where(
 )
 _PUT_IN = sales.insert().from_select(
     [*_CELL, *FIGURES],
-    sa.select(_OF_PIECE).where(~sa.exists().where(_same(_CELL, sales, _OF_PIECE))),
+    sa.select(_OF_PIECE).where(
+        ~sa.exists().where(_in_piece(sales), _same(_CELL, sales, _OF_PIECE))
+    ),
 )
 _FORGET = orders.delete().where(_in_piece(orders))
 _BOTH = sa.select(
