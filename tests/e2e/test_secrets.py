@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 import asyncpg
 import pytest
 
+from bailiwick_local import broker
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process
 from bailiwick_local.servers import daemon
@@ -163,6 +164,9 @@ def known(case: Case) -> None:
         urls = case.stack.database(service)
         for url in (urls.owner, urls.api, urls.worker):
             case.plant("database role", unquote(str(urlsplit(url).password)))
+    for account in broker.ACCOUNTS:
+        password = urlsplit(case.stack.broker(account)).password
+        case.plant("account of the broker", str(password))
     file = case.stack.places.folder("identity") / "signing-keys.json"
     private = json.loads(file.read_text())["keys"][0]["d"]
     case.plant("signing key", private)
@@ -297,8 +301,7 @@ def test_passwords_are_kept_as_argon2id_and_tokens_as_hashes(found: Found) -> No
 
 def test_the_broker_keeps_hashes_of_passwords(found: Found) -> None:
     users = found.definitions["users"]
-    # The administrator, one for each service, one for migrations, and a subscriber.
-    assert len(users) == len(SERVICES) + 3
+    assert len(users) == len(broker.ACCOUNTS) + 2  # the administrator, and a subscriber
     for user in users:
         assert user["hashing_algorithm"] == "rabbit_password_hashing_sha256"
         assert len(base64.b64decode(user["password_hash"])) == 36
