@@ -156,7 +156,10 @@ def _check_customers(records: Sequence[AssignmentRecord], known: Mapping[str, UU
 async def _check_members(
     unit: ImportUnit, gate: Gate, caller: Caller, records: Sequence[AssignmentRecord]
 ) -> None:
-    wanted = [(record.member_id, record.valid_from or caller.now) for record in records]
+    # A past that began before its member was entered here is imported; what is to come is judged as it comes.
+    wanted = [
+        (record.member_id, max(record.valid_from or caller.now, caller.now)) for record in records
+    ]
     subjects = await unit.subjects(wanted)
     counts = {  # of a member there are at most two: in force at that instant, or not
         repr(subject): await counts_as_one(gate, caller, subject)
