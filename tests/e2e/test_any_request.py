@@ -89,6 +89,8 @@ class Asked:
                 by = company["Rita"]
                 company.settings(rep_customers_need_approval=True)
             ids["customer_id"] = company.customer("New", by=by)
+            if name == "reinstate_customer":
+                done(company.boss.post(f"/v1/customers/{ids['customer_id']}/suspend", if_match="*"))
         if "assignment_id" in wanted:
             assigned = company.assign(ids["customer_id"], company["Rita"])
             ids["assignment_id"] = assigned["assignment_id"]

@@ -12,6 +12,7 @@ from bailiwick_kit.broker import open_channel
 from bailiwick_kit.outbox_commands import outbox_commands
 from bailiwick_kit.relay import LIVE, UNCONFIRMED, LaneRelay
 from bailiwick_kit.relay_statements import PARKED_AFTER
+from bailiwick_kit.topology import direct_exchange
 from bailiwick_kit.wake import plain_dsn
 from bailiwick_testkit.things import Things, changed
 from bailiwick_testkit.waiting import running, until
@@ -50,11 +51,12 @@ async def test_what_is_returned_again_and_again_is_parked_and_tried_no_more(thin
             assert await parked(things) == [last]
             async with open_channel(things.broker_url, "test") as channel:
                 queue = await channel.declare_queue(NOWHERE, exclusive=True)
+                await queue.bind(direct_exchange("things"))
 
                 async def are_sent() -> bool:
                     return await things.unsent() == 1
 
-                await until(are_sent, within=60)
+                await until(are_sent)
                 got = await queue.get(no_ack=True), await queue.get(no_ack=True)
     assert {message.message_id for message in got if message} == {str(first), str(late)}
     assert await things.one("SELECT attempts FROM outbox WHERE event_id = $1", last) == PARKED_AFTER

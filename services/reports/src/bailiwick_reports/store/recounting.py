@@ -25,7 +25,7 @@ _LAST = UUID(int=2**128 - 1)
 _TOO_LONG = frozenset({"57014", "55P03"})
 """What PostgreSQL answers where a statement, or waiting for a lock, took longer than it may."""
 
-_BY_HASH = "SET LOCAL enable_nestloop = off"
+_BY_HASH = sa.text("SET LOCAL enable_nestloop = off")
 """Without statistics PostgreSQL expects a row or two in a piece, and compares each cell with each."""
 
 _org_id = sa.bindparam("org_id", type_=sa.Uuid)
@@ -133,7 +133,7 @@ class Cube:
             found = await connection.execute(_PIECE, {**bound, "rows": rows})
             bound["last"] = found.scalar() or _LAST
             await keep_counting_out(connection, org_id)
-            await connection.exec_driver_sql(_BY_HASH)
+            await connection.execute(_BY_HASH)
             if forgetting:
                 await connection.execute(_FORGET, bound)
             out = await connection.execute(_TAKE_OUT, bound)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from bailiwick_kit.migrations import grant, isolate, show_all_to_worker
+from bailiwick_kit.migrations import grant, isolate, keep_finite, show_all_to_worker
 
 revision = "0006"
 down_revision = "0005"
@@ -46,6 +46,7 @@ def upgrade() -> None:
     grant("changed_orders", worker=("select", "insert", "update", "delete"))
     isolate("changed_orders")
     show_all_to_worker("changed_orders")
+    keep_finite("changed_orders")
     op.add_column(
         "notices",
         sa.Column(
