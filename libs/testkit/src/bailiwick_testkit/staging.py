@@ -15,19 +15,24 @@ from bailiwick_testkit.worlds import worlds
 
 
 def drawn(seed: int, count: int, fit: Callable[[World], World]) -> list[World]:
-    """Draw worlds, the same for the same seed, each fitted to what a service can hold."""
+    """Draw worlds, the same for the same seed, each fitted to what a service can hold.
+
+    Hypothesis varies a world a few times before it draws another: so many are drawn, and those that are
+    kept lie far apart.
+    """
     found: list[World] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
-        max_examples=count * 3, database=None, deadline=None, phases=[hypothesis.Phase.generate]
+        max_examples=count * 10, database=None, deadline=None, phases=[hypothesis.Phase.generate]
     )
     @hypothesis.given(worlds())
     def keep(world: World) -> None:
         found.append(fit(world))
 
     keep()
-    return found[-count:]  # the first ones are the simplest
+    later = found[count:]  # the first ones are the simplest
+    return later[:: len(later) // count][:count]
 
 
 def of_one_organization(world: World) -> World:
