@@ -6,12 +6,16 @@ from collections.abc import Set as AbstractSet
 from typing import Annotated
 
 import pycountry
+from babel.numbers import list_currencies
 from pydantic import AfterValidator
 
 from bailiwick_kit.text import TextRule
 
 CURRENCIES = frozenset(one.alpha_3 for one in pycountry.currencies)
-_COUNTRIES = frozenset(one.alpha_2 for one in pycountry.countries)
+"""What can be paid with today."""
+_EVER = CURRENCIES | list_currencies()
+_COUNTRIES = frozenset({"XK", *(one.alpha_2 for one in pycountry.countries)})
+"""Kosovo has no code of its own; XK, which ISO 3166 leaves to its users, is what the EU and banks write."""
 _SUBDIVISIONS = frozenset(one.code for one in pycountry.subdivisions)
 
 
@@ -37,10 +41,18 @@ def _subdivision(value: str) -> str:
 
 
 def _currency(value: str) -> str:
-    if value.strip() not in CURRENCIES:
+    return _one_of(CURRENCIES, value.strip())
+
+
+def _currency_ever(value: str) -> str:
+    return _one_of(_EVER, value.strip())
+
+
+def _one_of(currencies: AbstractSet[str], value: str) -> str:
+    if value not in currencies:
         msg = "Send a currency as ISO 4217: EUR"
         raise ValueError(msg)
-    return value.strip()
+    return value
 
 
 Country = Annotated[str, TextRule(max_length=2), AfterValidator(_country)]
@@ -53,4 +65,7 @@ Subdivision = Annotated[str, TextRule(max_length=6), AfterValidator(_subdivision
 """A part of a country, kept in upper case."""
 
 Currency = Annotated[str, AfterValidator(_currency)]
-"""A currency, sent in upper case."""
+"""A currency of today, sent in upper case."""
+
+CurrencyEver = Annotated[str, AfterValidator(_currency_ever)]
+"""A currency of today or of the past (DEM, HRK), sent in upper case: history is as it was."""

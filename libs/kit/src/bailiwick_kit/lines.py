@@ -42,6 +42,20 @@ def read(lines: Iterable[bytes], parse: Callable[[bytes], T], *, drop: int = 0) 
             raise LineError(_at(number, said)) from None
 
 
+def each_once(read: Iterable[T], ref: Callable[[T], str | None]) -> Iterator[T]:
+    """Give what was read, as long as no line has the `external_ref` of an earlier one.
+
+    Raises:
+        LineError: a line has; which of the two is right, nobody can know.
+    """
+    seen: dict[str, int] = {}
+    for number, one in enumerate(read, start=1):
+        key = ref(one)
+        if key is not None and seen.setdefault(key, number) != number:
+            raise LineError(_at(number, f"external_ref: The same as on line {seen[key]}"))
+        yield one
+
+
 def about(refusal: Refusal, first: int) -> Exception:
     """Name the lines that a batch's refusal is about; its faults know their place in the batch."""
     if not refusal.faults:

@@ -26,7 +26,7 @@ from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_WHOLE_DIGITS, _PLACES = 14, 4
+_WHOLE_DIGITS, _PLACES, _FINER_PLACES = 14, 4, 12
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 _CANONICAL = re.compile(rf"-?(0|[1-9]\d{{0,{_WHOLE_DIGITS - 1}}})(\.\d{{1,{_PLACES}}})?", re.ASCII)
 
@@ -122,28 +122,36 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_day_within)]
 
 
 def _exact(value: Any) -> Any:
+    return _number(value, _PLACES)
+
+
+def _finer(value: Any) -> Any:
+    return _number(value, _FINER_PLACES)
+
+
+def _number(value: Any, places: int) -> Any:
     # Parsed here, because Decimal takes "1_000" and "1e999999999", which PostgreSQL would not.
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise PydanticCustomError("decimal", 'Write a decimal in quotes, with a point: "12.30"')
     if not _CANONICAL.fullmatch(value):
-        value = _canonical(value)
+        value = _canonical(value, places)
     number = Decimal(value)
     return number or abs(number)  # "-0" is 0
 
 
-def _canonical(text: str) -> str:
+def _canonical(text: str, places: int) -> str:
     """Leave out zeros that say nothing, where there are too many digits with them."""
     sign = "-" if text.startswith("-") else ""
     whole, _, decimals = text.removeprefix("-").partition(".")
     whole = whole.lstrip("0")
-    if len(decimals) > _PLACES:
+    if len(decimals) > places:
         decimals = decimals.rstrip("0")
     if len(whole) > _WHOLE_DIGITS:
         raise PydanticKnownError("decimal_whole_digits", {"whole_digits": _WHOLE_DIGITS})
-    if len(decimals) > _PLACES:
-        raise PydanticKnownError("decimal_max_places", {"decimal_places": _PLACES})
+    if len(decimals) > places:
+        raise PydanticKnownError("decimal_max_places", {"decimal_places": places})
     return f"{sign}{whole or 0}.{decimals}" if decimals else f"{sign}{whole or 0}"
 
 
@@ -157,6 +165,13 @@ Exact = Annotated[
     ),
 ]
 """An exact number with up to four decimals (NUMERIC(18,4), D30): a string in JSON."""
+
+Finer = Annotated[
+    Decimal,
+    Field(max_digits=_WHOLE_DIGITS + _FINER_PLACES, decimal_places=_FINER_PLACES),
+    BeforeValidator(_finer),
+]
+"""An exact number from elsewhere, with more decimals than are kept: whoever takes it rounds it."""
 
 
 def id_or(*words: str) -> WrapValidator:

@@ -161,7 +161,10 @@ class Import:
 
 def _batches(sent: Iterable[bytes]) -> Iterator[list[Line]]:
     """Give the lines in batches of one kind each."""
-    read = lines.read(sent, _LINE.validate_json, drop=1)
+    read = lines.each_once(
+        lines.read(sent, _LINE.validate_json, drop=1),
+        lambda line: line.external_ref if isinstance(line, CustomerLine) else None,
+    )
     for _, same in itertools.groupby(read, key=lambda line: line.kind):
         while batch := list(itertools.islice(same, BATCH)):
             yield batch

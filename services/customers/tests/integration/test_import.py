@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -164,6 +165,7 @@ async def test_a_new_main_takes_over_with_notice(shop: Shop, opening: Open) -> N
             "line 2: created_at: Write an instant",
         ),
         (json.dumps(customer("B", name="a\x00b")), "line 2: name: Remove the character"),
+        (json.dumps(customer("A")), "line 2: external_ref: The same as on line 1"),
         (
             json.dumps(customer("B", contacts=[{"name": "Ω" * 200}] * 50)),
             "line 2: contacts: Shorten it, or leave out",
@@ -199,6 +201,65 @@ async def test_assignments_keep_the_rules_whoever_brings_them(shop: Shop, openin
     async with opening(mia) as work:
         with pytest.raises(LineError, match="line 1: Assign a main representative"):
             await imported(work, assignment("A", mia, "additional"))
+
+
+async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    rep = "sales_representative"
+    left = await shop.member(
+        rep,
+        valid_from=datetime(2019, 1, 1, tzinfo=UTC),
+        valid_until=datetime(2023, 1, 1, tzinfo=UTC),
+    )
+    gone = await shop.member(rep, status="inactive")
+    helper = await shop.member("sales_assistant", status="inactive")
+    to_come = await shop.member(rep, valid_from=datetime.now(UTC) + timedelta(days=30))
+    until = {"valid_to": "2022-06-01T00:00:00Z"}
+    right = [
+        assignment("A", left, valid_from="2020-01-01T00:00:00Z", **until),
+        assignment("B", left, valid_from="2020-01-01T00:00:00Z"),
+        assignment("C", left, valid_from="2012-01-01T00:00:00Z", **until),
+        assignment("A", gone, "additional", valid_from="2021-01-01T00:00:00Z", **until),
+        assignment("C", mia, valid_from="2023-01-01T00:00:00Z"),
+    ]
+    wrong = [
+        assignment("A", left, valid_from="2023-01-01T00:00:00Z"),
+        assignment("A", left),
+        assignment("A", gone, valid_from="2021-01-01T00:00:00Z"),
+        assignment("A", helper, valid_from="2021-01-01T00:00:00Z", **until),
+        assignment("A", to_come, valid_from="2021-01-01T00:00:00Z"),
+        assignment("A", to_come),
+    ]
+    async with opening(mia) as work:
+        await imported(work, *(customer(ref) for ref in "ABC"))
+        became = await imported(work, *right)
+        for line in wrong:
+            with pytest.raises(LineError, match="line 1: member_id: Name an active member"):
+                await imported(work, line)
+
+    assert [one["created"] for one in became] == [True] * len(right)
+    unassigned = (await shop.api.get(mia, "/v1/customers?unassigned=true")).json()["items"]
+    assert {one["name"] for one in unassigned} == {"Shop A", "Shop B"}
+
+
+async def test_a_customer_shows_and_is_found_by_what_it_was_called_before(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative")
+    async with opening(mia) as work:
+        await imported(
+            work, customer("KD-10023"), customer("KD-10024"), assignment("KD-10023", ana)
+        )
+    for text, of_mia in (("kd10023", 1), ("KD-10024", 1), ("10023", 1), ("kd", 2), ("99", 0)):
+        for who, most in ((mia, 2), (ana, 1)):
+            answer = await shop.api.get(who, "/v1/customers", params={"text": text})
+            items = answer.json()["items"]
+            refs = {one["external_ref"] for one in items}
+            assert refs <= {"KD-10023", "KD-10024"}
+            assert len(items) == (of_mia if who is mia else int("KD-10023" in refs)) <= most
 
 
 async def test_who_may_not_assign_cannot_import(shop: Shop, opening: Open) -> None:

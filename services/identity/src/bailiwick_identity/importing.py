@@ -83,7 +83,7 @@ def read_records(lines: Iterable[str]) -> list[Record]:
             continue
         earlier = seen.setdefault(record.external_ref, number)
         if earlier != number:
-            wrong.append(f"line {number}: external_ref: the same as on line {earlier}")
+            wrong.append(f"line {number}: external_ref: The same as on line {earlier}")
         records.append(record)
     if wrong:
         raise RecordsRefused(wrong)

@@ -143,6 +143,34 @@ async def test_whoever_has_an_account_is_active_by_its_password_and_else_invited
 
 
 @pytest.mark.usefixtures("environment")
+async def test_who_has_left_is_imported_and_takes_no_seat(house: House) -> None:
+    made = (await found("--seat-limit=2"))[1]
+    given = lines(
+        {"external_ref": "1", "email": "ana@wines.example"},
+        {"external_ref": "2", "email": "bo@wines.example", "valid_until": "2023-01-01T00:00:00Z"},
+        {
+            "external_ref": "3",
+            "email": "eva@wines.example",
+            "valid_from": "2019-01-01T00:00:00Z",
+            "valid_until": "2023-01-01T00:00:00Z",
+        },
+    )
+    arguments = ("import", "--org", made["org_id"], "--source", "old")
+    code, _, error = await run(*arguments, given=given)
+    assert code == 0, error
+    mia = await house.person("mia@wines.example")
+    listed = (await house.api.get(mia, "/v1/members")).json()["items"]
+    told = {one["email"]: (one["valid_from"][:10], one["valid_until"][:10]) for one in listed}
+    assert told["bo@wines.example"] == ("1900-01-01", "2023-01-01")
+    assert told["eva@wines.example"] == ("2019-01-01", "2023-01-01")
+    turned = {"valid_from": "2023-01-01T00:00:00Z", "valid_until": "2019-01-01T00:00:00Z"}
+    code, _, error = await run(
+        *arguments, given=lines({"external_ref": "4", "email": "kim@wines.example", **turned})
+    )
+    assert (code, error.partition(": Ch")[0]) == (1, "line 1: valid_until")
+
+
+@pytest.mark.usefixtures("environment")
 async def test_nothing_is_imported_while_a_line_is_wrong(house: House) -> None:
     made = (await found())[1]
     given = "\n".join(

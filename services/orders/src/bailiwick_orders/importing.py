@@ -14,8 +14,11 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_access.composition import customers_replica, identity_replica
@@ -24,15 +27,16 @@ from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.iso import Currency
+from bailiwick_kit.iso import CurrencyEver
+from bailiwick_kit.money import FOUR_PLACES, line_net
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.replica import Replica
-from bailiwick_kit.text import MultilineText, TextRule
-from bailiwick_kit.wire import Day, Instant, Model
+from bailiwick_kit.text import MultilineText, Text, TextRule
+from bailiwick_kit.wire import Day, Exact, Finer, Instant, Model
 from bailiwick_orders.actions.import_orders import OrderRecord, import_orders
 from bailiwick_orders.actions.import_ports import OpenImport
 from bailiwick_orders.api import wire
-from bailiwick_orders.domain.order import State
+from bailiwick_orders.domain.order import MOST_LINES, Line, State
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import imports, tables
 from bailiwick_orders.store.replica import CustomersReplica
@@ -44,6 +48,59 @@ PATIENCE = 60.0
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
+
+
+class FinePrice(Model):
+    """A price, not negative, with as many decimals as its source has."""
+
+    amount: Annotated[Finer, Field(ge=Decimal(0))]
+    currency: CurrencyEver
+
+
+class ImportedLine(Model):
+    """A line that was ordered. Price and discount may have more than four decimals; four are kept (D30).
+
+    They are rounded half up, where what the line comes to stays the same to less than a hundredth.
+    """
+
+    sku: wire.Sku
+    name: Text
+    quantity: Annotated[Exact, Field(gt=Decimal(0))]
+    discount: Annotated[Finer, Field(ge=Decimal(0), le=Decimal(1))] = Decimal(0)
+    unit_price: FinePrice
+
+    @field_validator("unit_price")
+    @classmethod
+    def _keeps_its_amount(cls, price: FinePrice, info: ValidationInfo) -> FinePrice:
+        quantity, discount = info.data.get("quantity"), info.data.get("discount")
+        if quantity is None or discount is None:  # refused themselves
+            return price
+        if _has_four_places(price.amount) and _has_four_places(discount):
+            return price
+        exact = quantity * price.amount * (1 - discount)
+        if abs(exact - line_net(quantity, *_rounded(price.amount, discount))) >= _NOTICED:
+            msg = "With four decimals the line comes to another amount: write the price of 10 or 100 pieces"
+            raise ValueError(msg)
+        return price
+
+    def line(self) -> Line:
+        """Return the line as it is kept."""
+        price, discount = _rounded(self.unit_price.amount, self.discount)
+        return Line(self.sku, self.name, self.quantity, price, discount)
+
+
+_NOTICED = Decimal("0.01")
+
+
+def _has_four_places(number: Decimal) -> bool:
+    return number == number.quantize(FOUR_PLACES)
+
+
+def _rounded(*numbers: Decimal) -> tuple[Decimal, ...]:
+    return tuple(
+        one if _has_four_places(one) else one.quantize(FOUR_PLACES, ROUND_HALF_UP)
+        for one in numbers
+    )
 
 
 class OrderLine(Model):
@@ -65,8 +122,12 @@ class OrderLine(Model):
     order_date: Day | None = None
     placed_at: Instant | None = None
     listed_at: Instant | None = None
-    currency: Currency | None = None
-    lines: wire.Lines
+    currency: CurrencyEver | None = None
+    lines: Annotated[
+        tuple[ImportedLine, ...],
+        Field(min_length=1, max_length=MOST_LINES, fail_fast=True),
+        AfterValidator(wire.in_one_currency),
+    ]
     note: MultilineText | None = None
 
     def record(self) -> OrderRecord:
@@ -83,7 +144,7 @@ class OrderLine(Model):
             placed_at=self.placed_at,
             listed_at=self.listed_at,
             currency=self.currency,
-            lines=wire.to_lines(self.lines),
+            lines=tuple(line.line() for line in self.lines),
             priced_in=self.lines[0].unit_price.currency,
             note=self.note,
         )
@@ -126,7 +187,9 @@ class Import:
 
 
 def _batches(sent: Iterable[bytes]) -> Iterator[list[OrderLine]]:
-    read = lines.read(sent, OrderLine.model_validate_json)
+    read = lines.each_once(
+        lines.read(sent, OrderLine.model_validate_json), lambda line: line.external_ref
+    )
     while batch := list(itertools.islice(read, BATCH)):
         yield batch
 

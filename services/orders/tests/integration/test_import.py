@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from bailiwick_kit.lines import LineError
 from bailiwick_orders.importing import BATCH, Import, opened
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
+from bailiwick_testkit import wrong_records
 from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.market import PATH, Market, a_line
 from bailiwick_testkit.people import Person
@@ -160,29 +162,15 @@ async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Op
     assert counted.json() == {"count": count}
 
 
-TOMORROW = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"customer_id": str(uuid4())}, "line 2: customer_id: Import this customer first"),
-        ({"author_id": str(uuid4())}, "line 2: author_id: Name a member"),
-        ({"order_date": None}, "line 2: order_date: Say when"),
-        ({"order_date": TOMORROW}, "line 2: placed_at: Choose an instant that has passed"),
-        (
-            {"order_date": "9999-12-31", "placed_at": "2024-01-01T00:00:00Z"},
-            "line 2: order_date: Choose a day that has come",
-        ),
-        ({"order_date": "0001-01-01"}, "line 2: order_date: Send a date from 1900-01-01"),
-        ({"placed_at": "0001-01-01T00:00:00Z"}, "line 2: placed_at: Send an instant from 1900"),
-        ({"listed_at": "1899-12-31T23:59:59Z"}, "line 2: listed_at: Send an instant from 1900"),
-        ({"state": "draft"}, "line 2: order_date: A draft has no date"),
-        ({"currency": "USD"}, "line 2: lines"),
-        ({"lines": [a_line("99999999999999", "2")]}, "line 2: lines"),
-        ({"lines": []}, "line 2: lines"),
-        ({"number": "BCDFGHJK"}, "line 2: number: Remove this field"),
-        ({"order_date": "31/03/2024"}, "line 2: order_date: Write a date"),
+        *wrong_records.ORDERS,
+        ({"customer_id": str(uuid4())}, "customer_id: Import this customer first"),
+        ({"author_id": str(uuid4())}, "author_id: Name a member"),
+        ({"placed_by": str(uuid4())}, "placed_by: Name a member"),
+        ({"credited_to": str(uuid4())}, "credited_to: Name a member"),
+        ({"external_ref": "1"}, "external_ref: The same as on line 1"),
     ],
 )
 async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
@@ -191,9 +179,51 @@ async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
     mia = await market.shop.member("brand_manager")
     customer = market.customers.customer()
     async with opening(mia) as work:
-        with pytest.raises(LineError, match=said):
+        with pytest.raises(LineError, match=re.escape(f"line 2: {said}")):
             await imported(work, record("1", customer), {**record("2", customer), **changes})
     assert await told(market) == []
+
+
+async def test_no_order_is_credited_to_a_storefront(market: Market, opening: Open) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member("sales_representative")
+    storefront = await market.shop.member(kind="service")
+    customer = await market.customer(main=ana)
+    by_portal = record("1", customer, author_id=str(storefront.member_id))
+    async with opening(mia) as work:
+        credited = record("2", customer, credited_to=str(storefront.member_id))
+        with pytest.raises(LineError, match="line 2: credited_to: Credit a person"):
+            await imported(work, by_portal, credited)
+        [became] = await imported(work, by_portal)
+    [order] = (await listed(market, mia)).values()
+    assert (order["order_id"], order["credited_to"]) == (became["order_id"], str(ana.member_id))
+
+
+async def test_what_history_has_is_kept_to_four_decimals_and_in_its_currency(
+    market: Market, opening: Open
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = await market.customer()
+    fine = {
+        **a_line("3", "1.23456"),
+        "unit_price": {"amount": "1.23456", "currency": "HRK"},
+        "discount": "0.33333",
+    }
+    async with opening(mia) as work:
+        [became] = await imported(
+            work, record("1", customer, currency="HRK", order_date="2019-05-01", lines=[fine])
+        )
+    path = f"{PATH}/{became['order_id']}"
+    order = (await market.shop.api.get(mia, path)).json()
+    [line] = order["lines"]
+    assert (order["currency"], line["unit_price"]["currency"]) == ("HRK", "HRK")
+    assert (line["unit_price"]["amount"], line["discount"]) == ("1.2346", "0.3333")
+    assert line["net"]["amount"] == "2.4693"  # 3 × 1.2346 × 0.6667; from all decimals 2.46915
+    counted = await market.shop.api.get(mia, f"{PATH}/count?currency=HRK")
+    assert counted.json() == {"count": 1}
+    body = {"customer_id": str(customer), "source": "visit", "currency": "HRK", "lines": [fine]}
+    refused = await market.shop.api.post(mia, PATH, body)
+    assert "currency" in {one["where"] for one in refused.json()["errors"]}
 
 
 async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: Open) -> None:

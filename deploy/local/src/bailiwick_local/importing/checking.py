@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from bailiwick_customers.domain.assignment import began_in_force
+from bailiwick_identity.actions.enrolment import interval
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_local.importing import records
 from bailiwick_local.importing.faults import Faults, UnreadableError
@@ -52,7 +54,9 @@ class Check:
 
     def __post_init__(self) -> None:
         organization = self.plan.organization
-        self._models = records.Models(organization.name, organization.time_zone, self.now)
+        self._models = records.Models(
+            organization.name, organization.time_zone, organization.currency, self.now
+        )
 
     def run(self) -> None:
         """Check everything; afterwards the staging may be loaded if there are no faults."""
@@ -68,7 +72,8 @@ class Check:
     def founder(self) -> str | None:
         """Return the key of the first member who may found an organization."""
         for member in self.staging.all("members"):
-            if self.rights.may_found(member.body):
+            is_here = member.body.keys().isdisjoint({"valid_from", "valid_until"})
+            if is_here and self.rights.may_found(member.body):
                 return member.key
         return None
 
@@ -83,7 +88,10 @@ class Check:
                 self._fault(found, ("email",), f"Line {other} has this address already")
             self._stage("members", found)
         if not self.faults.count and self.founder() is None:
-            message = "One of them has to be in the role that edits the organization's settings"
+            message = (
+                "One of them has to be in the role that edits the organization's settings, without"
+                " valid_from and valid_until"
+            )
             self.faults.add(self.plan.file, None, "members", message)
 
     def _customers(self) -> None:
@@ -115,9 +123,21 @@ class Check:
 
     def _check_member(self, found: Found) -> None:
         member = self.staging.get("members", found.body["member"])
-        if member is not None and member.body and not self.rights.may_represent(member.body):
+        if member is None or not member.body:
+            return
+        if not self.rights.may_represent(member.body):
             message = f"{found.body['member']} may not have customers in that role"
             self._fault(found, ("member",), message)
+            return
+        valid_from, valid_until = interval(
+            _instant(member.body.get("valid_from")),
+            _instant(member.body.get("valid_until")),
+            self.now,
+        )
+        begins = _instant(found.body.get("valid_from")) or self.now
+        if not began_in_force(begins, valid_from, valid_until, self.now):
+            message = f"{found.body['member']} is no member when this begins"
+            self._fault(found, ("valid_from",), message)
 
     def _span(self, found: Found) -> Span | None:
         body = found.body

@@ -12,6 +12,10 @@ class UnreadableError(Exception):
     """A file or the mapping cannot be read on; the fault is noted already."""
 
 
+class FieldError(Exception):
+    """A cell cannot be what the mapping takes it for; the message says what to write."""
+
+
 @dataclass
 class Faults:
     """Counts faults and keeps the first of them, as `file:line:column: message`."""

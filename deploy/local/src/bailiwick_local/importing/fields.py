@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME, beginning
+from bailiwick_local.importing.decimals import decimal
+from bailiwick_local.importing.faults import FieldError
 from bailiwick_local.importing.files import Table
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|([a-z]+))?\}")
@@ -22,10 +24,6 @@ _LETTERS = str.maketrans(
 )
 """Letters that are no letter with an accent."""
 _NOT_IN_A_WORD = re.compile(r"[^a-z0-9]+")
-
-
-class FieldError(Exception):
-    """A cell cannot be what the mapping takes it for; the message says what to write."""
 
 
 class Kind(StrEnum):
@@ -146,6 +144,7 @@ class Field:
     look_up: LookUp | None = None
     date_format: str | None = None
     decimal_mark: str = "."
+    thousands_separator: str | None = None
     separator: str = ","
 
     @property
@@ -172,12 +171,8 @@ class Field:
 
     def _converted(self, text: str, zone: ZoneInfo) -> Any:
         match self.kind:
-            case Kind.DECIMAL if self.decimal_mark != ".":
-                if "." in text:
-                    raise FieldError(
-                        f"{text!r} has a point, and the mapping says {self.decimal_mark!r}"
-                    )
-                return text.replace(self.decimal_mark, ".")
+            case Kind.DECIMAL:
+                return decimal(text, self.decimal_mark, self.thousands_separator)
             case Kind.DATE:
                 return self._date(text).isoformat()
             case Kind.INSTANT if self.date_format or "T" not in text:

@@ -17,6 +17,7 @@ import yaml
 
 from bailiwick_kit.iso import CURRENCIES
 from bailiwick_local.importing import shapes
+from bailiwick_local.importing.decimals import SEPARATORS
 from bailiwick_local.importing.faults import Faults, UnreadableError
 from bailiwick_local.importing.fields import (
     Column,
@@ -35,7 +36,8 @@ from bailiwick_local.importing.shapes import Shape
 
 _LARGEST = 1_000_000
 _SOURCES = ("column", "constant", "template")
-_FIELD = (*_SOURCES, "values", "otherwise", "look_up", "date_format", "decimal_mark", "separator")
+_TEXTS = ("otherwise", "date_format", "decimal_mark", "thousands_separator", "separator")
+_FIELD = (*_SOURCES, "values", "look_up", *_TEXTS)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 
@@ -197,11 +199,15 @@ class _Reader:
             return None
         texts = {
             name: self._text(f"{path}.{name}", found[name])
-            for name in ("otherwise", "date_format", "decimal_mark", "separator", *named)
+            for name in (*_TEXTS, *named)
             if name in found
         }
         if texts.get("decimal_mark", ",") not in {".", ","}:
             self._fault(f"{path}.decimal_mark", 'Write "," or "."')
+        thousands = texts.get("thousands_separator")
+        if thousands and thousands not in SEPARATORS - {texts.get("decimal_mark", ".")}:
+            message = "Write one of , . ' or a space, and another than the decimal_mark"
+            self._fault(f"{path}.thousands_separator", message)
         return Field(
             path=path,
             kind=kind,
@@ -211,6 +217,7 @@ class _Reader:
             look_up=self._look_up(path, found["look_up"]) if "look_up" in found else None,
             date_format=texts.get("date_format"),
             decimal_mark=texts.get("decimal_mark", "."),
+            thousands_separator=thousands or None,
             separator=texts.get("separator") or ",",
         )
 

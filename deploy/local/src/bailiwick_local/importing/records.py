@@ -16,14 +16,12 @@ from pydantic import ValidationError
 
 from bailiwick_customers.domain.customer import check_size
 from bailiwick_customers.importing import AssignmentLine, CustomerLine
-from bailiwick_identity.actions.enrolment import check_new
+from bailiwick_identity.actions.enrolment import check_record
 from bailiwick_identity.importing import RecordLine
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.validation import fault_of, own_errors
-from bailiwick_orders.actions.import_orders import dated
-from bailiwick_orders.api.wire import NewLine
-from bailiwick_orders.domain.order import check_amounts
-from bailiwick_orders.importing import OrderLine
+from bailiwick_orders.actions.import_orders import checked
+from bailiwick_orders.importing import ImportedLine, OrderLine
 
 IdOf = Callable[[str, str], str]
 """Gives the id that a record (kind, key) has, or will have."""
@@ -98,10 +96,14 @@ class Models:
 
     organization: str
     time_zone: str
+    currency: str
     now: datetime
 
     def wrongs(self, kind: str, line: Mapping[str, Any]) -> Iterator[Wrong]:
-        """Give what the service would refuse of a line."""
+        """Give what the service would refuse of a line.
+
+        The currency of an order's prices is its own (`order_line`): what is wrong with it is told once.
+        """
         try:
             self._take(kind, json.dumps(line))
         except ValidationError as error:
@@ -110,7 +112,7 @@ class Models:
                 # A model judges lines up to the first wrong one; who corrects a file is told all of them.
                 found = [one for one in found if one.location[:1] != ("lines",)]
                 found += _wrongs_of_lines(line["lines"])
-            yield from found
+            yield from (one for one in found if one.location[2:] != ("unit_price", "currency"))
         except Refusal as refusal:
             if not refusal.faults:
                 yield Wrong((), str(refusal))
@@ -121,15 +123,14 @@ class Models:
         match kind:
             case "members":
                 member = RecordLine.model_validate_json(line).command()
-                check_new(member, self.organization, self.now)
+                check_record(member, self.organization, self.now)
             case "customers":
                 check_size(CustomerLine.model_validate_json(line).record())
             case "assignments":
                 AssignmentLine.model_validate_json(line).record()
             case _:
                 order = OrderLine.model_validate_json(line).record()
-                check_amounts(order.lines)
-                dated(order, self.time_zone, self.now)
+                checked(order, order.currency or self.currency, self.time_zone, self.now)
 
 
 def _wrongs(error: ValidationError, *at: str | int) -> Iterator[Wrong]:
@@ -141,7 +142,7 @@ def _wrongs(error: ValidationError, *at: str | int) -> Iterator[Wrong]:
 def _wrongs_of_lines(lines: Sequence[Mapping[str, Any]]) -> Iterator[Wrong]:
     for place, line in enumerate(lines):
         try:
-            NewLine.model_validate_json(json.dumps(line))
+            ImportedLine.model_validate_json(json.dumps(line))
         except ValidationError as error:
             yield from _wrongs(error, "lines", place)
 

@@ -13,9 +13,20 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_customers.actions.assign_customer import with_notice
-from bailiwick_customers.actions.import_ports import Imported, ImportUnit, OpenImport
+from bailiwick_customers.actions.import_ports import (
+    Imported,
+    ImportUnit,
+    Membership,
+    OpenImport,
+)
 from bailiwick_customers.actions.portfolio import WHO_MAY
-from bailiwick_customers.domain.assignment import Assignment, Changeset, Origin, Relation
+from bailiwick_customers.domain.assignment import (
+    Assignment,
+    Changeset,
+    Origin,
+    Relation,
+    began_in_force,
+)
 from bailiwick_customers.domain.errors import (
     LeavesNoMain,
     MayNotHoldPortfolio,
@@ -156,19 +167,32 @@ def _check_customers(records: Sequence[AssignmentRecord], known: Mapping[str, UU
 async def _check_members(
     unit: ImportUnit, gate: Gate, caller: Caller, records: Sequence[AssignmentRecord]
 ) -> None:
-    # A past that began before its member was entered here is imported; what is to come is judged as it comes.
-    wanted = [
-        (record.member_id, max(record.valid_from or caller.now, caller.now)) for record in records
+    memberships = await unit.memberships(record.member_id for record in records)
+    subjects = [
+        _as_it_was(record, memberships.get(record.member_id), caller.now) for record in records
     ]
-    subjects = await unit.subjects(wanted)
-    counts = {  # of a member there are at most two: in force at that instant, or not
+    counts = {  # of a member there are few: in force or not, active or not
         repr(subject): await counts_as_one(gate, caller, subject)
-        for subject in {repr(subject): subject for subject in subjects.values()}.values()
+        for subject in {repr(subject): subject for subject in subjects if subject}.values()
     }
     faults = [
         Fault(f"[{place}].member_id", "may-not-hold-portfolio", WHO_MAY)
-        for place, who in enumerate(wanted)
-        if who not in subjects or not counts[repr(subjects[who])]
+        for place, subject in enumerate(subjects)
+        if subject is None or not counts[repr(subject)]
     ]
     if faults:
         raise MayNotHoldPortfolio(faults=faults)
+
+
+def _as_it_was(
+    record: AssignmentRecord, membership: Membership | None, now: datetime
+) -> Mapping[str, object] | None:
+    """Return what policy is told of a member, as they were when the assignment began, or will be."""
+    if membership is None:
+        return None
+    in_force = began_in_force(
+        record.valid_from or now, membership.valid_from, membership.valid_until, now
+    )
+    is_over = record.valid_to is not None and record.valid_to <= now
+    status = "active" if is_over else membership.subject["status"]  # who was deactivated since
+    return {**membership.subject, "expired": not in_force, "status": status}

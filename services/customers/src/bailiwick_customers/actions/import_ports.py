@@ -21,6 +21,15 @@ class Imported:
     created: bool
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What policy is told of a member, but for when: that is [valid_from, valid_until)."""
+
+    subject: Mapping[str, object]
+    valid_from: datetime
+    valid_until: datetime
+
+
 class ImportUnit(Protocol):
     """One transaction over a batch of records."""
 
@@ -48,10 +57,8 @@ class ImportUnit(Protocol):
         """Write assignments, with the visibility that follows, and tell the bus."""
         ...
 
-    async def subjects(
-        self, wanted: Iterable[tuple[UUID, datetime]]
-    ) -> Mapping[tuple[UUID, datetime], Mapping[str, object]]:
-        """Return what policy is told of each member that there is, at the instant named with them."""
+    async def memberships(self, member_ids: Iterable[UUID]) -> Mapping[UUID, Membership]:
+        """Return the memberships of those that there are."""
         ...
 
     async def note(

@@ -215,7 +215,8 @@ class CustomerFilters(Model):
     status: Status | None = None
     text: Text | None = Field(
         default=None,
-        description="How words begin that the customer is known by, in any order: of name, code, tax id,"
+        description="How words begin that the customer is known by, in any order: of name, code, tax id, what"
+        " it was called where it was imported from,"
         " cities, postal codes, tags, and the contacts' names, e-mail addresses and telephone numbers."
         " Case, accents, punctuation and spaces do not matter",
     )
@@ -277,6 +278,9 @@ class CustomerBody(Model):
     additional_ids: tuple[UUID, ...]
     created_by: UUID
     created_at: datetime
+    external_ref: str | None = Field(
+        description="What it was called in the system it was imported from"
+    )
     version: int
 
 
@@ -358,6 +362,7 @@ def customer_body(shown: Shown, masks: Masks) -> CustomerBody:
         additional_ids=shown.additional_ids,
         created_by=customer.created_by,
         created_at=customer.created_at,
+        external_ref=customer.external_ref,
         version=customer.version,
     )
 

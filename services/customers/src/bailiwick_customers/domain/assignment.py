@@ -66,6 +66,16 @@ class Assignment:
         return max(self.valid_from, valid_from) < min(self.valid_to, valid_to)
 
 
+def began_in_force(
+    begins: datetime, valid_from: datetime, valid_until: datetime, now: datetime
+) -> bool:
+    """Tell whether a membership was in force when an assignment of its member began, or will be then.
+
+    A past that began before its member was entered here is judged from when they were.
+    """
+    return valid_from <= max(begins, min(valid_from, now)) < valid_until
+
+
 @dataclass(frozen=True)
 class Changeset:
     """What one act changed: the assignments it wrote, and from when they count."""

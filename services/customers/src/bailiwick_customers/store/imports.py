@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import subject_of
+from bailiwick_customers.actions.import_ports import Membership
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.store import searching, tables
@@ -104,19 +105,19 @@ class ImportUnit:
         """Write assignments, with the visibility that follows, and tell the bus."""
         await Assignments(self._connection, self._org_id).write(changeset, imported=True)
 
-    async def subjects(
-        self, wanted: Iterable[tuple[UUID, datetime]]
-    ) -> Mapping[tuple[UUID, datetime], Mapping[str, object]]:
-        """Return what policy is told of each member that there is, at the instant named with them."""
-        wanted = set(wanted)
+    async def memberships(self, member_ids: Iterable[UUID]) -> Mapping[UUID, Membership]:
+        """Return the memberships of those that there are."""
         table = tables.members
         statement = sa.select(table).where(
             table.c.org_id == self._org_id,
-            table.c.member_id == _any_of({member_id for member_id, _ in wanted}, sa.Uuid()),
+            table.c.member_id == _any_of(set(member_ids), sa.Uuid()),
         )
-        found = await self._connection.execute(statement)
-        rows = {row["member_id"]: row for row in found.mappings()}
-        return {who: subject_of(rows[who[0]], who[1]) for who in wanted if who[0] in rows}
+        return {
+            row["member_id"]: Membership(
+                subject_of(row, self._now), row["valid_from"], row["valid_until"]
+            )
+            for row in (await self._connection.execute(statement)).mappings()
+        }
 
     async def note(
         self, action: str, member_id: UUID, entity_ids: Iterable[UUID], source: str

@@ -54,9 +54,9 @@ def searched(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _further(row: Mapping[str, Any]) -> Iterator[str]:
-    tax_id = row["tax_id"] or ""
+    tax_id, former = row["tax_id"] or "", row.get("external_ref") or ""
     # A VAT number is known without its country, too: ESB12345678.
-    for text in (row["code"], tax_id, tax_id[2:] if tax_id[:2].isalpha() else ""):
+    for text in (row["code"], former, tax_id, tax_id[2:] if tax_id[:2].isalpha() else ""):
         yield from search.words_of(text)
     for address in row["addresses"]:
         for name in ("city", "postal_code"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bailiwick_identity.actions.enrolment import check_new, enrol
+from bailiwick_identity.actions.enrolment import check_record, enrol
 from bailiwick_identity.actions.ports import OPERATOR, NewMember, OpenUnit, Passwords, Unit
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists
@@ -76,7 +76,7 @@ async def import_members(
     new = [one for one in records if one.external_ref not in known]
     for record in new:
         try:
-            check_new(record.member, organization.name, now)
+            check_record(record.member, organization.name, now)
         except Refusal as refusal:
             raise RecordRefused(record.line, refusal) from None
     async with open_unit(org_id, now) as unit:

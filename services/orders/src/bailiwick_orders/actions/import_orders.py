@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,9 @@ _TOLD_AS = {
     State.FULFILLED: Happening.FULFILLED,
     State.CANCELLED: Happening.CANCELLED,
 }
+
+Dates: TypeAlias = tuple[datetime | None, date | None]
+"""When an order was placed, and its date in the organization's zone."""
 
 _IN_FORCE = {"status": "active", "expired": False}
 
@@ -93,6 +97,7 @@ async def import_orders(
     """
     await gate.decide(caller, "orders", "create")
     await gate.decide(caller, "orders", "credit")
+    dates = _all_checked(caller, records)
     async with open_import(caller.org_id, caller.now) as unit:
         known = dict(await unit.known(source, (record.external_ref for record in records)))
         new = {
@@ -107,7 +112,14 @@ async def import_orders(
         numbers = await _numbers(unit, len(new))
         made = [
             _made(
-                caller, source, number, place, record, customers[record.customer_id], holders, mains
+                caller,
+                source,
+                number,
+                record,
+                dates[place],
+                customers[record.customer_id],
+                holders,
+                mains,
             )
             for number, (place, record) in zip(numbers, new.values(), strict=True)
         ]
@@ -119,24 +131,33 @@ async def import_orders(
     ]
 
 
+def _all_checked(caller: Caller, records: Sequence[OrderRecord]) -> list[Dates]:
+    """Return the dates of each record; a refusal has the faults of all."""
+    dates, faults = [], []
+    for place, record in enumerate(records):
+        currency = record.currency or caller.currency
+        try:
+            dates.append(checked(record, currency, caller.time_zone, caller.now))
+        except Refusal as refusal:
+            faults += [
+                Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults
+            ]
+    if faults:
+        raise Invalid(faults=faults)
+    return dates
+
+
 def _made(
     caller: Caller,
     source: str,
     number: str,
-    place: int,
     record: OrderRecord,
+    dates: Dates,
     found: FoundCustomer,
     holders: set[UUID],
     mains: set[UUID],
 ) -> tuple[Order, Change]:
-    currency = record.currency or caller.currency
-    try:
-        check_currency(currency, record.priced_in)
-        check_amounts(record.lines)
-        placed_at, order_date = dated(record, caller.time_zone, caller.now)
-    except Refusal as refusal:
-        faults = [Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults]
-        raise Invalid(refusal.title, faults=faults) from None
+    placed_at, order_date = dates
     author_id = record.author_id or caller.member_id
     placed_by = record.placer_id if placed_at else None
     order = Order(
@@ -147,7 +168,7 @@ def _made(
         customer_name=found.customer.name,
         author_id=author_id,
         source=Source.IMPORT,
-        currency=currency,
+        currency=record.currency or caller.currency,
         lines=record.lines,
         listed_at=listed(record.listed_at or placed_at or caller.now, order_date, caller.time_zone),
         note=record.note,
@@ -169,14 +190,25 @@ def _made(
     return order, change
 
 
-def dated(
-    record: OrderRecord, time_zone: str, now: datetime
-) -> tuple[datetime | None, date | None]:
-    """Return when it was placed, and its date in the organization's zone.
+def checked(record: OrderRecord, currency: str, time_zone: str, now: datetime) -> Dates:
+    """Return when it was placed, and its date in the organization's zone; refuse what cannot be so.
+
+    All that can be told from the record alone, so that files are checked by the same rule.
 
     Raises:
-        Invalid: its state and its dates do not go together, or an instant is to come.
+        Invalid: its state, dates and members do not go together, or an instant is to come.
     """
+    check_currency(currency, record.priced_in)
+    check_amounts(record.lines)
+    placed_at, day = _dated(record, time_zone, now)
+    if placed_at is None:
+        for name in ("placed_by", "credited_to"):
+            if getattr(record, name) is not None:
+                raise _wrong(name, "not-allowed", "It was never placed: leave this out.")
+    return placed_at, day
+
+
+def _dated(record: OrderRecord, time_zone: str, now: datetime) -> Dates:
     placed_at, day = record.placed_at, record.order_date
     if placed_at is None and day is not None:
         placed_at = beginning(day, ZoneInfo(time_zone))
@@ -191,6 +223,9 @@ def dated(
             raise _wrong(name, "in-the-future", "Choose an instant that has passed.")
     if day is not None and day > date_in(time_zone, now):
         raise _wrong("order_date", "in-the-future", "Choose a day that has come.")
+    # A source may date by another zone, and an order before it was put in; never days after.
+    if placed_at and day and day > date_in(time_zone, placed_at) + timedelta(days=1):
+        raise _wrong("order_date", "after-placing", "Choose the day on which it was placed.")
     return placed_at, day
 
 
@@ -252,9 +287,17 @@ async def _holders(
     subjects = await unit.subjects(named)
     message = "Name a member of the organization: import members first."
     faults = [
-        Fault(f"[{place}].author_id", "unknown-member", message)
+        Fault(f"[{place}].{name}", "unknown-member", message)
         for place, record in listed
-        if not record.members <= subjects.keys()
+        for name in ("author_id", "placed_by", "credited_to")
+        if (member_id := getattr(record, name)) and member_id not in subjects
+    ]
+    storefronts = {one for one, subject in subjects.items() if subject["kind"] == "service"}
+    message = "Credit a person: a storefront has none."
+    faults += [
+        Fault(f"[{place}].credited_to", "not-allowed", message)
+        for place, record in listed
+        if record.credited_to in storefronts
     ]
     if faults:
         raise Invalid(faults=faults)

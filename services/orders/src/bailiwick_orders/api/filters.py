@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bailiwick_kit.iso import CountryOrNone, Currency
+from bailiwick_kit.iso import CountryOrNone, CurrencyEver
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.text import Text
 from bailiwick_kit.wire import Day, Model, id_or
@@ -30,7 +30,7 @@ class OrderFilters(Model):
         description="Of the customer's primary address as it is now, not as it was when the order"
         " was placed; `none`: without one",
     )
-    currency: Currency | None = None
+    currency: CurrencyEver | None = None
     state: tuple[State, ...] = Field(default=(), description="May be repeated: any of them")
     source: AnySource | None = None
     author_id: IdOrOthers | None = Field(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bailiwick_access.gate import hides
-from bailiwick_kit.iso import Currency
+from bailiwick_kit.iso import Currency, CurrencyEver
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
@@ -28,10 +28,13 @@ Sku = Annotated[str, TextRule(max_length=60)]
 
 
 class MoneyBody(Model):
-    """An amount in a currency, up to four decimals: {"amount": "12.30", "currency": "EUR"}."""
+    """An amount in a currency, up to four decimals: {"amount": "12.30", "currency": "EUR"}.
+
+    Of an imported order the currency may be one of the past.
+    """
 
     amount: Exact
-    currency: Currency
+    currency: CurrencyEver
 
 
 class Price(MoneyBody):
@@ -50,7 +53,21 @@ class NewLine(Model):
     discount: Annotated[Exact, Field(ge=Decimal(0), le=Decimal(1))] = Decimal(0)
 
 
-def _in_one_currency(lines: tuple[NewLine, ...]) -> tuple[NewLine, ...]:
+class _Priced(Protocol):
+    @property
+    def unit_price(self) -> _InACurrency: ...
+
+
+class _InACurrency(Protocol):
+    @property
+    def currency(self) -> str: ...
+
+
+PricedT = TypeVar("PricedT", bound=_Priced)
+
+
+def in_one_currency(lines: tuple[PricedT, ...]) -> tuple[PricedT, ...]:
+    """Refuse lines that are not priced in one currency (domain §5)."""
     if len({line.unit_price.currency for line in lines}) > 1:
         msg = "Price all lines in one currency"
         raise ValueError(msg)
@@ -60,7 +77,7 @@ def _in_one_currency(lines: tuple[NewLine, ...]) -> tuple[NewLine, ...]:
 Lines = Annotated[
     tuple[NewLine, ...],
     Field(min_length=1, max_length=MOST_LINES, fail_fast=True),
-    AfterValidator(_in_one_currency),
+    AfterValidator(in_one_currency),
 ]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from bailiwick_kit.iso import CountryOrNone, Currency
+from bailiwick_kit.iso import CountryOrNone, CurrencyEver
 from bailiwick_kit.wire import Day, Model, id_or
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Relation
 from bailiwick_reports.domain.sales import COUNTING, Asked, Dimension
@@ -68,7 +68,7 @@ class SalesQuery(Period):
     credited_to: IdOrHouseOrOthers | None = Field(
         default=None, description="`house`: credited to nobody; `others`: not credited to you"
     )
-    currency: Currency | None = None
+    currency: CurrencyEver | None = None
 
     def asked(self) -> Asked:
         """Return what the query takes."""
@@ -96,7 +96,7 @@ class CreditQuery(Period):
         json_schema_extra=_UNIQUE,
     )
     source: Source | None = None
-    currency: Currency | None = None
+    currency: CurrencyEver | None = None
 
     def asked(self) -> Asked:
         """Return what the query takes; whose credit it is, the query itself knows."""

@@ -1,0 +1,7 @@
+"""What tests of the local stack share."""
+
+from __future__ import annotations
+
+from bailiwick_testkit.importable import checked
+
+__all__ = ["checked"]
