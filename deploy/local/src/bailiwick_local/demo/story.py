@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -235,8 +236,10 @@ class Story:
 
     def owen_reads_the_figures(self, today: str) -> None:
         """Compare the team in a report that is built from events alone (V10)."""
-        self.checks.step("Owen compares what the team has sold this month.")
-        month = {"order_date_from": f"{today[:8]}01", "order_date_to": today}
+        self.checks.step("Owen compares what the team has sold in the last 30 days.")
+        # A calendar month would have next to nothing in it on its first day.
+        first = date.fromisoformat(today) - timedelta(days=30)
+        month = {"order_date_from": first.isoformat(), "order_date_to": today}
         report = self.owen.get("/v1/reports/sales", by="credited_to", **month)
         found = report.status == _OK
         rows = report["rows"] if found else []
