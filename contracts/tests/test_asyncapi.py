@@ -115,7 +115,7 @@ def test_every_channel_is_told_or_heard_and_says_what_a_broker_must_take() -> No
         binding = one["bindings"]["amqp"]
         if one["action"] == "send":
             event_type = one["channel"]["$ref"].removeprefix("#/channels/")
-            assert binding["deliveryMode"] == 2, "persistent (L4)"
+            assert binding["deliveryMode"] == 2, "persistent (T4)"
             assert binding["mandatory"] is (event_type in BOUND), "D16"
         else:
             assert binding["ack"] is True

@@ -1,4 +1,4 @@
-"""Decision ⇔ filter ⇔ oracle, over companies drawn at random (L12).
+"""Decision ⇔ filter ⇔ oracle, over companies drawn at random (T12).
 
 BAILIWICK_TRIPLES says how many (caller, row, action) triples to ask about, BAILIWICK_SEED where to start.
 """

@@ -28,7 +28,7 @@ FOR_DEVELOPERS = {"libs/testkit", "deploy/local"}
 FLOORS = {
     "starlette": (0, 49, 1),  # GHSA-7f5h-v6xp-fcq8: Range requests; 0.40: multipart
     "joserfc": (1, 0, 0),
-    "aio-pika": (10, 0, 0),  # L3: on_return_raises holds; consumers are restored
+    "aio-pika": (10, 0, 0),  # T3: on_return_raises holds; consumers are restored
     "sqlalchemy": (2, 1, 0),
     "uvicorn": (0, 50, 0),
     "python-multipart": (0, 0, 18),  # CVE-2024-53981
@@ -37,7 +37,7 @@ FLOORS = {
     "jinja2": (3, 1, 6),  # CVE-2025-27516
 }
 ABSENT = {"pyjwt": (2, 13, 0)}
-"""Not installed; where it comes to be, from this version on (L13)."""
+"""Not installed; where it comes to be, from this version on (T13)."""
 
 
 def _norm(name: str) -> str:
@@ -179,7 +179,7 @@ def test_library_with_a_hole_is_not_there(name: str) -> None:
     pinned = {_norm(one): version for one, version in _pinned("requirements-dev.lock").items()}
     floor = ABSENT[name]
     assert name not in pinned or (floor and _version(pinned[name]) >= floor), (
-        f"see L13 about {name}"
+        f"see T13 about {name}"
     )
 
 

@@ -151,7 +151,7 @@ RULES = (
     ),
     Rule(
         forbids="message.process()",
-        instead="acknowledge by hand, after the commit (kit.consumer): process() drops what raises (L2)",
+        instead="acknowledge by hand, after the commit (kit.consumer): process() drops what raises (T2)",
         finds=_answers_by_leaving,
         planted="async def f():\n    async with message.process(): pass",
         fine="await message.ack()",
@@ -187,7 +187,7 @@ RULES = (
     ),
     Rule(
         forbids="mail libraries",
-        instead="send mail with kit.mail, which lets nothing into a header that ends a line (L13)",
+        instead="send mail with kit.mail, which lets nothing into a header that ends a line (T13)",
         finds=_imports("aiosmtplib", "smtplib", "email"),
         planted="from email.message import EmailMessage",
         fine="from email_validator import validate_email",

@@ -1,4 +1,4 @@
-"""Whatever is sent, by whomever: no server error, and nothing but what the OpenAPI documents say (G8).
+"""Whatever is sent, by whomever: no server error, and nothing but what the OpenAPI documents say.
 
 schemathesis makes requests from the documents, good ones and odd ones, half of them about records that
 are there. A run that was only ever refused would show nothing: every operation must also have worked.

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.faults
 PLACED, CUSTOMER = "orders.order.placed.v1", "customers.customer.changed.v1"
 QUEUE = "orders.customers"
 STARVED = "policy-unavailable"
-"""What whoever gets no processor for a quarter of a second answers, and means it (L9, F12). It is no word
+"""What whoever gets no processor for a quarter of a second answers, and means it (T9, F12). It is no word
 about the broker, whose absence refuses nobody (F1); on two cores that others use too it happens."""
 OF_ONESELF = {"read_me", "list_memberships", "accept_membership"}
 """These are everybody's who has signed in: no policy is asked."""

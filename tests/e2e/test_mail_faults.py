@@ -215,7 +215,7 @@ def test_a_mail_of_which_nobody_knows_goes_once_more_as_the_same_mail(
 
 def test_a_broker_that_comes_back_and_tells_everything_again_has_told_it_once(town: Town) -> None:
     before, broker = town.place("Ana"), town.stack.rabbitmq
-    # A queue that is young when its broker is killed may be lost (L1): the ear's own is one.
+    # A queue that is young when its broker is killed may be lost (T1): the ear's own is one.
     wait_until(lambda: time.monotonic() > town.since + 5, "the ear's queue is old enough")
     broker.kill()
     try:

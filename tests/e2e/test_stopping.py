@@ -1,10 +1,10 @@
-"""Every service told to stop under load: nobody who retries once notices, and nothing is lost (F26, R6).
+"""Every service told to stop under load: nobody who retries once notices, and nothing is lost (F26).
 
 Two instances of each, API and worker in one process, and a router that sends requests to whoever is ready.
 One is told to stop, comes back, and then the other: a rolling restart. Meanwhile orders come in all the
 time, so that relays, consumers and mail are in the middle of something when they are told.
 
-BAILIWICK_ROUNDS says how many rolling restarts of each; five are more than R6's 20,000 requests.
+BAILIWICK_ROUNDS says how many rolling restarts of each; five are more than 20,000 requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mail to a real SMTP server that works, is down, is slow, refuses, cuts and babbles (reliability F20)."""
+"""Mail to a real SMTP server that works, is down, is slow, refuses, cuts and babbles (F20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mail looks like on the wire, and what never gets there (L13, S18)."""
+"""What a mail looks like on the wire, and what never gets there (T13, S18)."""
 
 from __future__ import annotations
 

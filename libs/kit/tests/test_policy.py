@@ -1,4 +1,4 @@
-"""Whatever OPA says but exactly the right answer is *unavailable* (L9, F11 to F13)."""
+"""Whatever OPA says but exactly the right answer is *unavailable* (T9, F11 to F13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL selects exactly the rows that policy's two-valued logic allows, NULLs included (L12)."""
+"""SQL selects exactly the rows that policy's two-valued logic allows, NULLs included (T12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues that lose nothing by themselves: durable, replicated, bounded in attempts (L1, L4, L5)."""
+"""Queues that lose nothing by themselves: durable, replicated, bounded in attempts (T1, T4, T5)."""
 
 import asyncio
 from typing import Any

@@ -108,7 +108,7 @@ class Gate:
 
         None stands for a row that does not exist; no row at all, for what is decided without one. Of a
         row that does not exist policy is asked as of one that is nothing to the caller: the answer is
-        not used, but it takes as long (A5).
+        not used, but it takes as long (S2).
 
         Raises:
             Forbidden: the capability is missing, or the row may be viewed but not so changed.

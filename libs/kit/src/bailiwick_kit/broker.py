@@ -17,9 +17,9 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from typing_extensions import override
 
 HEARTBEAT = 10
-"""Seconds. A broker that is cut off is noticed after three of them; the default takes minutes (L7)."""
+"""Seconds. A broker that is cut off is noticed after three of them; the default takes minutes (T7)."""
 DEADLINE = 5.0
-"""Seconds within which the broker answers any one thing, or the connection is given up (L7)."""
+"""Seconds within which the broker answers any one thing, or the connection is given up (T7)."""
 RECONNECT_AFTER = 0.5
 """Seconds of rest before another connection is tried."""
 LOST = (OSError, TimeoutError, AMQPError, ChannelInvalidStateError)
@@ -45,7 +45,7 @@ class _Connection(aio_pika.Connection):
 
 @asynccontextmanager
 async def open_channel(url: str, name: str) -> AsyncIterator[AbstractChannel]:
-    """Hold one connection with one channel, on which a publish is confirmed, or raises (L3).
+    """Hold one connection with one channel, on which a publish is confirmed, or raises (T3).
 
     Raises:
         OSError, TimeoutError, aio_pika.exceptions.AMQPError: the broker is away, or does not want us.

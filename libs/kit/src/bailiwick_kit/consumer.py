@@ -1,10 +1,10 @@
 """Consume a queue: each event once in effect, a failure never acknowledged away.
 
-By hand, because the ready-made ways lose messages (L2, L8): acknowledged only after the handler's
+By hand, because the ready-made ways lose messages (T2, T8): acknowledged only after the handler's
 commit; a failing event goes to the retry queue and, after `ATTEMPTS`, to the dead-letter queue with
 its reason. Counting a failure takes the database: while that is away, the message is simply held.
 Told to stop, it sees through what is in hand (F26); what does not end in time is not answered, so that
-the broker delivers it again (L2).
+the broker delivers it again (T2).
 
 What has arrived of one organization is handled together, in one transaction; some organizations are
 handled at once, so that one whose events take long holds up no other. If a transaction of many fails, it
@@ -97,7 +97,7 @@ class Consumer:
         """Hold one connection and channel for as long as they last and messages come.
 
         After a while without any it ends, for the next to subscribe anew: a broker may lose a consumer
-        without a word, when a queue was made anew or is without a leader (L1).
+        without a word, when a queue was made anew or is without a leader (T1).
         """
         arrived: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
 
@@ -105,7 +105,7 @@ class Consumer:
             arrived.put_nowait(None)
 
         async with open_channel(self.broker_url, f"{self.queue} consumer") as channel:
-            async with asyncio.timeout(DEADLINE):  # a queue without a leader never answers (L1)
+            async with asyncio.timeout(DEADLINE):  # a queue without a leader never answers (T1)
                 channel.close_callbacks.add(end)
                 underlay = await channel.get_underlay_channel()
                 underlay.on_consumer_cancel_callbacks.add(end)
@@ -307,7 +307,7 @@ class Consumer:
             metrics.CONSUMER_LAG.labels(self.queue).observe(lag)
 
     async def _failed(self, envelope: Envelope, reason: str) -> int:
-        """Count a failure of our own (L5), as soon as the database counts it.
+        """Count a failure of our own (T5), as soon as the database counts it.
 
         Whatever keeps it from that, the message is held: given back again and again, it and all that
         were fetched with it would reach the broker's limit of deliveries, and be set aside.

@@ -1,4 +1,4 @@
-"""Named crash points (R2): places where a test kills the process to see that nothing is lost or doubled.
+"""Named crash points: places where a test kills the process to see that nothing is lost or doubled.
 
 Not armed, a point costs one set look-up. `BAILIWICK_CRASH_AT` arms them: names separated by commas.
 """

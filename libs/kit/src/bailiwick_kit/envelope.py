@@ -1,8 +1,7 @@
 """What surrounds every request, as one pure ASGI middleware.
 
 Trace id, body limit, deadline, security headers, HEAD, one access log line, and the last net under
-every exception. Pure ASGI, because Starlette's BaseHTTPMiddleware cancels work and hides context
-(reliability §5).
+every exception. Pure ASGI, because Starlette's BaseHTTPMiddleware cancels work and hides context.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a process is: live means that it answers, ready that it can do its work, started that it once could.
 
 A broker that is down does not take a service out: orders are placed into the outbox (F1), so it is no
-check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (L9). From
+check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (T9). From
 the moment that the process is told to stop it is not ready, so that nobody new is sent to it (F26).
 """
 

@@ -1,7 +1,7 @@
 """The inbox: one effect per event and consumer, however often the event is delivered.
 
 The row commits with the effect. `attempts` is our own count of failures, because the broker's count
-also rises for innocents in the same prefetch (L5).
+also rises for innocents in the same prefetch (T5).
 """
 
 from __future__ import annotations

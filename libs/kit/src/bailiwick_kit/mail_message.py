@@ -1,6 +1,6 @@
 """A mail as it goes over the wire: checked, encoded, or refused.
 
-What may end a line is refused before the `email` package sees it (L13, CVE-2026-1299). Headers are
+What may end a line is refused before the `email` package sees it (T13, CVE-2026-1299). Headers are
 encoded here and left to the old policy: the new one loses the quotes of a long name when it folds it.
 """
 

@@ -47,7 +47,7 @@ def to_message(
     body: bytes,
     trace_parent: str | None,
 ) -> aio_pika.Message:
-    """Return the message to publish: persistent (L4), and with the event's id as its own."""
+    """Return the message to publish: persistent (T4), and with the event's id as its own."""
     attributes = {
         "id": str(event_id),
         "type": event_type,

@@ -2,7 +2,7 @@
 
 `kit.operations` shows them at `/metrics`, to whoever runs the service and to nobody else. A label holds what
 code names, and never what a client sent or a tenant owns: no organization, member, customer, path or address
-(A5, G4). What a process has nothing to say about is absent, not 0: an alarm can tell one from the other.
+(S2). What a process has nothing to say about is absent, not 0: an alarm can tell one from the other.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _ALWAYS: tuple[type[Exception], ...] = (
     # All of it: a socket that is gone is FileNotFoundError, a host out of reach a bare OSError, and a
-    # frozen peer the builtin TimeoutError, none of them one of its library's (L9).
+    # frozen peer the builtin TimeoutError, none of them one of its library's (T9).
     OSError,
     aiohttp.ClientConnectionError,
     PoolTimeoutError,

@@ -17,7 +17,7 @@ from bailiwick_contracts.envelope import Event
 
 
 def outbox_table(metadata: sa.MetaData) -> sa.Table:
-    """Declare the outbox of a service. `position` orders rows; it is never a high-water mark (L11)."""
+    """Declare the outbox of a service. `position` orders rows; it is never a high-water mark (T11)."""
     return sa.Table(
         "outbox",
         metadata,

@@ -1,7 +1,7 @@
 """Asks the policy engine beside the service: may this be done, and to which rows.
 
 Used by every service, for every scoped read and write. It guarantees that nothing but exactly the right
-answer, in time, is taken for one: whatever else happens is `PolicyUnavailable` (L9, F11 to F13), never a
+answer, in time, is taken for one: whatever else happens is `PolicyUnavailable` (T9, F11 to F13), never a
 denial and never a permission. It keeps no answer: what is cached would outlive an engine that is down.
 """
 
@@ -165,7 +165,7 @@ class Policy:
             failure = "timeout"
         except (aiohttp.ClientError, OSError):
             failure = "unreachable"
-        except Exception as error:  # noqa: BLE001 - L9: whatever it is, it is no answer
+        except Exception as error:  # noqa: BLE001 - T9: whatever it is, it is no answer
             failure = type(error).__name__
         else:
             if self._failing:

@@ -1,7 +1,7 @@
 """Reads what the policy engine answers, and takes nothing but exactly the right answer (F13).
 
 Used by `kit.policy` alone. Whatever is not an answer raises `WrongAnswer`; that becomes *unavailable*,
-never *denied* and never *allowed* (L9).
+never *denied* and never *allowed* (T9).
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def answer_to(error: Exception, trace_id: str) -> Response:
     """Return the problem document for anything that can be raised.
 
     What no one foresaw is 500 `internal`, logged with its stack and the trace id. A database, broker
-    or network that does not answer is 503 `unavailable` (reliability F7), never 500.
+    or network that does not answer is 503 `unavailable` (F7), never 500.
     """
     match error:
         case Refusal():

@@ -23,7 +23,7 @@ CONNECTIONS, CHANNELS = 5, 20
 """What a reader may hold open at a time."""
 RIPENS = 2.0
 """Seconds before a new queue is bound: one that is younger when the broker dies can come back without a
-leader, and would then leave publishers without their confirms (L1). Unbound, it is in nobody's way."""
+leader, and would then leave publishers without their confirms (T1). Unbound, it is in nobody's way."""
 
 _ARGUMENTS: dict[str, object] = {
     "x-queue-type": "quorum",

@@ -1,7 +1,7 @@
 """The relay: takes unsent rows from the outbox to the broker, and marks a row sent on its confirm only.
 
 One is active per database and lane, held by an advisory lock; others stand by (D14). It never concludes
-from a time-out that a message was not delivered (L6): the row goes again, with the same event id. A
+from a time-out that a message was not delivered (T6): the row goes again, with the same event id. A
 message that is returned although somebody should be listening waits and holds up no other (D16); it has
 a bounded part of the work, and after some minutes it is parked (ADR 16).
 
@@ -52,7 +52,7 @@ REFUSED = "DeliveryError"
 _STAND_BY = 1.0
 """Seconds between tries of one that stands by."""
 _MOST_UNDELIVERABLE, _MOST_UNCONFIRMED = 60, 5
-"""Seconds that a row is put off at most. Unconfirmed: one queue without a leader holds up no other (L1)."""
+"""Seconds that a row is put off at most. Unconfirmed: one queue without a leader holds up no other (T1)."""
 _NOBODY = UUID(int=0)
 
 

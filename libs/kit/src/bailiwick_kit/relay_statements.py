@@ -19,7 +19,7 @@ SETTINGS: Final = {
     # An active relay asks every half second: one that is frozen or cut off loses its lock by this.
     "idle_session_timeout": "30s",
     "statement_timeout": "10s",
-    # A mark that a crash takes back only sends its row again, with the same event id (L6): who places
+    # A mark that a crash takes back only sends its row again, with the same event id (T6): who places
     # orders need not share the disk with it.
     "synchronous_commit": "off",
     "jit": "off",

@@ -147,7 +147,7 @@ class QueueSampling:
                 while silent is None:
                     silent = await _first_silent(channel, order)
                     yield
-            # A queue without a leader never answers (L1), and takes the channel with it: it comes last.
+            # A queue without a leader never answers (T1), and takes the channel with it: it comes last.
             order.remove(silent)
             order.append(silent)
 

@@ -1,7 +1,7 @@
 """Turns a condition of policy into SQL: bound values, listed columns, and no third truth value.
 
 Used by every store that lists. It guarantees that a row is selected exactly where policy's two-valued
-logic allows it, NULLs included (L12), and that the statement differs only in bound values as long as
+logic allows it, NULLs included (T12), and that the statement differs only in bound values as long as
 the condition has the same shape, so that SQLAlchemy's cache and PostgreSQL's plans are found again.
 What it cannot honour to the letter is `PolicyUnavailable`: an error is a refusal.
 """

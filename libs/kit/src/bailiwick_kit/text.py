@@ -1,7 +1,7 @@
 """Strings from outside: stripped, NFC, and free of what PostgreSQL, mails and logs cannot hold.
 
 NUL cannot be stored by PostgreSQL, lone surrogates are not text, and control characters forge lines
-in logs and headers (reliability L13, S18, S19): all of them are refused with 422.
+in logs and headers (T13, S18, S19): all of them are refused with 422.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Verifies access tokens (D2): who calls, not what they may do.
 
 One algorithm, one type, one audience, one issuer; everything else, however broken, is
-Unauthenticated and never an error of ours (reliability S6, RFC 8725, RFC 9068).
+Unauthenticated and never an error of ours (S6, RFC 8725, RFC 9068).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The broker's exchanges and queues, declared by `migrate` before any service starts (D16).
 
-Never lazily: a quorum queue younger than a second can come back leaderless after a crash (L1).
+Never lazily: a quorum queue younger than a second can come back leaderless after a crash (T1).
 Beside each consumer's queue there is one for bulk, bound to an exchange of its own (ADR 15). Each has a
 retry queue that returns a message after a pause; both share a dead-letter queue, where an operator finds
 what could not be handled. What goes to one queue alone goes through an exchange of the service that sends

@@ -1,7 +1,7 @@
 """Wake the relay soon after a commit, wherever it runs, without taxing those who write.
 
 A NOTIFY inside the placing transaction would cut concurrent placement to a third; this one goes out
-after the commit, on a connection of its own, many commits at a time (performance §0.5). When it is
+after the commit, on a connection of its own, many commits at a time. When it is
 lost, the relay's slow poll finds the rows: so no time is spent on finding out whether either end of it is
 cut off without a word, beyond the five seconds within which PostgreSQL answers a NOTIFY.
 """

@@ -1,4 +1,4 @@
-"""Two instances of a service behind a router that knows who is ready, and clients that retry once (F26, R6).
+"""Two instances of a service behind a router that knows who is ready, and clients that retry once (F26).
 
 What Kubernetes does with endpoints, on one machine: a router looks at each instance's readiness now and
 then, and sends new requests to those that are ready. Connections are kept alive, as a gateway keeps them.

@@ -1,4 +1,4 @@
-"""A hidden customer is told from a random id by nothing: not by the answer, the work, or a lock (A5)."""
+"""A hidden customer is told from a random id by nothing: not by the answer, the work, or a lock (S2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rights that are taken while a request waits for a lock are not there when its turn comes (B17)."""
+"""Rights that are taken while a request waits for a lock are not there when its turn comes."""
 
 from __future__ import annotations
 

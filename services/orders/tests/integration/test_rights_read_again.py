@@ -1,4 +1,4 @@
-"""An act that waits for an order or a customer is decided by rights that hold when its turn comes (B17)."""
+"""An act that waits for an order or a customer is decided by rights that hold when its turn comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time of a refusal tells nothing: interleaved pairs of a hidden and a random id (A5, S2).
+"""The time of a refusal tells nothing: interleaved pairs of a hidden and a random id (S2).
 
 What the database and policy are asked is held equal by test_hidden; here the service's own work is, by
 processor time, which others on the machine stretch less. Every run finds half a millisecond; the long

@@ -33,7 +33,7 @@ async def permitted(
     """Return the locked customer if the caller may do this to it.
 
     It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
-    over none (A5). Who waited for the lock for seconds may have lost the customer, or their membership,
+    over none (S2). Who waited for the lock for seconds may have lost the customer, or their membership,
     meanwhile: then it is decided anew, by the instant and the caller's rights of when the lock was had.
 
     Raises:

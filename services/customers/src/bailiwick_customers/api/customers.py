@@ -251,7 +251,7 @@ async def _holding(
 
 
 async def _viewed(reading: Reading, gate: Gate, queries: Queries, customer_id: UUID) -> Viewed:
-    # The facts first, which weigh the same whatever the customer holds (A5).
+    # The facts first, which weigh the same whatever the customer holds (S2).
     facts = await queries.facts(reading, customer_id)
     decision = await gate.decide(reading.caller, "customers", "view", customer=facts)
     found = await queries.one(reading, customer_id)

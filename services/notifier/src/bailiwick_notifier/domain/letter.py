@@ -32,7 +32,7 @@ class Letter:
 
 
 def one_line(text: str | None) -> str:
-    """Return what a header may hold (L13): one line, without what would end it or turn it around."""
+    """Return what a header may hold (T13): one line, without what would end it or turn it around."""
     kept = (
         " "
         if unicodedata.category(character) in _NO_TEXT or character in _DIRECTIONS

@@ -53,7 +53,7 @@ async def permitted(
     """Return the locked order if the caller may do this to it.
 
     It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
-    over none (A5). What has changed by then, the caller's rights included, is decided anew.
+    over none (S2). What has changed by then, the caller's rights included, is decided anew.
 
     Raises:
         Forbidden: the caller may not, and may know it.

@@ -244,7 +244,7 @@ async def post_cancellation(
 
 
 async def _viewed(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> Viewed:
-    # The facts first, which weigh the same whatever the order holds: its lines tell no time (A5).
+    # The facts first, which weigh the same whatever the order holds: its lines tell no time (S2).
     facts = await queries.facts(reading, order_id)
     decision = await gate.decide(reading.caller, "orders", "view", order=facts)
     found = await queries.one(reading, order_id)

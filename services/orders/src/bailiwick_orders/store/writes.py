@@ -1,4 +1,4 @@
-"""Statements that write all that an act changes at once: one round trip to the disk (D23, P7).
+"""Statements that write all that an act changes at once: one round trip to the disk (D23).
 
 Each is built once; only what is bound to it differs, so that no plan is made twice.
 """
