@@ -52,6 +52,14 @@ class Assignment:
     took_main_until: datetime | None = None
     """Of one that made its member additional instead of main: until when they were to be main."""
 
+    layer: UUID | None = None
+    """Which others it was assigned over, if its own id does not tell: those of a lower one."""
+
+    @property
+    def lies_at(self) -> UUID:
+        """Its place among the customer's assignments, in the order in which they were made."""
+        return self.layer or self.assignment_id
+
     @property
     def would_end(self) -> datetime:
         """When it ends if nobody takes over before."""
@@ -60,6 +68,10 @@ class Assignment:
     def holds_at(self, instant: datetime) -> bool:
         """Tell whether it is valid at the instant: from the first, until before the last."""
         return self.valid_from <= instant < self.valid_to
+
+    def may_hold_at(self, instant: datetime) -> bool:
+        """Tell whether it is valid at the instant, or would be if nobody had taken over."""
+        return self.valid_from <= instant < self.would_end
 
     def overlaps(self, valid_from: datetime, valid_to: datetime) -> bool:
         """Tell whether it is valid at any instant of [valid_from, valid_to); what never holds is not."""

@@ -1,8 +1,9 @@
 """Who represents a customer when: an act replaces [from, to) of that and nothing else (domain §3).
 
-An assignment's beginning is fixed, so what is cut out of one leaves up to two: what was before stays, what
-comes after goes on as an assignment of its own. Each remembers its own end, however early another act made
-it stop: a plan that is taken away gives its time back to whoever would have had it.
+Assignments lie over each other in the order in which they were made, each from its beginning until it
+would end by itself; who represents the customer at an instant is what the uppermost say. So a plan that is
+taken away gives its time back to what lies below it. An assignment's beginning is fixed: of one that others
+cover, what was before stays, and what comes after goes on as an assignment of its own, in the same layer.
 """
 
 from __future__ import annotations
@@ -46,22 +47,23 @@ def assign(
         MainOverlap: another main is planned to begin within the new one's time.
     """
     timeline = _Timeline(existing, now, new.changeset_id, new_id)
-    replaced = [one for one in timeline.overlapping(new) if _exclude_each_other(one, new)]
-    for old in replaced:
+    new = timeline.on_top(new)
+    for old in timeline.replaced(new):
         is_own = old.member_id == new.member_id
         if not is_own and old.valid_from >= new.valid_from:
             raise MainOverlap(
                 "End the planned assignment first, or choose an end before it begins."
             )
-        is_demoted = old.relation is Relation.MAIN and new.relation is Relation.ADDITIONAL
-        timeline.cut(old, new.valid_from, new.valid_to, for_good=is_demoted)
-        if is_demoted and old.valid_from <= now:
-            new = replace(new, took_main_until=min(old.valid_to, new.valid_to))
+    if new.relation is Relation.ADDITIONAL:
+        while plans := [one for one in timeline.replaced(new) if _is_planned_main(one, now)]:
+            for plan in plans:
+                timeline.take_out(plan, new.valid_from, new.valid_to)
+            timeline.settle(new.valid_from, new.valid_to)
+        for old in timeline.replaced(new):
+            if old.relation is Relation.MAIN:
+                new = replace(new, took_main_until=min(old.valid_to, new.valid_to))
     timeline.put(new)
-    for old in replaced:
-        is_demoted = old.relation is Relation.MAIN and new.relation is Relation.ADDITIONAL
-        if is_demoted and old.valid_from > now:
-            timeline.give_back_main(*_overlap(old, new), but_not=new.member_id)
+    timeline.settle(new.valid_from, new.valid_to)
     return timeline.outcome()
 
 
@@ -82,17 +84,43 @@ def end(
     start = max(instant, assignment.valid_from)
     if assignment.valid_to <= start:
         raise AlreadyEnded("Read the customer's assignments again.")
-    timeline.put(replace(assignment, valid_to=start, own_end=start))
-    if assignment.valid_from > now:
-        if assignment.relation is Relation.MAIN:
-            timeline.give_back_main(start, assignment.valid_to)
-        elif assignment.took_main_until is not None:
-            until = min(assignment.valid_to, assignment.took_main_until)
-            timeline.make_main_again(assignment, start, until)
-        timeline.give_back_own(assignment, start, assignment.valid_to)
-    else:
-        timeline.forget_own(assignment, start)
+    until = assignment.would_end
+    timeline.take_out(assignment, start, until)
+    if assignment.valid_from <= now:
+        timeline.forget(_followers(assignment), start, until)
+        timeline.forget(_kept_out(assignment), start, assignment.valid_to)
+    timeline.settle(start, assignment.valid_to)
     return timeline.outcome()
+
+
+def _is_planned_main(one: Assignment, now: datetime) -> bool:
+    return one.relation is Relation.MAIN and one.valid_from > now
+
+
+Choice: TypeAlias = Callable[[Assignment], bool]
+
+
+def _followers(ended: Assignment) -> Choice:
+    """Return what lies below one that ends, and would follow it."""
+
+    def follows(one: Assignment) -> bool:
+        is_next_main = ended.relation is Relation.MAIN is one.relation
+        return one.lies_at < ended.lies_at and (is_next_main or one.member_id == ended.member_id)
+
+    return follows
+
+
+def _kept_out(ended: Assignment) -> Choice:
+    """Return what makes the member additional, where one that ends makes them main."""
+    of_main = ended.relation is Relation.MAIN
+    return lambda one: (
+        of_main
+        and (one.member_id, one.relation)
+        == (
+            ended.member_id,
+            Relation.ADDITIONAL,
+        )
+    )
 
 
 class _Timeline:
@@ -115,129 +143,109 @@ class _Timeline:
         """Have it in this state."""
         self._held[assignment.assignment_id] = assignment
 
-    def overlapping(self, other: Assignment) -> list[Assignment]:
-        """Return what is valid at some instant of the other's time."""
+    def on_top(self, new: Assignment) -> Assignment:
+        """Return a new one that lies over all others, even if another machine's clock goes ahead."""
+        top = max((one.lies_at for one in self._held.values()), default=new.assignment_id)
+        return new if top <= new.assignment_id else replace(new, layer=UUID(int=top.int + 1))
+
+    def replaced(self, new: Assignment) -> list[Assignment]:
+        """Return what is valid at some instant of a new one's time, and may not be beside it."""
         return [
             one
             for one in self._held.values()
-            if one.assignment_id != other.assignment_id
-            and one.overlaps(other.valid_from, other.valid_to)
+            if one.overlaps(new.valid_from, new.valid_to) and _exclude_each_other(one, new)
         ]
 
-    def cut(
-        self, old: Assignment, start: datetime, end: datetime, *, for_good: bool = False
-    ) -> None:
-        """Take [start, end) out of an assignment; what comes after goes on.
-
-        For another, which gives it back if it is a plan that is taken away; or for good.
-        """
+    def take_out(self, old: Assignment, start: datetime, end: datetime) -> None:
+        """Take [start, end) out of an assignment for good; what is valid after it goes on."""
         start = max(start, old.valid_from)
-        has_rest = old.valid_to > end
-        own_end = start if for_good else end if has_rest else old.would_end
-        self.put(replace(old, valid_to=start, own_end=own_end))
-        if has_rest:
-            self._piece(old, end, old.valid_to)
+        self.put(replace(old, valid_to=start, own_end=start))
+        if old.valid_to > end:
+            self._piece(old, end, old.valid_to, old.would_end)
+        else:  # where others cover it, nobody is additional who would have been main
+            self.forget(_kept_out(old), old.valid_to, old.would_end)
 
-    def give_back_main(
-        self, start: datetime, end: datetime, *, but_not: UUID | None = None
-    ) -> None:
-        """Make main in [start, end) who would be, had the plan for that time not been made."""
-
-        def is_heir(one: Assignment) -> bool:
-            return one.relation is Relation.MAIN and one.member_id != but_not
-
-        self._give_back(is_heir, start, end)
-
-    def make_main_again(self, lost: Assignment, start: datetime, end: datetime) -> None:
-        """Let a member who was planned to be additional instead of main go on as main."""
+    def forget(self, chosen: Choice, start: datetime, end: datetime) -> None:
+        """Let what others cover in [start, end) end where it is covered: it is not to come back."""
         for one in list(self._held.values()):
-            is_theirs = one.member_id == lost.member_id and one.relation is Relation.MAIN
-            if is_theirs and one.valid_from < one.valid_to == lost.valid_from:
-                for begin, until in pairwise(self._bounds(start, end)):
-                    goes_on = replace(self._held[one.assignment_id], own_end=end)
-                    self._extend(goes_on, begin, until)
+            covered = max(start, one.valid_to), min(end, one.would_end)
+            if chosen(one) and covered[0] < covered[1]:
+                self.put(replace(one, own_end=covered[0]))
 
-    def forget_own(self, ended: Assignment, start: datetime) -> None:
-        """Drop the member's earlier plans, which the one that ends had replaced, from its end on."""
-        for one in list(self._held.values()):
-            is_replaced = one.member_id == ended.member_id and one.valid_from == one.valid_to
-            if is_replaced and one.valid_from < ended.valid_to and start < one.would_end:
-                self.put(replace(one, own_end=max(one.valid_from, start)))
-
-    def give_back_own(self, lost: Assignment, start: datetime, end: datetime) -> None:
-        """Let a member whose plan is taken away be additional, where they would be without it."""
-
-        def is_heir(one: Assignment) -> bool:
-            return one.member_id == lost.member_id and one.relation is Relation.ADDITIONAL
-
-        self._give_back(is_heir, start, end)
-
-    def _give_back(
-        self, is_heir: Callable[[Assignment], bool], start: datetime, end: datetime
-    ) -> None:
+    def settle(self, start: datetime, end: datetime) -> None:
+        """Make valid in [start, end) what the uppermost layers say, and nothing else."""
+        if end <= start:
+            return
+        parts: dict[UUID, list[Interval]] = {}
+        for one in self._held.values():
+            outside = (
+                (one.valid_from, min(one.valid_to, start)),
+                (max(one.valid_from, end), one.valid_to),
+            )
+            parts[one.assignment_id] = [part for part in outside if part[0] < part[1]]
         for begin, until in pairwise(self._bounds(start, end)):
-            heirs = [
-                one
-                for one in self._held.values()
-                if is_heir(one)
-                and one.valid_from <= begin < one.would_end
-                and max(one.valid_from, one.valid_to) > self._now
-            ]
-            if heirs:
-                # Who begins later was planned over whoever began before.
-                heir = max(heirs, key=lambda one: (one.valid_from, one.assignment_id))
-                self._extend(heir, begin, until)
+            for one in self._uppermost(begin):
+                parts[one.assignment_id].append((begin, until))
+        for one in list(self._held.values()):
+            self._divide(one, list(_joined(sorted(parts[one.assignment_id]))))
+        self._reunite()
 
     def _bounds(self, start: datetime, end: datetime) -> list[datetime]:
         """Return the instants of [start, end] between which nothing begins or ends."""
         held = self._held.values()
-        instants = {at for one in held for at in (one.valid_from, one.valid_to, one.would_end)}
+        instants = {at for one in held for at in (one.valid_from, one.would_end)}
+        instants |= {one.took_main_until for one in held if one.took_main_until}
         return sorted({start, end} | {at for at in instants if start < at < end})
 
-    def _extend(self, heir: Assignment, start: datetime, end: datetime) -> None:
-        """Let the heir have [start, end), unless it is somebody else's by now."""
-        wanted = replace(heir, valid_from=start, valid_to=end)
-        rivals = [one for one in self.overlapping(wanted) if _exclude_each_other(one, wanted)]
-        if heir.holds_at(start) or not all(self._gives_way(one, heir) for one in rivals):
-            return
-        if heir.valid_to == start:
-            heir = replace(heir, valid_to=end, own_end=heir.would_end)
-            self.put(heir)
-        else:  # somebody else is between
-            left = self._held[heir.assignment_id]
-            self.put(replace(left, own_end=min(left.would_end, start)))
-            heir = self._piece(heir, start, end)
-        for one in rivals:
-            self.cut(one, start, end)
-        self._join(heir)
+    def _uppermost(self, instant: datetime) -> list[Assignment]:
+        """Return what is valid at an instant: no two mains, and nobody twice."""
+        main: Assignment | None = None
+        others: dict[UUID, Assignment] = {}
+        for one in sorted(self._held.values(), key=lambda one: one.lies_at):
+            if not one.may_hold_at(instant):
+                continue
+            if one.relation is Relation.MAIN:
+                main = one
+                others.pop(one.member_id, None)
+            elif main is None or main.member_id != one.member_id:
+                others[one.member_id] = one
+            elif one.took_main_until and instant < one.took_main_until:
+                main, others[one.member_id] = None, one
+            # else they are main again, since a plan over them was taken away
+        return [*others.values(), *([main] if main else ())]
 
-    @staticmethod
-    def _gives_way(one: Assignment, heir: Assignment) -> bool:
-        """Whoever is main again is not additional too, even where that was planned beside the plan."""
-        both = one.member_id == heir.member_id
-        return both and heir.relation is Relation.MAIN and one.relation is Relation.ADDITIONAL
+    def _divide(self, one: Assignment, parts: list[Interval]) -> None:
+        """Make it valid in these parts of its time, the first of them if it begins with it."""
+        begins = bool(parts) and parts[0][0] == one.valid_from
+        valid_to = parts.pop(0)[1] if begins else one.valid_from
+        ends = [start for start, _ in parts] + [one.would_end]
+        if (valid_to, ends[0]) != (one.valid_to, one.would_end):
+            self.put(replace(one, valid_to=valid_to, own_end=ends[0]))
+        for (start, end), own_end in zip(parts, ends[1:], strict=True):
+            self._piece(one, start, end, own_end)
 
-    def _join(self, left: Assignment) -> None:
-        """Make one of two assignments where the same goes on at once in the other."""
-        for one in list(self._held.values()):
-            same = (one.member_id, one.relation) == (left.member_id, left.relation)
-            if same and left.valid_to == one.valid_from < one.valid_to:
-                self.put(replace(one, valid_to=one.valid_from, own_end=one.valid_from))
-                own_end = max(left.would_end, one.would_end)
-                self.put(replace(left, valid_to=one.valid_to, own_end=own_end))
-                return
+    def _reunite(self) -> None:
+        """Make one of what was cut in two, where nothing is between any more."""
+        plans = [one for one in self._held.values() if one.valid_from > self._now]
+        for plan in sorted(plans, key=lambda one: one.valid_from, reverse=True):
+            right = self._held[plan.assignment_id]
+            for left in list(self._held.values()):
+                is_cut = left.lies_at == right.lies_at and left.valid_from < left.valid_to
+                if is_cut and left.valid_to == right.valid_from < right.valid_to:
+                    self.put(replace(right, valid_to=right.valid_from, own_end=right.valid_from))
+                    self.put(replace(left, valid_to=right.valid_to, own_end=right.would_end))
 
-    def _piece(self, of: Assignment, start: datetime, end: datetime) -> Assignment:
+    def _piece(self, of: Assignment, start: datetime, end: datetime, own_end: datetime) -> None:
         piece = replace(
             of,
             assignment_id=self._new_id(),
             valid_from=start,
             valid_to=end,
-            own_end=of.would_end,
+            own_end=own_end,
+            layer=of.lies_at,
             version=1,
         )
         self.put(piece)
-        return piece
 
     def outcome(self) -> Outcome:
         """Return what came of it."""
@@ -245,7 +253,8 @@ class _Timeline:
         for one in self._held.values():
             before = self._before.get(one.assignment_id)
             version = before.version + 1 if before else 1
-            if one != before:
+            is_needless = before is None and one.would_end <= one.valid_from
+            if one != before and not is_needless:
                 written.append(replace(one, version=version, changeset_id=self._changeset_id))
         losses = [
             one.valid_to
@@ -287,7 +296,3 @@ def _exclude_each_other(one: Assignment, other: Assignment) -> bool:
     """Tell whether two may not hold at once: two mains (V1), or two relations of one member."""
     both_main = one.relation is Relation.MAIN and other.relation is Relation.MAIN
     return both_main or one.member_id == other.member_id
-
-
-def _overlap(one: Assignment, other: Assignment) -> Interval:
-    return max(one.valid_from, other.valid_from), min(one.valid_to, other.valid_to)
