@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bailiwick_contracts import generate
 from bailiwick_contracts.catalogue import EVENTS, PUBLISHED, RESERVED
 from bailiwick_contracts.compatibility import breaks
+from bailiwick_contracts.customers import Terms
+from bailiwick_contracts.envelope import DECIMAL
 from bailiwick_testkit.checkout import released
 
 SCHEMAS = generate.ROOT / "schemas"
@@ -101,6 +107,48 @@ def _without_pii(schema: Document) -> None:
     del schema["properties"]["customer_name"]["pii"]
 
 
+def _with_the_amounts_pattern_for_a_text(schema: Document) -> None:
+    schema["properties"]["number"]["pattern"] = DECIMAL
+
+
+def _with_another_pattern(schema: Document) -> None:
+    schema["properties"]["net"]["pattern"] = r"^[0-9]+$"
+
+
+def _without_the_pattern(schema: Document) -> None:
+    del schema["properties"]["net"]["pattern"]
+
+
+def _without_any_patterns(document: Document) -> Document:
+    return json.loads(  # type: ignore[no-any-return]
+        json.dumps(document), object_hook=lambda part: {k: part[k] for k in part if k != "pattern"}
+    )
+
+
+@pytest.mark.parametrize("event_type", sorted(EVENTS))
+def test_amounts_tell_how_they_were_always_written(event_type: str) -> None:
+    now, before = stored(event_type), _without_any_patterns(stored(event_type))
+    assert breaks(before, now) == []
+    amounts = json.dumps(now).count(json.dumps(DECIMAL))
+    assert bool(breaks(now, before)) is bool(amounts)
+    assert bool(amounts) is event_type.startswith(("orders.", "customers.customer."))
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+@example(Decimal("-0"))
+@example(Decimal("10." + "0" * 30))
+@example(Decimal("1E+17"))
+def test_no_amount_was_ever_written_otherwise(amount: Decimal) -> None:
+    written = json.loads(Terms.model_construct(discount=amount).model_dump_json())["discount"]
+    assert re.fullmatch(DECIMAL, written)
+
+
+@pytest.mark.parametrize("text", ["1e3", "1,5", ".5", "5.", "+1", "", "NaN", "١"])
+def test_what_no_amount_is_does_not_have_the_pattern(text: str) -> None:
+    told = {"type": "string", "pattern": DECIMAL}
+    assert not Draft202012Validator(told).is_valid(text)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -114,6 +162,9 @@ def _without_pii(schema: Document) -> None:
         _without_null,
         _with_another_default,
         _without_pii,
+        _with_the_amounts_pattern_for_a_text,
+        _with_another_pattern,
+        _without_the_pattern,
     ],
 )
 def test_a_breaking_change_is_told(change: Callable[[Document], None]) -> None:

@@ -174,6 +174,15 @@ def test_operation_says_how_one_signs_in(operation: tuple[str, str, str, Operati
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
+def test_what_changes_something_judges_the_body_that_is_sent(
+    operation: tuple[str, str, str, Operation],
+) -> None:
+    _, method, path, told = operation
+    where = f"{method} {path}: a verb takes `expected: IfMatchAlone`, or `body: NoBody`"
+    assert (method != "get") is ("requestBody" in told), where
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
 def test_change_of_a_record_names_the_version(
     operation: tuple[str, str, str, Operation],
 ) -> None:

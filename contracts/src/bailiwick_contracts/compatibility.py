@@ -1,7 +1,7 @@
 """Whether a schema may replace another under the same version: it only grows optional members.
 
 Both directions count: what was written before must be read by the new one, and what is written from now
-on by who knows only the old one. Anything else is a `v2` beside the `v1`.
+on by who knows only the old one. Anything else is a `v2` beside the `v1`. What was always so may be told.
 """
 
 from __future__ import annotations
@@ -9,12 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bailiwick_contracts.envelope import DECIMAL
+
 Schema = Mapping[str, Any]
 
 _INNER = ("items", "additionalProperties", "propertyNames")
 _APART = {"properties", "required", "anyOf", "default", "pii", *_INNER}
 _WORDS = {"title", "description", "examples", "$id", "$schema", "$defs"}
 """For people; these may change at any time."""
+
+SO_FROM_THE_FIRST = {
+    DECIMAL: frozenset(
+        (
+            "data.net",
+            "data.terms.discount",
+            *(f"data.lines[].{name}" for name in ("quantity", "unit_price", "discount", "net")),
+        )
+    )
+}
+"""Patterns that a schema did not tell, where no event ever published is otherwise (ADR 27).
+
+Telling one there refuses nothing that was written before, nor what an older publisher writes from now on.
+"""
 
 
 def breaks(stored: Schema, rendered: Schema) -> list[str]:
@@ -29,6 +45,9 @@ def _compared(old: Schema, new: Schema, stored: Schema, rendered: Schema, at: st
         yield from _inner(old.get(key), new.get(key), stored, rendered, f"{at}[]")
     yield from _choices(old, new, stored, rendered, at)
     for key in sorted((old.keys() | new.keys()) - _APART - _WORDS):
+        is_told_at_last = key == "pattern" and key not in old
+        if is_told_at_last and at in SO_FROM_THE_FIRST.get(new[key], ()):
+            continue
         if old.get(key) != new.get(key):
             yield f"{at}: {key} was {old.get(key)!r} and would be {new.get(key)!r}"
     if not _has_grown(old.get("default", ...), new.get("default", ...)):

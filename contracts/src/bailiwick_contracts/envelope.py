@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from bailiwick_contracts.instants import Instant
 
@@ -27,10 +27,14 @@ def bulk(name: str) -> str:
 Pii = Field(json_schema_extra={"pii": True})
 """Marks personal data (D20): what erasure nulls, and what logs never hold."""
 
+DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
+"""How an amount is written in every event that was ever published: digits, with a point at most (ADR 27)."""
+
 Amount = Annotated[
     Decimal,
     Field(max_digits=18, decimal_places=4, description="A decimal, as a string."),
     PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": DECIMAL}, mode="serialization"),
 ]
 """A decimal of up to four places; a string in JSON, so that nobody reads it as a float (D30)."""
 

@@ -17,6 +17,7 @@ from bailiwick_kit.errors import Forbidden, Invalid
 from bailiwick_kit.http import create_app
 from bailiwick_kit.submitted import Submitted
 from bailiwick_kit.text import Text
+from bailiwick_kit.verbs import IfMatchAlone
 from bailiwick_kit.wire import Exact, Instant, Model
 
 
@@ -69,6 +70,12 @@ async def place(body: Annotated[SentBody[NewOrder], json_body(NewOrder, optional
     return body.fingerprint()
 
 
+@router.post("/orders/confirm")
+async def confirm(expected: IfMatchAlone) -> str:
+    expected.check(2)
+    raise Forbidden  # in the place of what the state refuses
+
+
 @router.get("/orders")
 async def listing(filters: Annotated[SentQuery[OrderFilter], query(OrderFilter)]) -> OrderFilter:
     return filters.read()
@@ -100,6 +107,39 @@ def test_a_good_body_is_read_cleaned_and_answered(client: TestClient) -> None:
 def test_who_may_not_is_told_so_before_what_is_wrong_with_the_body(client: TestClient) -> None:
     for content in (b"{", b"[]", b'{"x": 1}', b""):
         assert post(client, content, who="tom").status_code == 403
+
+
+def confirmed(client: TestClient, content: bytes, **headers: str) -> Response:
+    headers = {"content-type": "application/json", "if-match": '"v2"'} | headers
+    return client.post("/orders/confirm", content=content, headers=headers)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b" { }\n"])
+def test_a_verb_takes_no_body_or_an_empty_one(client: TestClient, content: bytes) -> None:
+    assert confirmed(client, content).status_code == 403
+    if not content:
+        assert confirmed(client, content, **{"content-type": ""}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b'{"credited_to": "x"}', "application/json", 422, "invalid"),
+        (b'{"": 0}', "application/json", 422, "invalid"),
+        (b"[]", "application/json", 400, "malformed"),
+        (b"null", "application/json", 400, "malformed"),
+        (b"{", "application/json", 400, "malformed"),
+        (b"reason=x", "application/x-www-form-urlencoded", 415, "unsupported-media-type"),
+        (b'{"lines": [' + b"0," * 20_000 + b"0]}", "application/json", 413, "body-too-large"),
+    ],
+)
+def test_what_a_verb_has_no_place_for_is_refused(
+    client: TestClient, content: bytes, content_type: str, status: int, code: str
+) -> None:
+    answer = confirmed(client, content, **{"content-type": content_type})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    stale = confirmed(client, content, **{"content-type": content_type, "if-match": '"v1"'})
+    assert stale.status_code == 412, "a body is judged after the version"
 
 
 MALFORMED = [

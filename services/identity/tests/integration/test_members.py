@@ -70,6 +70,8 @@ async def test_only_the_accounts_owner_accepts_an_invitation(house: House) -> No
 
     assert (await house.api.post(mia, path)).status_code == 404
     assert (await house.api.post(None, path)).status_code == 401
+    worded = [await house.api.post(who, path, {"role": "x"}) for who in (mia, known)]
+    assert [answer.status_code for answer in worded] == [404, 422]
     accepted = await house.api.post(known, path)
     assert (accepted.status_code, accepted.json()["status"]) == (200, "active")
     assert "bailiwick-position" not in accepted.headers, "it is another organization's"

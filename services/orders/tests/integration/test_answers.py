@@ -189,6 +189,12 @@ async def test_an_order_goes_through_its_states_once_each(market: Market) -> Non
     assert the_problem(await market.act(mia, path, "place", '"v1"')) == (412, "stale")
     assert the_problem(await market.act(mia, path, "place", '"v2"')) == forbidden
     assert the_problem(await market.act(ana, path, "confirm")) == (403, "capability-missing")
+    for verb in ("confirm", "fulfil", "cancel"):
+        worded = await market.act(mia, path, verb, '"v2"', {"reason": "x"})
+        assert (the_problem(worded), worded.json()["errors"][0]["where"]) == (
+            (422, "invalid"),
+            "reason",
+        )
     assert (await market.act(mia, path, "confirm", '"v2"')).json()["state"] == "confirmed"
     edited = await market.shop.api.patch(ana, path, {"note": "late"}, '"v3"')
     assert the_problem(edited) == (403, "order-state-forbids")

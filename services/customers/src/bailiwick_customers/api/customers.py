@@ -38,6 +38,7 @@ from bailiwick_kit.pages import Count, CursorInvalid, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
+from bailiwick_kit.verbs import IfMatchAlone
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
 
@@ -223,7 +224,7 @@ async def post_suspension(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.CustomerBody:
     """Suspend a customer: no orders are placed for them until they are reinstated."""
     written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
@@ -237,7 +238,7 @@ async def post_reinstatement(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.CustomerBody:
     """End a customer's suspension: orders may be placed for them again."""
     written = await reinstate_customer(open_unit, gate, caller, customer_id, expected)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from bailiwick_access.answering import Written
 from bailiwick_identity.actions.ports import Membership, OpenUnit, SignIns
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing
+from bailiwick_kit.submitted import Submitted
 
 
 async def accept_membership(
-    open_unit: OpenUnit, sign_ins: SignIns, account_id: UUID, member_id: UUID, now: datetime
+    open_unit: OpenUnit,
+    sign_ins: SignIns,
+    account_id: UUID,
+    member_id: UUID,
+    submitted: Submitted[Any],
+    now: datetime,
 ) -> tuple[Written[Member], Membership]:
     """Make the invitation an active membership; return it as its owner knows it.
 
     Raises:
         Missing: it is nobody's, or another's.
+        Malformed, Invalid: something is sent, where there is nothing to say.
         NotInvited: it is accepted already, withdrawn or over.
     """
     found = [one for one in await sign_ins.memberships(account_id) if one.member_id == member_id]
@@ -29,6 +37,7 @@ async def accept_membership(
         invited = await unit.members.one(member_id)
         if invited is None:
             raise Missing
+        submitted.read()
         member = invited.accept(now)
         await unit.members.save(member)
         await unit.note("member.accept", member_id, member_id)

@@ -41,6 +41,7 @@ from bailiwick_kit.pages import CursorInvalid, Key, Page
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
+from bailiwick_kit.verbs import IfMatchAlone
 
 router = APIRouter(tags=["members"])
 
@@ -149,7 +150,7 @@ async def post_deactivation(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.MemberBody:
     """Deactivate a member, withdraw an invitation, or stop a service account."""
     written = await deactivate_member(open_unit, gate, caller, member_id, expected)
@@ -165,7 +166,7 @@ async def post_reactivation(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.MemberBody:
     """Let a member come back, with the grants they had."""
     written = await reactivate_member(open_unit, gate, caller, member_id, expected)

@@ -23,6 +23,7 @@ from bailiwick_kit.ids import PathId
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 from bailiwick_kit.told import ETAG, POSITION, TAGGED, tells
+from bailiwick_kit.verbs import NoBody
 
 router = APIRouter(tags=["organization"])
 
@@ -63,10 +64,11 @@ async def post_acceptance(
     entrance: AtEntrance,
     desk: AtDesk,
     open_unit: Open,
+    body: NoBody,
 ) -> wire.MembershipBody:
     """Accept an invitation that was made to the caller's own account."""
     written, accepted = await accept_membership(
-        open_unit, desk.sign_ins, caller.account_id, member_id, caller.now
+        open_unit, desk.sign_ins, caller.account_id, member_id, body, caller.now
     )
     if accepted.org_id == caller.org_id:
         # Of another organization, no service could ever wait for it under this token; the token

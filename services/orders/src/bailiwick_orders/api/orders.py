@@ -23,6 +23,7 @@ from bailiwick_kit.pages import Count, CursorInvalid, Key, Page, PageQuery
 from bailiwick_kit.problems import problems
 from bailiwick_kit.submitted import Mapped
 from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
+from bailiwick_kit.verbs import IfMatchAlone
 from bailiwick_orders.actions.cancel_order import cancel_order
 from bailiwick_orders.actions.confirm_order import confirm_order
 from bailiwick_orders.actions.create_order import create_order
@@ -208,7 +209,7 @@ async def post_confirmation(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.OrderBody:
     """Confirm a placed order."""
     done = await confirm_order(open_unit, gate, caller, order_id, expected)
@@ -222,7 +223,7 @@ async def post_fulfilment(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.OrderBody:
     """Mark a confirmed order as fulfilled."""
     done = await fulfil_order(open_unit, gate, caller, order_id, expected)
@@ -236,7 +237,7 @@ async def post_cancellation(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    expected: IfMatch,
+    expected: IfMatchAlone,
 ) -> wire.OrderBody:
     """Cancel an order that is not fulfilled."""
     done = await cancel_order(open_unit, gate, caller, order_id, expected)
