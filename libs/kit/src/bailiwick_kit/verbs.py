@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends
+from typing_extensions import override
 
 from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.etags import Expected, IfMatch
@@ -30,6 +31,7 @@ class ExpectedAlone(Expected):
 
     body: Submitted[Any]
 
+    @override
     def check(self, version: int) -> None:
         """Make sure that the caller means this version, and says no more.
 
