@@ -28,6 +28,8 @@ class Replica:
     connecting: float = 0.0
     pulling: float = 0.0
     here: Callable[[Replica], bool] = lambda _: False
+    invited: Callable[[Replica], bool] = lambda _: False
+    is_authority: bool = False
     now: float = 0.0
     pulled: list[tuple[float, str]] = field(default_factory=list)
 
@@ -40,13 +42,13 @@ class Replica:
         self.now += self.pulling
         self.pulled.append((self.now, notified[1]))
 
-    async def resolve(self, *_: object) -> str | None:
-        return "the caller" if self.here(self) else None
+    async def resolve(self, *_: object) -> object:
+        return Mock(is_invited=self.invited(self)) if self.here(self) else None
 
     async def pause(self, seconds: float) -> None:
         self.now += seconds
 
-    async def let_in(self) -> object:
+    async def let_in(self) -> Any:
         everything: Any = self
         entrance = Entrance(
             database=everything,
@@ -57,6 +59,7 @@ class Replica:
             clock=FixedClock(),
             monotonic=lambda: self.now,
             pause=self.pause,
+            is_authority=self.is_authority,
         )
         async with entrance.reading("Bearer token", ()) as reading:
             return reading.caller
@@ -64,7 +67,7 @@ class Replica:
 
 async def test_a_membership_that_is_not_late_for_long_is_waited_for_and_not_pulled() -> None:
     replica = Replica(here=lambda it: it.now >= 0.4)
-    assert await replica.let_in() == "the caller"
+    assert await replica.let_in()
     assert not replica.pulled
 
 
@@ -79,14 +82,37 @@ async def test_one_that_does_not_come_is_pulled_halfway_and_then_refused() -> No
 
 async def test_whoever_waits_long_for_a_connection_has_the_membership_pulled_all_the_same() -> None:
     replica = Replica(connecting=3.0, here=lambda it: bool(it.pulled))
-    assert await replica.let_in() == "the caller"
+    assert await replica.let_in()
     assert len(replica.pulled) == 1
 
 
 async def test_a_pull_that_takes_long_leaves_as_much_time_after_it() -> None:
     replica = Replica(pulling=3.0)
     replica.here = lambda it: bool(it.pulled) and it.now >= it.pulled[0][0] + 0.4
-    assert await replica.let_in() == "the caller"
+    assert await replica.let_in()
+
+
+async def test_who_has_just_accepted_an_invitation_is_pulled_at_once_and_let_in_as_a_member() -> (
+    None
+):
+    replica = Replica(here=lambda _: True)
+    replica.invited = lambda it: not it.pulled or it.now < it.pulled[0][0] + 0.1
+    assert not (await replica.let_in()).is_invited
+    assert len(replica.pulled) == 1
+    assert replica.now < 0.3
+
+
+async def test_an_invitation_that_nobody_accepted_is_answered_as_one_after_a_while() -> None:
+    replica = Replica(here=lambda _: True, invited=lambda _: True)
+    assert (await replica.let_in()).is_invited
+    assert len(replica.pulled) == 1
+    assert replica.now == pytest.approx(0.5, abs=0.11)
+
+
+async def test_identity_knows_itself_who_has_accepted() -> None:
+    replica = Replica(here=lambda _: True, invited=lambda _: True, is_authority=True)
+    assert (await replica.let_in()).is_invited
+    assert (replica.pulled, replica.now) == ([], 0.0)
 
 
 def test_a_key_is_the_same_however_the_id_in_the_path_is_written() -> None:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bailiwick_kit.search import LONGEST, MOST_ASKED, after, asked, kept, pattern, words_of
+from bailiwick_kit.search import (
+    LONGEST,
+    MOST_ASKED,
+    after,
+    asked,
+    kept,
+    pattern,
+    place_of,
+    words_of,
+)
 
 letters = st.text(max_size=40)
 
@@ -106,3 +115,20 @@ def test_case_width_composition_and_accents_do_not_matter(text: str) -> None:
 def test_a_text_is_found_by_all_of_itself(text: str) -> None:
     if asked(text):
         assert finds(text, text)
+
+
+def test_names_are_sorted_as_people_look_for_them() -> None:
+    names = [
+        "alex",
+        "Álvaro",
+        "Ana",
+        "ana maría",
+        "Ｂｅａ",
+        "Łucja",
+        "lucy",
+        "O’Brien",
+        "Zack",
+        None,
+    ]
+    for order in (names, names[::-1]):
+        assert sorted(order, key=place_of) == names

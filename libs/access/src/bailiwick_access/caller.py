@@ -45,6 +45,11 @@ class Caller:
     subject: Mapping[str, object]
     """What policy is told of the caller. Built here and nowhere else."""
 
+    @property
+    def is_invited(self) -> bool:
+        """Tell whether an invitation has not been accepted, as far as this service knows."""
+        return self.subject["status"] == "invited"
+
     def has_rights_of(self, before: Caller) -> bool:
         """Tell whether the rights are the same as before."""
         return (self.subject, self.settings) == (before.subject, before.settings)

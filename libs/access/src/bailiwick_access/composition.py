@@ -59,6 +59,7 @@ async def entered(
                     nudge=lambda source, org_id: ask_to_pull(database, source, org_id),
                 ),
                 clock=clock,
+                is_authority=own_keys is not None,
             )
     finally:
         waking.cancel()

@@ -54,6 +54,8 @@ class Entrance:
     gate: Gate
     positions: Positions
     clock: Clock
+    is_authority: bool = False
+    """The members here are identity's own, and no copy that may be late."""
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
 
@@ -62,6 +64,8 @@ class Entrance:
         self, authorization: str | None, after: tuple[Position, ...]
     ) -> AsyncIterator[Reading]:
         """Let a request in and lend it a connection. A membership that is late is waited for, then pulled.
+
+        An invitation may have been accepted this moment, under the same token, by who sends no position.
 
         Raises:
             Unauthenticated: nobody we know is calling.
@@ -72,15 +76,20 @@ class Entrance:
         since: float | None = None
         is_pulled = False
         while True:
+            is_patient = since is None or self.monotonic() - since < _PATIENCE
             # Nobody waits with a connection in hand: some callers' wait would be everybody's.
             # What most requests ask is found by keys: one plan does for all of them. What is not, says so.
             async with self.database.reading(
                 claims.org_id, plans="force_generic_plan"
             ) as connection:
                 caller = await self.callers.resolve(connection, claims, self.clock.now())
-                if caller is not None:
+                is_late = caller is not None and caller.is_invited and not self.is_authority
+                if caller is not None and not (is_late and is_patient):
                     yield Reading(caller, connection)
                     return
+            if is_late and not is_pulled:
+                await ask_to_pull(self.database, "identity", claims.org_id)
+                since, is_pulled = self.monotonic(), True
             if since is None:  # from the first look on, which may have had to wait for a connection
                 since = self.monotonic()
             if self.monotonic() - since < _PATIENCE:

@@ -67,6 +67,11 @@ def words_of(text: str, *, by_digit: bool = False) -> Iterator[str]:
         begin += len(run)
 
 
+def place_of(name: str | None) -> tuple[bool, str, str]:
+    """Return what lists are sorted by that go by name, in any script: alex, Álvaro, Zack; none comes last."""
+    return name is None, " ".join(_runs(_decomposed(name or ""))), name or ""
+
+
 def kept(words: Iterable[str]) -> str:
     """Return the words as a column keeps them: each once, with a space before it, for `pattern`."""
     return "".join(f" {word}" for word in dict.fromkeys(words))

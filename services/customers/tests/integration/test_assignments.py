@@ -164,6 +164,12 @@ async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create
     rep = await shop.member("sales_representative", name="Ana")
     listed = (await shop.api.get(mia, "/v1/representatives")).json()["items"]
     assert {item["member_id"] for item in listed} >= {str(rep.member_id), str(mia.member_id)}
+    for name in ("Zack", "Álvaro", "alex"):
+        await shop.member("sales_representative", name=name)
+    listed = (await shop.api.get(mia, "/v1/representatives")).json()["items"]
+    names = [item["name"] for item in listed]
+    at = [names.index(name) for name in ("alex", "Álvaro", "Ana", "Zack")]
+    assert at == sorted(at), "by name, whatever its case and accents"
     assert not {item["member_id"] for item in listed} & {str(o.member_id) for o in others[:4]}
 
 

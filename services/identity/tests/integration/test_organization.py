@@ -262,6 +262,15 @@ async def test_an_expired_membership_is_told_why_and_nothing_else(house: House) 
     again = await house.sign_in("ana@wines.example")
     assert (again.json()["error"], again.json()["code"]) == ("invalid_grant", "membership-expired")
 
+    async def told(query: str) -> dict[str, str]:
+        found = (await house.api.get(mia, f"/v1/members?{query}")).json()["items"]
+        return {one["name"]: one["status"] for one in found}
+
+    one = (await house.api.get(mia, f"/v1/members/{person.member_id}")).json()
+    assert await told("text=ana") == {one["name"]: "expired"} == {one["name"]: one["status"]}
+    assert await told("status=expired") == {one["name"]: "expired"}
+    assert one["name"] not in await told("status=active")
+
 
 async def test_tables_are_what_migrations_make(house: House) -> None:
     await asyncio.to_thread(migrations.check, service.migrations, house.urls.owner)

@@ -209,7 +209,7 @@ async def test_a_member_who_is_not_active_covers_nobody_and_is_not_spread_over(c
         assert body["distribution"]["members"] == 2
         left = next(one for one in body["members"] if one["member"]["name"] == "Bruno")
         assert (left["customers_main"], left["share"]) == (1, "0.1667")
-        assert left["member"]["status"] == change.get("status", "active")
+        assert left["member"]["status"] == change.get("status", "expired")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from bailiwick_customers.store.searching import EVERYTHING, Shape, Sought, find,
 from bailiwick_customers.store.tables import assignments, customers, members, visibility
 from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
+from bailiwick_kit.search import place_of
 
 LISTED = Listed(entity="customer", table=customers, visibility=visibility, columns=("status",))
 
@@ -161,20 +162,17 @@ class CustomerQueries:
 
     async def representatives(self, reading: Reading, gate: Gate) -> list[Representative]:
         """Return the members who may have customers, now or from a day to come, by name."""
-        statement = (
-            sa.select(members)
-            .where(
-                members.c.org_id == reading.caller.org_id,
-                members.c.status == "active",
-                members.c.valid_until > reading.caller.now,
-                representatives.may_hold(members),
-            )
-            .order_by(members.c.name, members.c.member_id)
+        statement = sa.select(members).where(
+            members.c.org_id == reading.caller.org_id,
+            members.c.status == "active",
+            members.c.valid_until > reading.caller.now,
+            representatives.may_hold(members),
         )
         bound = {"holding": await self.holding(reading, gate)}
         found = (await reading.connection.execute(statement, bound)).mappings()
         names = Representative.__dataclass_fields__
-        return [Representative(**{name: row[name] for name in names}) for row in found]
+        rows = [Representative(**{name: row[name] for name in names}) for row in found]
+        return sorted(rows, key=lambda one: (place_of(one.name), one.member_id))
 
 
 async def _found(

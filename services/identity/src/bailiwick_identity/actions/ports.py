@@ -12,7 +12,7 @@ from uuid import UUID
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_identity.domain.grants import Grants
-from bailiwick_identity.domain.member import Kind, Member, Status
+from bailiwick_identity.domain.member import Kind, Member, Standing, Status
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_identity.domain.session import Session, Use
 from bailiwick_kit.idempotency import Claim, Replay
@@ -66,7 +66,7 @@ class Membership:
 class Filters:
     """What a list of members is narrowed by; all of it holds at once."""
 
-    status: str | None = None
+    status: Standing | None = None
     kind: str | None = None
     text: str | None = None
 

@@ -83,7 +83,7 @@ async def list_members(
         sent,
         partial(queries.page, reading, visible.scope, sent.read().filters()),
         key=lambda row: Key(row.created_at, row.member_id),
-        item=wire.member_body,
+        item=partial(wire.member_body, now=reading.caller.now),
     )
 
 
@@ -122,7 +122,7 @@ async def read_member(
     """Read a member."""
     member = await _shown(reading, gate, queries, member_id)
     tagged.with_version(member.version)
-    return wire.member_body(member)
+    return wire.member_body(member, reading.caller.now)
 
 
 @router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
@@ -138,7 +138,7 @@ async def patch_member(
     """Change what a member is granted, their name, language or end; what is not sent stays."""
     submitted = Mapped(body, wire.MemberEdit.changes)
     written = await change_member(open_unit, gate, caller, member_id, expected, submitted)
-    return wire.member_body(await answer.to(written))
+    return wire.member_body(await answer.to(written), caller.now)
 
 
 @router.post(
@@ -154,7 +154,7 @@ async def post_deactivation(
 ) -> wire.MemberBody:
     """Deactivate a member, withdraw an invitation, or stop a service account."""
     written = await deactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await answer.to(written))
+    return wire.member_body(await answer.to(written), caller.now)
 
 
 @router.post(
@@ -170,7 +170,7 @@ async def post_reactivation(
 ) -> wire.MemberBody:
     """Let a member come back, with the grants they had."""
     written = await reactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await answer.to(written))
+    return wire.member_body(await answer.to(written), caller.now)
 
 
 @router.post(

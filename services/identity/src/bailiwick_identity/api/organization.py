@@ -42,14 +42,14 @@ Answering = Annotated[Answer[Administered], answering("identity", _reading_again
 async def read_me(reading: Reads, queries: Queried) -> wire.MeBody:
     """Say who the caller is, and where; whatever their rights."""
     member = await _open_member(reading, queries)
-    return wire.me_body(member, await queries.organization(reading))
+    return wire.me_body(member, await queries.organization(reading), reading.caller.now)
 
 
 @router.get("/v1/memberships", operation_id="list_memberships", responses=problems(400, 401))
 async def list_memberships(caller: SignedIn, desk: AtDesk) -> wire.Memberships:
     """List all memberships of the caller's own account: to accept one, or to sign in as another."""
     found = await desk.sign_ins.memberships(caller.account_id)
-    return wire.Memberships(items=tuple(wire.membership_body(one) for one in found))
+    return wire.Memberships(items=tuple(wire.membership_body(one, caller.now) for one in found))
 
 
 @router.post(
@@ -74,7 +74,7 @@ async def post_acceptance(
         # Of another organization, no service could ever wait for it under this token; the token
         # that the person gets there next names the version itself (D2).
         told(response, entrance, caller, "identity", written.positions)
-    return wire.membership_body(accepted)
+    return wire.membership_body(accepted, caller.now)
 
 
 @router.get(

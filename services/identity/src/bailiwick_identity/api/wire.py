@@ -11,13 +11,13 @@ from pydantic import AfterValidator, Field
 
 from bailiwick_identity.actions.ports import Filters, Membership, NewMember
 from bailiwick_identity.domain.grants import Grants, Mode, Permission, Role, Tick, granted
-from bailiwick_identity.domain.member import Member
+from bailiwick_identity.domain.member import Member, Standing, standing
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_kit.pages import PageQuery
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Edit, Instant, Model
 
-Status = Literal["invited", "active", "inactive"]
+Status = Literal["invited", "active", "inactive", "expired"]
 KindName = Literal["member", "service"]
 Language = Literal["es", "en", "fr"]
 
@@ -121,11 +121,14 @@ class MemberFilters(PageQuery):
 
     status: Status | None = None
     kind: KindName | None = None
-    text: Text | None = Field(default=None, description="Part of the name or the email")
+    text: Text | None = Field(
+        default=None, description="Beginnings of words of the name or the email, in any order"
+    )
 
     def filters(self) -> Filters:
         """Return what the query takes."""
-        return Filters(self.status, self.kind, self.text)
+        status = None if self.status is None else Standing(self.status)
+        return Filters(status, self.kind, self.text)
 
 
 class GrantsBody(Model):
@@ -155,7 +158,7 @@ class CreatedMember(GrantsBody):
 class MemberBody(CreatedMember):
     """A member, or a service account."""
 
-    status: Status
+    status: Status = Field(description="`expired` from `valid_until` on")
 
 
 class CreatedServiceAccount(Model):
@@ -310,9 +313,10 @@ def created_member(member: Member) -> CreatedMember:
     )
 
 
-def member_body(member: Member) -> MemberBody:
+def member_body(member: Member, now: datetime) -> MemberBody:
     """Return a member as it goes over the wire."""
-    return MemberBody(**dict(created_member(member)), status=member.status.value)
+    status = standing(member.status, member.valid_until, now)
+    return MemberBody(**dict(created_member(member)), status=status.value)
 
 
 def organization_short(organization: Organization) -> OrganizationShort:
@@ -342,22 +346,22 @@ def organization_body(organization: Organization, seats_used: int | None) -> Org
     )
 
 
-def me_body(member: Member, organization: Organization) -> MeBody:
+def me_body(member: Member, organization: Organization, now: datetime) -> MeBody:
     """Return who the caller is."""
-    body = dict(member_body(member))
+    body = dict(member_body(member, now))
     return MeBody(
         member=MeMember(**{name: body[name] for name in MeMember.model_fields}),
         organization=organization_short(organization),
     )
 
 
-def membership_body(membership: Membership) -> MembershipBody:
+def membership_body(membership: Membership, now: datetime) -> MembershipBody:
     """Return one of the caller's own memberships."""
     return MembershipBody(
         member_id=membership.member_id,
         org_id=membership.org_id,
         organization=membership.organization,
-        status=membership.status.value,
+        status=standing(membership.status, membership.valid_until, now).value,
         valid_until=membership.valid_until,
     )
 

@@ -29,6 +29,21 @@ class Status(StrEnum):
     INACTIVE = "inactive"
 
 
+class Standing(StrEnum):
+    """How a membership is listed: by its status, unless its time is over."""
+
+    INVITED = "invited"
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    EXPIRED = "expired"
+
+
+def standing(status: Status, valid_until: datetime, now: datetime) -> Standing:
+    """Return how a membership is listed now; who was deactivated stays so, also once it is over."""
+    is_over = status is not Status.INACTIVE and valid_until <= now
+    return Standing.EXPIRED if is_over else Standing(status.value)
+
+
 @dataclass(frozen=True)
 class Member:
     """A membership as it stands, valid in [valid_from, valid_until)."""

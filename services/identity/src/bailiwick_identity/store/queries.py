@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from bailiwick_access.requests import Reading
 from bailiwick_identity.actions.ports import Filters
-from bailiwick_identity.domain.member import Member
+from bailiwick_identity.domain.member import Member, Standing
 from bailiwick_identity.domain.organization import Organization
-from bailiwick_identity.store.rows import folded, to_member, to_organization
+from bailiwick_identity.store.rows import to_member, to_organization
 from bailiwick_identity.store.tables import members, organizations
+from bailiwick_kit import search
+from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Everybody, Nobody, Scope, Where
 from bailiwick_kit.scope_sql import to_sql
 
@@ -36,10 +38,16 @@ class IdentityQueries:
         key = (members.c.listed_at, members.c.member_id)
         statement = (
             sa.select(members)
-            .where(members.c.org_id == reading.caller.org_id, _readable(scope), *_narrowed(filters))
+            .where(
+                members.c.org_id == reading.caller.org_id,
+                _readable(scope),
+                *_narrowed(filters, reading.caller.now),
+            )
             .order_by(*(column.desc() for column in key))
             .limit(limit)
         )
+        if filters != Filters():
+            await plan_for_values(reading.connection)
         if after is not None:
             statement = statement.where(
                 sa.tuple_(*key)
@@ -93,10 +101,33 @@ def _readable(scope: Scope) -> sa.ColumnElement[bool]:
             return to_sql(condition, _FIELDS)
 
 
-def _narrowed(filters: Filters) -> Iterable[sa.ColumnElement[bool]]:
-    if filters.status is not None:
-        yield members.c.status == filters.status
+def _narrowed(filters: Filters, now: datetime) -> Iterable[sa.ColumnElement[bool]]:
+    is_over = members.c.valid_until <= now
+    match filters.status:
+        case None:
+            pass
+        case Standing.INACTIVE:
+            yield members.c.status == "inactive"
+        case Standing.EXPIRED:
+            yield sa.and_(members.c.status != "inactive", is_over)
+        case Standing.INVITED | Standing.ACTIVE as status:
+            yield sa.and_(members.c.status == status.value, sa.not_(is_over))
     if filters.kind is not None:
         yield members.c.kind == filters.kind
     if filters.text is not None:
-        yield members.c.search.contains(folded(filters.text), autoescape=True)
+        yield from found_by(filters.text)
+
+
+def found_by(text: str) -> Iterable[sa.ColumnElement[bool]]:
+    """Yield a condition for each word; of what the version before wrote, words may be parts of others."""
+    words = search.asked(text)
+    if not words:
+        yield sa.false()
+    for word in words:
+        yield sa.case(
+            (
+                members.c.words_version == members.c.version,
+                members.c.words.like(search.pattern(word)),
+            ),
+            else_=members.c.search.contains(word, autoescape=True),
+        )

@@ -12,12 +12,19 @@ from bailiwick_contracts import identity as wire
 from bailiwick_identity.domain.grants import Grants, Mode, Permission, Role, Tick
 from bailiwick_identity.domain.member import Kind, Member, Status
 from bailiwick_identity.domain.organization import Organization, Settings
+from bailiwick_kit import search
 
 
 def folded(text: str) -> str:
-    """Return the text as search compares it: no case, no accents, in any script."""
+    """Return the text as the version before compares it, which may run beside this one."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def searched(name: str | None, email: str | None, version: int) -> dict[str, Any]:
+    """Return the columns that a member is searched by (ADR 29)."""
+    words = (word for text in (name, email) for word in search.words_of(text or ""))
+    return {"words": search.kept(words), "words_version": version}
 
 
 def organization_row(organization: Organization) -> dict[str, Any]:
@@ -77,6 +84,7 @@ def member_row(member: Member) -> dict[str, Any]:
         "accepted_at": member.accepted_at,
         "listed_at": member.created_at,
         "search": folded(" ".join(filter(None, (member.name, member.email)))),
+        **searched(member.name, member.email, member.version),
         "import_source": member.import_source,
         "external_ref": member.external_ref,
     }

@@ -40,7 +40,9 @@ members = sa.Table(
         "accepted_at", _instant, comment="Null until its account's owner accepts the invitation."
     ),
     sa.Column("listed_at", _instant, nullable=False, comment="When it was made; lists go by it."),
-    sa.Column("search", sa.Text, nullable=False, comment="Name and email, folded for search."),
+    sa.Column("search", sa.Text, nullable=False, comment="What the version before searches."),
+    sa.Column("words", sa.Text, comment="What it is found by; each has a space before it."),
+    sa.Column("words_version", sa.Integer, comment="Which version's words these are."),
     sa.Column("import_source", sa.Text),
     sa.Column("external_ref", sa.Text),
     sa.UniqueConstraint("org_id", "account_id"),

@@ -16,6 +16,12 @@ from bailiwick_reports.store.tables import assignments, customers, members, sale
 _COUNTS = representatives.counting(members)
 """An assignment of anybody else counts as none (domain §3). Binds `now` and `holding`."""
 
+_STATUS = sa.case(
+    (sa.and_(members.c.status != "inactive", members.c.valid_until <= NOW), "expired"),
+    else_=members.c.status,
+)
+"""How identity lists the membership. Binds `now`."""
+
 _VALID = sa.and_(
     assignments.c.org_id == ORG_ID, assignments.c.valid_from <= NOW, assignments.c.valid_to > NOW
 )
@@ -61,7 +67,12 @@ def _performances() -> sa.Select[Any]:
         for name in ("customers_main", "customers_additional", "silent_90_days")
     ]
     return (
-        sa.select(*members.c["member_id", "name", "status"], _COUNTS.label("counts"), *counts)
+        sa.select(
+            *members.c["member_id", "name"],
+            _STATUS.label("status"),
+            _COUNTS.label("counts"),
+            *counts,
+        )
         .select_from(members.outerjoin(held, held.c.member_id == members.c.member_id))
         .where(members.c.org_id == ORG_ID, members.c.kind == "member")
         .order_by(counts[0].desc(), members.c.member_id)
