@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
+from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Everybody, Nobody, Scope, Where
 from bailiwick_kit.scope_sql import to_sql
 from bailiwick_notifier.actions.ports import Filters
@@ -52,6 +53,8 @@ class DeliveryQueries:
                 sa.literal(after[1], sa.Uuid),
             )
             statement = statement.where(sa.tuple_(*_KEY) < sa.tuple_(*before))
+        if filters != Filters():
+            await plan_for_values(reading.connection)
         found = await reading.connection.execute(statement)
         return [to_delivery(row) for row in found.mappings()]
 
@@ -62,6 +65,7 @@ class DeliveryQueries:
             .select_from(deliveries)
             .where(*_narrowed(reading.caller, scope, filters))
         )
+        await plan_for_values(reading.connection)
         return int((await reading.connection.execute(statement)).scalar_one())
 
     async def one(self, reading: Reading, delivery_id: UUID) -> Delivery | None:
