@@ -49,7 +49,6 @@ QUICK = {
     "BAILIWICK_PASSWORD_MEMORY_KIB": "19456",
     "BAILIWICK_PASSWORD_PARALLELISM": "1",
     "BAILIWICK_MAIL_RETRY_AFTER": "0.5",
-    "BAILIWICK_POLICY_DEADLINE": "2",
 }
 LOGGED = ("decision_logs.console=true", "decision_logs.request_context.http.headers[0]=traceparent")
 """What an operator sets to have OPA log its decisions, and the request that each was for."""
@@ -114,7 +113,6 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "BAILIWICK_SMTP_URL": smtp,
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             # No deadline is tried here: what two cores cannot answer in time is not to end the story.
-            "BAILIWICK_POLICY_DEADLINE": "2",
         }
         stack = NativeStack(places, report, settings=settings, own=True)
         told_to_log(stack)

@@ -75,7 +75,6 @@ def town(servers: Servers) -> Iterator[Town]:
         settings={
             "BAILIWICK_DRAIN_DELAY": str(FORGETTING),
             # It is stopping that is tried here: what two cores cannot answer in time is not to hide it.
-            "BAILIWICK_POLICY_DEADLINE": "2",
         },
     )
     try:

@@ -27,7 +27,7 @@ PLACED = "orders.order.placed.v1"
 THEIRS = "4bf92f3577b34da6a3ce929d0e0e4736"
 THEIR_SPAN = "00f067aa0ba902b7"
 CUSTOMER, NOTE, LINE = "Zaragozana Ultramarinos", "ring twice at Calle Falsa", "Ginjinha de Obidos"
-QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "100", "BAILIWICK_POLICY_DEADLINE": "2"}
+QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_a_setting_is_told_as_its_class_has_it() -> None:
             assert f"`BAILIWICK_{name.upper()}`" in rows
     assert rows["`BAILIWICK_DATABASE_OWNER_URL`"][:3] == ["migrate", "secret", "required"]
     assert rows["`BAILIWICK_POLICY_REVISION`"][:3] == ["", "text", ""]
-    assert rows["`BAILIWICK_POLICY_DEADLINE`"][1:3] == ["number, over 0, at most 5", "`0.25`"]
+    assert rows["`BAILIWICK_POLICY_DEADLINE`"][1:3] == ["number, over 0, at most 5", "`2.0`"]
     assert rows["`BAILIWICK_SIGNING_KEYS`"][:3] == ["api", "path", "required"]
     assert "database_owner_url" in ServiceSettings.model_fields
 

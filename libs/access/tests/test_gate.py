@@ -14,13 +14,14 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate, none_of_theirs
+from bailiwick_access.gate import QUESTIONS, Gate, none_of_theirs
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing
 from bailiwick_kit.policy import Decision, Filter, Policy
 from bailiwick_kit.scope import All, Compare, Everybody, Nobody, Scope, Where
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.figures import rise_of
+from bailiwick_testkit.servers import Opa
 
 
 @dataclass
@@ -216,3 +217,20 @@ async def test_policy_is_told_the_subject_that_the_server_built(caller: Caller) 
     assert document["subject"] is caller.subject
     assert document["action"] == "view"
     assert document["order"] == ROW
+
+
+async def test_questions_before_a_service_is_ready_are_of_every_resource_and_have_answers(
+    opa: Opa,
+) -> None:
+    rules = (CHECKOUT / "policy" / "bailiwick").glob("*/*.rego")
+    packages = {
+        f"bailiwick/{file.parent.name}" for file in rules if "default include" in file.read_text()
+    }
+    assert packages == {question.package for question in QUESTIONS}
+    async with Policy(opa.url, deadline=5) as policy:
+        for question in QUESTIONS:
+            await policy.answer(question)
+            found = await policy.filter(
+                question.package, f"input.{question.row}", question.document
+            )
+            assert isinstance(found.scope, Where | Nobody)

@@ -13,8 +13,13 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_kit.health import Check, Health, NotYetError
+from bailiwick_kit.health import Check, Health, NotYetError, health_of
 from bailiwick_kit.operations import operations
+from bailiwick_kit.policy import Question
+from bailiwick_kit.settings import ServiceSettings
+from bailiwick_local.databases import DatabaseUrls
+from bailiwick_testkit.apps import settings_for
+from bailiwick_testkit.fake_opa import UCAST, fake_opa, raw, said
 from bailiwick_testkit.servers import free_port
 
 
@@ -128,3 +133,48 @@ async def test_probe_exits_by_what_the_port_says(listen: str) -> None:
         assert await probed() == 0
         state["policy"] = False
         assert (await probed("ready"), await probed("live")) == (1, 0)
+
+
+DECISION = {"capable": True, "visible": True, "allow": True, "reasons": [], "masks": {}}
+
+
+async def test_nobody_is_ready_before_policy_has_answered_each_question(urls: DatabaseUrls) -> None:
+    questions = [Question(f"p/{name}", name, {"action": "view"}, {}) for name in ("a", "b")]
+    right = {
+        "/v1/data/bailiwick/sentinel/revision": said({"result": "r"}),
+        **{
+            f"/v1/compile/p/{name}/include": said({"result": {"query": {}, "masks": {}}}, UCAST)
+            for name in ("a", "b")
+        },
+        **{
+            f"/v1/data/p/{name}/decision": said({"result": DECISION | {"revision": "r"}})
+            for name in ("a", "b")
+        },
+    }
+    async with fake_opa() as opa:
+        settings = settings_for(ServiceSettings, urls, policy_url=opa.url)
+        async with health_of(settings, urls.api, questions) as health:
+
+            async def ready() -> bool:
+                opa.asked.clear()
+                with capture_logs():
+                    is_ready, states = await health.ready()
+                assert states == {"database": "ok", "policy": "ok" if is_ready else "failed"}
+                return is_ready
+
+            opa.answers = dict.fromkeys(right, raw(b"", status="500 Oops"))
+            for (
+                path,
+                answer,
+            ) in right.items():  # in the order in which they are asked, or in another
+                assert not await ready()
+                opa.answers[path] = answer
+            assert await ready()
+            assert await ready()
+            sentinel, *asked = right
+            assert [path for path, _, _ in opa.asked] == [sentinel]
+            opa.answers[sentinel] = raw(b"", status="500 Oops")  # it starts anew, and compiles anew
+            assert not await ready()
+            opa.answers[sentinel] = right[sentinel]
+            assert await ready()
+            assert {path for path, _, _ in opa.asked} == {sentinel, *asked}

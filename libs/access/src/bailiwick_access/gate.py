@@ -6,16 +6,18 @@ same words as for a row that does not exist; 403 with reasons where it may be vi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
+from bailiwick_contracts.identity import Settings
 from bailiwick_kit import metrics
 from bailiwick_kit.errors import Forbidden, Missing, Refusal
-from bailiwick_kit.policy import Decision, Masks, Policy
+from bailiwick_kit.policy import Decision, Masks, Policy, Question
 from bailiwick_kit.scope import Nobody, Scope, Where, fields
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +42,20 @@ _NONE_OF_THEIRS: Mapping[str, Mapping[str, object]] = {
 }
 """A row that is nothing to the caller, as policy is told of it, besides the organization it is in."""
 
+_SOMEBODY: Mapping[str, object] = {
+    "org_id": str(UUID(int=0)),
+    "member_id": str(UUID(int=0)),
+    "kind": "member",
+    "mode": "role",
+    "role": "sales_representative",
+    "permissions": [],
+    "ticks": {},
+    "collections": [],
+    "status": "active",
+    "expired": False,
+}
+"""A made-up caller with a portfolio: of theirs a filter asks most."""
+
 _WHAT_TO_DO = {
     "capability-missing": "Your role does not include this. Ask a manager of your organization.",
     "custom-ceiling": "Custom members never do this, whatever they are granted.",
@@ -55,6 +71,22 @@ _WHAT_TO_DO = {
     "membership-expired": "Your membership has expired. Ask a manager of your organization.",
     "account-inactive": "Your membership is not active. Ask a manager of your organization.",
 }
+
+
+QUESTIONS: Sequence[Question] = tuple(
+    Question(
+        package=f"bailiwick/{resource}",
+        row=(row := unknown.removeprefix("input.")),
+        document={
+            "subject": _SOMEBODY,
+            "settings": Settings().model_dump(mode="json"),
+            "action": "view",
+        },
+        facts={"org_id": _SOMEBODY["org_id"], **_NONE_OF_THEIRS.get(row, {})},
+    )
+    for resource, unknown in _UNKNOWNS.items()
+)
+"""What policy has to answer before a service is ready: its filter and its decision for each resource."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """How a process is: live means that it answers, ready that it can do its work, started that it once could.
 
 A broker that is down does not take a service out: orders are placed into the outbox (F1), so it is no
-check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (T9). From
+check here. OPA is ready when its sentinel names the bundle revision, not when /health says so (T9), and
+when it has answered each question that requests will ask: none of them waits for its compiler. From
 the moment that the process is told to stop it is not ready, so that nobody new is sent to it (F26).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,8 @@ import structlog
 
 from bailiwick_kit.database import Database
 from bailiwick_kit.deadline import answered_within
-from bailiwick_kit.policy import policy_of
+from bailiwick_kit.errors import PolicyUnavailable
+from bailiwick_kit.policy import Question, policy_of
 from bailiwick_kit.settings import ServiceSettings
 
 Check: TypeAlias = Callable[[], Awaitable[object]]
@@ -78,8 +80,13 @@ class Health:
 
 
 @asynccontextmanager
-async def health_of(settings: ServiceSettings, database_url: str) -> AsyncIterator[Health]:
-    """Open what a service's checks need, apart from what its requests use, and yield its health."""
+async def health_of(
+    settings: ServiceSettings, database_url: str, questions: Sequence[Question] = ()
+) -> AsyncIterator[Health]:
+    """Open what a service's checks need, apart from what its requests use, and yield its health.
+
+    `questions` are answered before it is ready for the first time, and once more after an outage of policy.
+    """
     async with (
         Database(database_url, name="health", pool=1, patience=1.0) as database,
         policy_of(settings) as policy,
@@ -89,4 +96,16 @@ async def health_of(settings: ServiceSettings, database_url: str) -> AsyncIterat
             async with database.reading(None) as connection:
                 await connection.exec_driver_sql("SELECT 1")
 
-        yield Health({"database": database_answers, "policy": policy.revision})
+        unanswered = set(range(len(questions)))
+
+        async def policy_answers() -> None:
+            try:
+                await policy.revision()
+            except PolicyUnavailable:
+                unanswered.update(range(len(questions)))  # another engine may answer next
+                raise
+            for number in sorted(unanswered):
+                await policy.answer(questions[number])
+                unanswered.discard(number)  # it stays answered, however slow the rest is
+
+        yield Health({"database": database_answers, "policy": policy_answers})

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any as Json
 from typing import Final, Self
@@ -40,19 +41,32 @@ from bailiwick_kit.policy_answers import (
 from bailiwick_kit.scope import Nobody
 from bailiwick_kit.settings import ServiceSettings
 
-__all__ = ["Decision", "Filter", "Masks", "Policy", "policy_of"]
+__all__ = ["Decision", "Filter", "Masks", "Policy", "Question", "policy_of"]
 
 SENTINEL: Final = "bailiwick/sentinel/revision"
-DEADLINE: Final = 0.25
-"""Seconds for everything: waiting for a connection, connecting, asking, reading."""
+DEADLINE: Final = 2.0
+"""Seconds for everything: waiting for a connection, connecting, asking, reading (ADR 30)."""
+DEADLINE_WHILE_FROZEN: Final = 0.25
+"""The same, after a question that got no answer at all, until one does: an outage is not waited for anew."""
 LONGEST_ANSWER: Final = 256 * 1024
 
 _PACKAGE: Final = re.compile(r"[a-z_]+(/[a-z_]+)*", re.ASCII)
 _UNKNOWN: Final = re.compile(r"input\.([a-z_]+)", re.ASCII)
+_TIMEOUT: Final = "timeout"
 _JSON: Final = "application/json"
 _UCAST: Final = "application/vnd.opa.ucast.all+json"
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a package may be asked: its filter over rows called `row`, and its decision on one, by `facts`."""
+
+    package: str
+    row: str
+    document: Mapping[str, object]
+    facts: Mapping[str, object]
 
 
 class Policy:
@@ -134,6 +148,15 @@ class Policy:
             trace.note("policy.rows", type(found.scope).__name__.lower())
             return found
 
+    async def answer(self, question: Question) -> None:
+        """Ask it as requests do, and pass if the engine answers: from then on its rules are compiled.
+
+        Raises:
+            PolicyUnavailable: there was no answer, or not exactly an answer.
+        """
+        await self.filter(question.package, f"input.{question.row}", question.document)
+        await self.decide(question.package, {**question.document, question.row: question.facts})
+
     async def revision(self) -> str:
         """Return the revision of the bundle that answers; ready means that there is one.
 
@@ -150,6 +173,10 @@ class Policy:
         metrics.POLICY_REVISION.only(1, revision)
         return revision
 
+    def _patience(self) -> float:
+        is_frozen = _TIMEOUT in self._failing
+        return min(self._deadline, DEADLINE_WHILE_FROZEN) if is_frozen else self._deadline
+
     @asynccontextmanager
     async def _answering(self, kind: str, package: str | None = None) -> AsyncIterator[None]:
         """Turn every failure inside into PolicyUnavailable; each kind is logged once an outage."""
@@ -157,12 +184,12 @@ class Policy:
         of = {"bailiwick.policy.package": package or SENTINEL}
         try:
             with trace.span(f"policy {kind}", SpanKind.CLIENT, of):
-                async with answered_within(self._deadline):
+                async with answered_within(self._patience()):
                     yield
         except WrongAnswer as wrong:
             failure = wrong.kind
         except TimeoutError:  # the builtin one: a frozen engine raises no error of aiohttp's
-            failure = "timeout"
+            failure = _TIMEOUT
         except (aiohttp.ClientError, OSError):
             failure = "unreachable"
         except Exception as error:  # noqa: BLE001 - T9: whatever it is, it is no answer

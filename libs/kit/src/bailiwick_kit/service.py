@@ -32,6 +32,7 @@ from bailiwick_kit.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.health import Health, NotYetError, health_of
 from bailiwick_kit.operations import operations
 from bailiwick_kit.outbox_commands import outbox_commands
+from bailiwick_kit.policy import Question
 from bailiwick_kit.probe import probe
 from bailiwick_kit.sampling import QueueSampling
 from bailiwick_kit.settings import Process, ServiceSettings, SettingsError
@@ -68,7 +69,8 @@ database, broker and collector frozen. Then it is cut off; what it loses, it wou
 class Service(Generic[SettingsT]):
     """What a service is made of.
 
-    `work` opens what its worker needs and yields what is to run side by side until the end.
+    `work` opens what its worker needs and yields what is to run side by side until the end. `questions` are
+    those that policy has to have answered before it is ready.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Service(Generic[SettingsT]):
     migrations: Path
     application: Callable[[SettingsT], FastAPI]
     work: Callable[[SettingsT], AbstractAsyncContextManager[Sequence[Work]]]
+    questions: Sequence[Question] = ()
 
     @property
     def queues(self) -> list[str]:
@@ -170,7 +173,7 @@ class Service(Generic[SettingsT]):
         metrics.BUILD_INFO.only(1, self.name, process, settings.version)
         database_url = settings.database_api_url if serving else settings.database_worker_url
         async with (
-            health_of(settings, database_url.get_secret_value()) as health,
+            health_of(settings, database_url.get_secret_value(), self.questions) as health,
             operations(*settings.operations_address, health),
             asyncio.TaskGroup() as group,
         ):

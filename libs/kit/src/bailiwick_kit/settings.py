@@ -109,8 +109,10 @@ class ServiceSettings(BaseSettings):
     """Where this service's own OPA listens: `unix:///path` or `http://host:port`."""
     policy_revision: str | None = None
     """The bundle revision that decisions must come from: with any other, 503 and not ready. Absent: any."""
-    policy_deadline: float = Field(default=0.25, gt=0, le=5)
-    """Seconds that policy has to answer; after that the request is refused with 503."""
+    policy_deadline: float = Field(default=2.0, gt=0, le=5)
+    """Seconds that policy has to answer; after that the request is refused with 503.
+
+    Once it has given no answer at all, 0.25 until it gives one."""
     listen: Annotated[str, For("api")] = Field(default="", pattern=_HOST_AND_PORT)
     """`host:port` to listen on for requests; without TLS, so let only the gateway reach it."""
     operations_listen: str = Field(default=DEFAULT, pattern=_HOST_AND_PORT)

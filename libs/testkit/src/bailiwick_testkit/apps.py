@@ -30,8 +30,6 @@ def settings_for(
     **more: Any,
 ) -> Any:
     """Return a service's settings; what a test does not name leads nowhere."""
-    # Two cores under a whole test run answer late; what is late on purpose says so.
-    more.setdefault("policy_deadline", 2.0)
     return kind(
         database_owner_url=SecretStr(database.owner),
         database_api_url=SecretStr(database.api),

@@ -27,8 +27,6 @@ _QUICK = {
     "BAILIWICK_PASSWORD_PARALLELISM": "1",
 }
 """Passwords are hashed no harder than they must be."""
-_PATIENT = {"BAILIWICK_POLICY_DEADLINE": "2"}
-"""Two cores under a whole test run answer late; what is late on purpose says so."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +123,11 @@ def running(
     """Start the stack in the folder, or find it running: all workers of a test run share it.
 
     Whoever ends the run's servers ends it too (`Servers.end`), because its pid files lie below them.
-    `own`: for who does harm to its servers; it has the deadlines of production. `settings`: what its
+    `own`: for who does harm to its servers. `settings`: what its
     services are told besides, or otherwise.
     """
     places = Places(folder)
-    settings = _QUICK | ({} if own else _PATIENT) | dict(settings or {})
+    settings = _QUICK | dict(settings or {})
     stack = NativeStack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):
         if stack.absent():

@@ -12,6 +12,7 @@ import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import entered, identity_replica
+from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_customers import importing
@@ -98,6 +99,7 @@ service = Service(
     migrations=Path(__file__).parent / "store" / "migrations",
     application=application,
     work=work,
+    questions=QUESTIONS,
 )
 program = service.command_line()
 

@@ -11,6 +11,7 @@ import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import entered
+from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_identity import founding
@@ -140,6 +141,7 @@ service = Service(
     migrations=Path(__file__).parent / "store" / "migrations",
     application=application,
     work=work,
+    questions=QUESTIONS,
 )
 program = service.command_line()
 founding.add_to(program, lambda: operator(service.load("api")))

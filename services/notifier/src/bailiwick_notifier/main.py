@@ -15,7 +15,7 @@ from bailiwick_access.composition import (
     entered,
     identity_replica,
 )
-from bailiwick_access.gate import Gate
+from bailiwick_access.gate import QUESTIONS, Gate
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.housekeeping import Housekeeping
@@ -137,6 +137,7 @@ service = Service(
     migrations=Path(__file__).parent / "store" / "migrations",
     application=application,
     work=work,
+    questions=QUESTIONS,
 )
 program = service.command_line()
 # Of no process: whoever lets others in is given the broker and nothing else.

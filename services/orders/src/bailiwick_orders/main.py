@@ -13,6 +13,7 @@ import typer
 from fastapi import FastAPI
 
 from bailiwick_access.composition import entered
+from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
 from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderSnapshot
@@ -111,6 +112,7 @@ service = Service(
     migrations=Path(__file__).parent / "store" / "migrations",
     application=application,
     work=work,
+    questions=QUESTIONS,
 )
 program = service.command_line()
 

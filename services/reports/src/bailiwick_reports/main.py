@@ -18,6 +18,7 @@ from bailiwick_access.composition import (
     entered,
     identity_replica,
 )
+from bailiwick_access.gate import QUESTIONS
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.housekeeping import Housekeeping
@@ -122,6 +123,7 @@ service = Service(
     migrations=Path(__file__).parent / "store" / "migrations",
     application=application,
     work=work,
+    questions=QUESTIONS,
 )
 program = service.command_line()
 
