@@ -116,7 +116,9 @@ def test_each_address_selector_account_and_port_is_of_something_that_is_there(
     chart: Chart, values: str
 ) -> None:
     manifests = chart.rendered(values)
-    by_hand = {one for one in nowhere(manifests) if re.search(r"NetworkPolicy of .*-migrate'}", one)}
+    by_hand = {
+        one for one in nowhere(manifests) if re.search(r"NetworkPolicy of .*-migrate'}", one)
+    }
     assert nowhere(manifests) == by_hand
     assert bool(by_hand) == (values == "migrations-by-hand")  # for pods that an operator runs
     assert {service for service, _ in asked(manifests)} >= {

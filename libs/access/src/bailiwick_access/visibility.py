@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,18 +41,28 @@ def visibility_table(metadata: sa.MetaData, entity: str) -> sa.Table:
     )
 
 
+class Overtaken(Protocol):
+    """What says of a visibility row that it has ended, and is yet to be written so; binds as `rows`."""
+
+    def __call__(self, visible: sa.Table) -> sa.ColumnElement[bool]:
+        """Return the condition; it costs next to nothing while no row is."""
+        ...
+
+
 @dataclass(frozen=True)
 class Listed:
     """A resource with its visibility rows: how its lists and single rows are read.
 
     `entity` is the word for it in policy's input (`order`); `columns` are further fields that policy
-    may compare, by name, besides `org_id` and the facts.
+    may compare, by name, besides `org_id` and the facts. `overtaken` says which rows do not hold though they
+    say so, where rows are written later than what they follow from.
     """
 
     entity: str
     table: sa.Table
     visibility: sa.Table
     columns: tuple[str, ...]
+    overtaken: Overtaken | None = None
 
     @property
     def _facts(self) -> frozenset[str]:
@@ -132,7 +142,7 @@ class Listed:
                 visible.c.member_id == sa.bindparam("member_id"),
                 visible.c.listed_at == table.c.listed_at,
                 visible.c[self.id.name] == self.id,
-                _valid(visible),
+                self._holds(),
             )
             .lateral("facts")
         )
@@ -142,6 +152,12 @@ class Listed:
             .select_from(table.outerjoin(facts, sa.true()))
             .where(table.c.org_id == sa.bindparam("org_id"), self.id == sa.bindparam("id"))
         )
+
+    def _holds(self) -> sa.ColumnElement[bool]:
+        visible = self.visibility
+        if self.overtaken is None:
+            return _valid(visible)
+        return sa.and_(_valid(visible), sa.not_(self.overtaken(visible)))
 
     def _from_visibility(self, condition: Condition, *, is_first: bool) -> sa.Select[Any]:
         # One level, grouped by the index's own order and the table's key: PostgreSQL then stops at the
@@ -161,7 +177,7 @@ class Listed:
             .where(
                 visible.c.org_id == sa.bindparam("org_id"),
                 visible.c.member_id == sa.bindparam("member_id"),
-                _valid(visible),
+                self._holds(),
             )
             .group_by(visible.c.listed_at, visible_id, *table.primary_key.columns)
             .having(to_sql(condition, self._fields(facts)))
@@ -181,7 +197,7 @@ class Listed:
             .where(
                 visible.c.org_id == sa.bindparam("org_id"),
                 visible.c.member_id == sa.bindparam("member_id"),
-                _valid(visible),
+                self._holds(),
             )
             .group_by(visible.c.org_id, visible.c.listed_at, visible.c[self.id.name])
             .subquery("stood")

@@ -100,6 +100,52 @@ async def test_nobody_sees_more_while_a_large_act_is_written_and_all_is_seen_aft
     assert await look_up(market.shop.org_id, new[0].assignment_id) == 1
 
 
+async def read(market: Market, who: Person, ids: list[UUID], path: str) -> list[object]:
+    """Return how many orders of the customers somebody finds on each surface, and one order's status."""
+    found: list[object] = []
+    for query in ("", "?state=placed", "?currency=EUR&source=import", "?customer_id=former"):
+        listed = (await market.shop.api.get(who, f"/v1/orders{query}")).json()["items"]
+        counted = (await market.shop.api.get(who, f"/v1/orders/count{query}")).json()["count"]
+        assert counted == len(listed)
+        found.append(sum(one["customer"].get("customer_id") in map(str, ids) for one in listed))
+    api = market.shop.api
+    counts = [await api.get(who, f"/v1/orders/count?customer_id={one}") for one in ids]
+    answers = [await api.get(who, f"{path}{way}") for way in ("", "/versions")]
+    answers.append(await market.act(who, path, "cancel", etag='"v99"'))
+    return [*found, *(one.json()["count"] for one in counts), *(one.status_code for one in answers)]
+
+
+async def test_who_has_lost_a_customer_reads_none_of_its_orders_from_the_first_commit_on(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 10)
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    held, beside = await held_by(market, ana, 2, 6), FanOut(market.shop.database, piece=4)
+    kept = await market.customer("Kept", ana)
+    ids = [one.customer_id for one in held]
+    async with market.shop.database.reading(market.shop.org_id) as connection:
+        one = await connection.exec_driver_sql(
+            "SELECT order_id FROM orders WHERE customer_id = $1 ORDER BY listed_at DESC", (ids[-1],)
+        )
+        path = f"/v1/orders/{one.scalars().first()}"
+    own = await market.order(ana, kept)
+    assert await read(market, ana, ids, path) == [12, 12, 12, 0, 6, 6, 200, 200, 412]
+    new = hand_over(market, held, bruno, datetime.now(UTC))
+    await market.tell()
+    while True:
+        assert await read(market, ana, ids, path) == [0, 0, 0, 0, 0, 0, 404, 404, 404]
+        assert (await market.shop.api.get(ana, own["path"])).status_code == 200
+        if not await beside.round():
+            break
+    assert await read(market, bruno, ids, path) == [12, 12, 12, 0, 6, 6, 200, 200, 412]
+    hand_over(market, new, ana, datetime.now(UTC))  # back again, beside what was hers before
+    await market.tell()
+    assert await read(market, bruno, ids, path) == [0, 0, 0, 0, 0, 0, 404, 404, 404]
+    while await beside.round():
+        pass
+    assert await read(market, ana, ids, path) == [12, 12, 12, 0, 6, 6, 200, 200, 412]
+
+
 async def test_what_happens_between_two_pieces_counts(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

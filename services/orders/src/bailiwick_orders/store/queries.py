@@ -19,11 +19,16 @@ from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
 from bailiwick_orders.store.filters import asked, narrowed
+from bailiwick_orders.store.overtaken import overtaken
 from bailiwick_orders.store.rows import to_earlier_version, to_order
 from bailiwick_orders.store.tables import assignments, order_versions, orders, visibility
 
 LISTED = Listed(
-    entity="order", table=orders, visibility=visibility, columns=("state", "author_keeps_view")
+    entity="order",
+    table=orders,
+    visibility=visibility,
+    columns=("state", "author_keeps_view"),
+    overtaken=overtaken,
 )
 
 _SUMMARY = [column for column in orders.columns if column.name not in {"lines", "note"}]
