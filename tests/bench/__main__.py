@@ -49,6 +49,7 @@ class Goal:
 GOALS = {
     "P1 list of 50: policy asked / by hand": Goal(1.6, 0.7),
     "P3 portfolio of 10,000 / of 100": Goal(1.25),
+    **{f"{kind}: looking for what a large act takes / not": Goal(1.1) for kind in lists.KINDS},
     "P3 deep page / first": Goal(2.0),
     "P5 one order: policy asked / not": Goal(1.35, 0.75),
     **{case.name: Goal(throughput=1.0) for case in consuming.CASES},
@@ -103,8 +104,12 @@ async def of_requests(servers: Servers, identity: MadeUpIdentity) -> list[Compar
     async with served(identity.application()) as (identity_url,):
         beside = (opa.url, identity_url)
         with lists.served_at("app:create", urls, *beside) as asked:
-            with lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked:
-                results = await lists.measured(asked, unasked, people, world.order_id)
+            with (
+                lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked,
+                lists.served_at("app:create", urls, *beside, BENCH_OVERTAKEN="no") as unwatched,
+            ):
+                addresses = (asked, unasked, unwatched)
+                results = await lists.measured(*addresses, people, world.order_id)
             with lists.served_at("reports_app:create", figures, *beside) as reports:
                 results += await sales.measured(reports, asked, people)
             results += await bus.measured(postgres, rabbitmq)

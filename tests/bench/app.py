@@ -2,13 +2,15 @@
 
     uvicorn app:create --factory
 
-`BENCH_UNASKED=1` replaces the policy client by one that allows everything without asking.
+`BENCH_UNASKED=1` replaces the policy client by one that allows everything without asking;
+`BENCH_OVERTAKEN=no` does not ask which customers the caller has lost in an act that is being written.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +25,7 @@ from bailiwick_orders import main
 from bailiwick_orders.actions.ports import Seen
 from bailiwick_orders.api import wire
 from bailiwick_orders.settings import Settings
+from bailiwick_orders.store import queries
 from bailiwick_orders.store.rows import to_order
 
 _BY_HAND = sa.text(
@@ -101,6 +104,8 @@ def create() -> FastAPI:
     """Build the application."""
     if os.environ.get("BENCH_UNASKED"):
         main.policy_of = lambda settings: Unasked(settings.policy_url)  # type: ignore[attr-defined] # put in its place
+    if os.environ.get("BENCH_OVERTAKEN") == "no":
+        queries.LISTED = replace(queries.LISTED, overtaken=None)
     app = main.application(Settings.load())
     app.include_router(router)
     return app

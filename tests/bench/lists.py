@@ -20,6 +20,12 @@ from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.people import DOOR_SECRET, ISSUER, Person
 from bailiwick_testkit.servers import free_port
 
+KINDS = {
+    "list of 50": "/v1/orders?limit=50",
+    "filtered list": "/v1/orders?state=placed&limit=50",
+    "count": "/v1/orders/count",
+}
+
 
 @contextmanager
 def served_at(
@@ -83,7 +89,7 @@ class Client:
 
 
 async def measured(
-    asked: str, unasked: str, people: dict[str, Person], order_id: UUID
+    asked: str, unasked: str, unwatched: str, people: dict[str, Person], order_id: UUID
 ) -> list[Compared]:
     """Measure everything against the running servers."""
     connector = aiohttp.TCPConnector(limit=32)
@@ -91,6 +97,7 @@ async def measured(
         small, large = Client(session, people["small"]), Client(session, people["large"])
         await until_ready(session, asked)
         await until_ready(session, unasked)
+        await until_ready(session, unwatched)
         page = f"{asked}/v1/orders?limit=50"
         cursor = None
         for _ in range(40):
@@ -110,6 +117,15 @@ async def measured(
                 small.asks(page),
                 throughput=False,
             ),
+            *[
+                await compare(
+                    f"{kind}: looking for what a large act takes / not",
+                    large.asks(asked + path),
+                    large.asks(unwatched + path),
+                    throughput=False,
+                )
+                for kind, path in KINDS.items()
+            ],
             await compare(
                 "P3 deep page / first", large.asks(deep), large.asks(page), throughput=False
             ),

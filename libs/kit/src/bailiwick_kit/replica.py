@@ -146,6 +146,19 @@ class Replica:
                     raise
                 await asyncio.sleep(TRY_AGAIN_AFTER)
 
+    async def catch_up(self, org_id: UUID) -> bool:
+        """Pull as much as the door tells at once; say whether that was all. The rest `keep_up` pulls beside.
+
+        For who works for many organizations: one with much to tell holds up no other.
+
+        Raises:
+            Unavailable: the authority does not answer, or not as it should.
+        """
+        if org_id not in self._pulling and await self._pull_page(org_id):
+            return True
+        self.ask(org_id)
+        return False
+
     async def _pull_page(self, org_id: UUID) -> bool:
         """Pull as much as the door tells at once; say whether that was all.
 

@@ -142,17 +142,18 @@ class MadeUpIdentity:
         if org is None:
             heads = [{"org_id": str(one), "head": seq} for one, seq in self._seqs.items()]
             return web.json_response({"heads": heads})
-        after = int(request.query.get("after", "0"))
+        after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "1000"))
         found = sorted(
             (e for e in self.events.values() if e.org_id == UUID(org) and e.seq > after),
             key=lambda event: event.seq,
         )
         changes = [
             {"seq": event.seq, "type": event.type, "data": event.model_dump(mode="json")}
-            for event in found
+            for event in found[:limit]
         ]
         head = self._seqs.get(UUID(org), 0)
-        return web.json_response({"head": head, "complete": True, "changes": changes})
+        complete = len(found) < limit
+        return web.json_response({"head": head, "complete": complete, "changes": changes})
 
     def _next(self, org_id: UUID) -> int:
         self._seqs[org_id] = self._seqs.get(org_id, 0) + 1

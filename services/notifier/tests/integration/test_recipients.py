@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from bailiwick_kit import replica
 from bailiwick_kit.door import Door
 from bailiwick_kit.policy import Policy
 from bailiwick_testkit.people import DOOR_SECRET
@@ -119,6 +120,30 @@ async def test_after_half_a_minute_customers_itself_is_asked(room: Postroom) -> 
 
     assert room.mailed() == ["Ana"]
     assert await room.customers_replica.position(room.shop.org_id) == room.customers.head
+
+
+async def test_an_authority_with_much_to_tell_holds_up_no_other_organizations_mail(
+    room: Postroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "MOST_CHANGES", 2)
+    mia = await room.person("Mia", "brand_manager")
+    ana = room.shop.identity.person(
+        room.shop.org_id, permissions=["seller"], name="Ana", email="ana@people.example"
+    )
+    customer = room.customers.customer()
+    room.customers.assign(customer, ana.member_id)
+    for number in range(6):
+        room.customers.customer(f"C{number}")
+    await room.take(room.order(customer, mia))
+    for authority in (room.customers_replica, room.identity_replica):
+        before = await authority.position(room.shop.org_id)
+        await room.later(minutes=1)
+        assert (await notices_open(room), room.mailed()) == (1, [])
+        # A page is pulled here, and the rest by `keep_up`, beside.
+        assert await authority.position(room.shop.org_id) - before == 2
+        await authority.pull(room.shop.org_id)
+    await room.later(minutes=1)
+    assert room.mailed() == ["Ana"]
 
 
 async def test_an_order_is_not_lost_while_customers_does_not_answer(room: Postroom) -> None:

@@ -23,10 +23,11 @@ class Away:
     async def position(self, _: UUID) -> int:
         return 7
 
-    async def pull(self, _: UUID) -> None:
+    async def catch_up(self, _: UUID) -> bool:
         self.asked += 1
         if self.is_away:
             raise Unavailable
+        return True
 
 
 async def test_a_shut_door_is_not_knocked_at_again_for_a_while() -> None:
@@ -34,7 +35,7 @@ async def test_a_shut_door_is_not_knocked_at_again_for_a_while() -> None:
     patient = Patient(away, pause=60)
     for _ in range(5):
         with pytest.raises(Unavailable):
-            await patient.pull(ORG)
+            await patient.catch_up(ORG)
     assert away.asked == 1
     assert await patient.position(ORG) == 7
 
@@ -45,8 +46,8 @@ async def test_an_open_door_is_asked_each_time_and_a_shut_one_again_when_the_whi
     away = Away()
     patient = Patient(away, pause=0)
     with pytest.raises(Unavailable):
-        await patient.pull(ORG)
+        await patient.catch_up(ORG)
     away.is_away = False
     for _ in range(3):
-        await patient.pull(ORG)
+        await patient.catch_up(ORG)
     assert away.asked == 4

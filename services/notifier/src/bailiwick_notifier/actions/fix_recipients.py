@@ -105,11 +105,11 @@ def _later(notice: Notice, now: datetime) -> datetime:
 async def _caught_up(desk: Desk, notice: Notice) -> bool:
     """Ask customers for what its events did not bring in time; say whether that was enough."""
     try:
-        await desk.customers.pull(notice.org_id)
+        is_all = await desk.customers.catch_up(notice.org_id)
         reached = await desk.customers.position(notice.org_id)
     except Unavailable:
-        reached = -1
-    if reached < notice.assignment_seq:
+        is_all, reached = True, -1
+    if is_all and reached < notice.assignment_seq:
         log.error("notice.replica_behind", event_id=str(notice.event_id), source="customers")
     return reached >= notice.assignment_seq
 
@@ -123,7 +123,8 @@ async def _named(desk: Desk, notice: Notice, now: datetime) -> tuple[Settings, C
     settings = await desk.notices.settings(org_id)
     people = await desk.notices.people(org_id, now, wanted)
     if settings is None or wanted - people.keys():
-        await desk.identity.pull(org_id)
+        if not await desk.identity.catch_up(org_id):
+            raise Unavailable
         settings = await desk.notices.settings(org_id)
         people = await desk.notices.people(org_id, now, wanted)
     if settings is None:

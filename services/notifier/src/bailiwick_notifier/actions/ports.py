@@ -66,8 +66,8 @@ class Authority(Protocol):
         """Return up to which change everything has been applied."""
         ...
 
-    async def pull(self, org_id: UUID) -> None:
-        """Ask the authority itself for the rest.
+    async def catch_up(self, org_id: UUID) -> bool:
+        """Ask the authority itself for the rest, as much as comes at once; say whether that was all.
 
         Raises:
             Unavailable: it does not answer.

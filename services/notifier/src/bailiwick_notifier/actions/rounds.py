@@ -44,8 +44,8 @@ class Patient:
         """Return up to which change everything has been applied."""
         return await self.authority.position(org_id)
 
-    async def pull(self, org_id: UUID) -> None:
-        """Ask the authority itself for the rest.
+    async def catch_up(self, org_id: UUID) -> bool:
+        """Ask the authority itself for the rest, as much as comes at once; say whether that was all.
 
         Raises:
             Unavailable: it does not answer, or did not a moment ago.
@@ -54,7 +54,7 @@ class Patient:
         if clock.time() < self._shut_until:
             raise Unavailable
         try:
-            await self.authority.pull(org_id)
+            return await self.authority.catch_up(org_id)
         except Unavailable:
             self._shut_until = clock.time() + self.pause
             raise
