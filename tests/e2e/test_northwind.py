@@ -331,6 +331,38 @@ def test_a_second_import_changes_nothing(company: Company, stack: Running) -> No
     }
 
 
+def test_a_corrected_copy_is_told_of_by_line_and_taken_over_where_that_is_asked_for(
+    company: Company, stack: Running, tmp_path: Path
+) -> None:
+    copy = tmp_path / "northwind"
+    shutil.copytree(company.files.folder, copy)
+    customers = (copy / "customers.csv").read_text("utf-8")
+    (copy / "customers.csv").write_text(
+        customers.replace("Ana Trujillo Emparedados", "Ana Trujillo Panes"), "utf-8"
+    )
+    fuller = company.people["Fuller"]
+
+    def imported(folder: Path, *, update: bool) -> list[str]:
+        told: list[str] = []
+        assert importing.run(stack.told(told), folder, MAPPING, update=update) == 0
+        return told
+
+    def names() -> set[str]:
+        found = fuller.list("/v1/customers", text="trujillo")
+        return {one["name"] for one in found}
+
+    before = names()
+    told = imported(copy, update=False)
+    assert "customers.csv:3: This row has changed since it was imported" in told
+    assert "1 different" in next(line for line in told if line.startswith("customers "))
+    assert names() == before == {"Ana Trujillo Emparedados y helados"}
+    told = imported(copy, update=True)
+    assert "1 updated" in next(line for line in told if line.startswith("customers "))
+    assert names() == {"Ana Trujillo Panes y helados"}
+    imported(company.files.folder, update=True)
+    assert names() == before
+
+
 def counted(told: list[str]) -> dict[str, int]:
     """Return how many of each kind an import says it has made."""
     words = [line.split() for line in told]

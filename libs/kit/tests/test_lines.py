@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from bailiwick_kit import lines
-from bailiwick_kit.errors import Fault, Forbidden, Invalid, Refusal
+from bailiwick_kit.errors import Fault, Forbidden, Invalid, PolicyUnavailable
+from bailiwick_kit.patience import patiently, what_of
 
 
 class Thing(BaseModel):
@@ -23,7 +24,7 @@ def test_lines_come_in_their_order() -> None:
     [
         (b'{"name": 1}', "line 2: name: Send a string"),
         (b"{", "line 2: "),
-        (b" " * (lines.LONGEST + 1), "line 2: Send at most 1000000 bytes a line"),
+        (b" " * (lines.LONGEST + 1), f"line 2: Send at most {lines.LONGEST} bytes a line"),
     ],
 )
 def test_a_wrong_line_is_named_and_what_came_before_is_given(line: bytes, said: str) -> None:
@@ -49,16 +50,53 @@ def test_a_refusal_without_faults_is_about_no_line() -> None:
         (None, ""),
         (lines.LineError("line 2: no"), "line 2: no\n"),
         (Forbidden("Ask a manager."), "forbidden: Ask a manager.\n"),
+        (
+            PolicyUnavailable(),
+            "Permissions cannot be checked right now. Nothing is wrong with what",
+        ),
+        (ConnectionRefusedError(), "The database does not answer. Nothing is wrong with what"),
     ],
 )
 def test_answers_are_told_as_they_come_and_what_is_wrong_at_the_end(
-    wrong: lines.LineError | Refusal | None, said: str, capsys: pytest.CaptureFixture[str]
+    wrong: Exception | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def answers() -> AsyncIterator[Mapping[str, Any]]:
         yield {"created": True}
         if wrong is not None:
             raise wrong
 
-    assert lines.tell(answers()) == (1 if wrong else 0)
+    is_sent_wrong = isinstance(wrong, lines.LineError | Forbidden)
+    code = lines.REFUSED if is_sent_wrong else lines.LATER if wrong else 0
+    assert lines.tell(answers()) == code
     told = capsys.readouterr()
-    assert (json.loads(told.out), told.err) == ({"created": True}, said)
+    assert json.loads(told.out) == {"created": True}
+    assert told.err == said if is_sent_wrong or not wrong else told.err.startswith(said)
+
+
+@pytest.mark.parametrize("error", [PolicyUnavailable(), ConnectionResetError(), TimeoutError()])
+async def test_what_does_not_answer_is_waited_for_and_said_once(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failures = [error, error]
+
+    async def act() -> str:
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    assert await patiently(act, 60, lines.waiting) == "done"
+    assert capsys.readouterr().err == f"{lines.WAITING}{what_of(error)}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "patience"), [(Forbidden("No."), 60), (KeyError("x"), 60), (PolicyUnavailable(), 0)]
+)
+async def test_what_waiting_does_not_help_is_not_waited_for(
+    error: Exception, patience: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def act() -> str:
+        raise error
+
+    with pytest.raises(type(error)):
+        await patiently(act, patience, lines.waiting)
+    assert capsys.readouterr().err == ""

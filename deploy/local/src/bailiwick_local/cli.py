@@ -58,9 +58,11 @@ def _not_up(absent: Sequence[str]) -> str:
     return f"The stack is not up ({', '.join(absent)} not running). Start it with: ./bailiwick up"
 
 
-def _call(module: str, function: str, *arguments: object) -> Any:
+def _call(module: str, function: str, *arguments: object, **options: object) -> Any:
     """Call what only some commands need, and what takes long to load."""
-    return getattr(importlib.import_module(f"bailiwick_local.{module}"), function)(*arguments)
+    return getattr(importlib.import_module(f"bailiwick_local.{module}"), function)(
+        *arguments, **options
+    )
 
 
 @app.command()
@@ -162,10 +164,15 @@ def mail(
 def import_(
     directory: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
     mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, metavar="FILE")],
+    *,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Take over rows that have changed since the last import."),
+    ] = False,
 ) -> None:
     """Import a company from CSV files, by a mapping; nothing is loaded while one row is wrong."""
     with _telling():
-        code = _call("importing", "run", _running(), directory, mapping)
+        code = _call("importing", "run", _running(), directory, mapping, update=update)
     raise typer.Exit(code)
 
 

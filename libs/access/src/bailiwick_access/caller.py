@@ -12,7 +12,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit.errors import Unavailable
+from bailiwick_kit.errors import Missing, Unavailable
 from bailiwick_kit.tokens import Claims
 
 
@@ -103,11 +103,11 @@ class Callers:
         """Return the caller that an operator names: no token, and the rights that the member has.
 
         Raises:
-            MembershipNotHereYet: the replica knows no such member.
+            Missing: the replica knows no such member.
         """
         row = await self._row(connection, org_id, member_id)
         if row is None:
-            raise MembershipNotHereYet("Name a member of the organization.")
+            raise Missing("Name a member of the organization.")
         return caller_of(row, member_id, now)
 
     async def _row(

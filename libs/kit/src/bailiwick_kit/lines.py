@@ -11,10 +11,17 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.patience import may_pass, what_of
 from bailiwick_kit.validation import faults_of
 
-LONGEST = 1_000_000
-"""Bytes of a line."""
+LONGEST = 8_000_000
+"""Bytes of a line: the largest order, of 2,000 lines with the longest names."""
+PATIENCE = 300.0
+"""Seconds without progress for which a part that does not answer is waited for."""
+REFUSED, LATER = 1, 75
+"""Exit codes: what was sent is wrong; it is not, and can be sent again later (EX_TEMPFAIL)."""
+WAITING = "waiting: "
+"""How a line of standard error begins that says what is waited for."""
 
 T = TypeVar("T")
 
@@ -70,7 +77,8 @@ def about(refusal: Refusal, first: int) -> Exception:
 def tell(answers: AsyncIterator[Mapping[str, Any]]) -> int:
     """Write each answer to standard output as it comes: what became of a line, or what was counted.
 
-    Returns 0, or 1 once it has said on standard error what is wrong.
+    Returns 0, or once it has said on standard error what is wrong REFUSED, and LATER if it is nothing that
+    was sent.
     """
 
     async def work() -> None:
@@ -81,13 +89,30 @@ def tell(answers: AsyncIterator[Mapping[str, Any]]) -> int:
         asyncio.run(work())
     except LineError as error:
         sys.stderr.write(f"{error}\n")
-    except Refusal as refusal:
-        sys.stderr.write(f"{refusal.code}: {refusal}\n")
+    except Exception as error:
+        if may_pass(error):
+            return later(error)
+        if not isinstance(error, Refusal):
+            raise
+        sys.stderr.write(f"{error.code}: {error}\n")
     else:
         return 0
     finally:
         sys.stdout.flush()
-    return 1
+    return REFUSED
+
+
+def waiting(what: str) -> None:
+    """Say on standard error what is waited for."""
+    sys.stderr.write(f"{WAITING}{what}\n")
+    sys.stderr.flush()
+
+
+def later(error: Exception) -> int:
+    """Say on standard error that a part did not answer in time; return the exit code."""
+    said = f"{what_of(error)}. Nothing is wrong with what was sent: try again later.\n"
+    sys.stderr.write(said)
+    return LATER
 
 
 def _at(number: int, said: str) -> str:

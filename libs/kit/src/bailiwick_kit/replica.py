@@ -32,6 +32,7 @@ from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.handling import Received
 from bailiwick_kit.outages import is_outage
 from bailiwick_kit.outgoing import unavailable
+from bailiwick_kit.patience import TRY_AGAIN_AFTER, patiently
 from bailiwick_kit.wake import plain_dsn
 
 log = structlog.get_logger(__name__)
@@ -42,8 +43,6 @@ GAP_AFTER = 0.05
 """Seconds after an event with a gap before it, until what is missing is pulled: often it is under way."""
 PULLS_AT_ONCE = 2
 """Organizations that are pulled at the same time, so that one whose pages take long holds up no other."""
-TRY_AGAIN_AFTER = 0.5
-"""Seconds of rest before a pull that failed is tried again by who has the patience."""
 PULL_CHANNEL = "bailiwick_pull"
 
 Applier: TypeAlias = Callable[[AsyncConnection, Sequence[Any]], Awaitable[None]]
@@ -124,27 +123,18 @@ class Replica:
         )
         return int(found.scalar() or 0)
 
-    async def pull(self, org_id: UUID, *, patience: float = 0.0) -> None:
+    async def pull(
+        self, org_id: UUID, *, patience: float = 0.0, tell: Callable[[str], None] | None = None
+    ) -> None:
         """Ask the door for everything after our position and apply it, a page a transaction.
 
-        What fails is tried again for `patience` seconds without progress.
+        What fails is tried again for `patience` seconds without progress; `tell` is told what is waited for.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should.
         """
-        clock = asyncio.get_running_loop()
-        until = clock.time() + patience
-        while True:
-            try:
-                if await self._pull_page(org_id):
-                    return
-                until = clock.time() + patience
-            except Exception as error:
-                if clock.time() >= until or not (
-                    isinstance(error, Unavailable) or is_outage(error)
-                ):
-                    raise
-                await asyncio.sleep(TRY_AGAIN_AFTER)
+        while not await patiently(lambda: self._pull_page(org_id), patience, tell):
+            pass
 
     async def catch_up(self, org_id: UUID) -> bool:
         """Pull as much as the door tells at once; say whether that was all. The rest `keep_up` pulls beside.

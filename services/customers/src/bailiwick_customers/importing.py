@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -34,14 +35,14 @@ from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.imports import digest_of
+from bailiwick_kit.patience import patiently
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.text import Text, TextRule
 from bailiwick_kit.wire import Instant, Model
 
 BATCH = 500
 """Records a transaction."""
-PATIENCE = 60.0
-"""Seconds without progress for which identity's door is asked again."""
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
@@ -73,6 +74,8 @@ class CustomerLine(Model):
             terms=Terms(**dict(self.terms)) if self.terms else Terms(),
             status=Status(self.status),
             created_at=self.created_at,
+            said=frozenset(self.model_fields_set),
+            digest=digest_of(self),
         )
 
     def answer(self, imported: Imported) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class CustomerLine(Model):
             "kind": self.kind,
             "external_ref": self.external_ref,
             "customer_id": str(imported.record_id),
-            "created": imported.created,
+            "outcome": imported.outcome,
         }
 
 
@@ -103,6 +106,7 @@ class AssignmentLine(Model):
             relation=Relation(self.relation),
             valid_from=self.valid_from,
             valid_to=self.valid_to,
+            digest=digest_of(self),
         )
 
     def answer(self, imported: Imported) -> dict[str, Any]:
@@ -113,7 +117,7 @@ class AssignmentLine(Model):
             "member_id": str(self.member_id),
             "relation": self.relation,
             "assignment_id": str(imported.record_id),
-            "created": imported.created,
+            "outcome": imported.outcome,
         }
 
 
@@ -129,9 +133,12 @@ class Import:
     gate: Gate
     caller: Caller
     source: str
+    update: bool = False
 
     async def run(self, sent: Iterable[bytes]) -> AsyncIterator[dict[str, Any]]:
         """Import the lines in batches, and yield what became of each.
+
+        A part that does not answer is waited for: what was committed meanwhile is not imported again.
 
         Raises:
             LineError: a line is wrong; what came before its batch is imported.
@@ -140,7 +147,9 @@ class Import:
         first = 1
         for batch in _batches(sent):
             try:
-                imported = await self._apply(batch)
+                imported = await patiently(
+                    partial(self._apply, batch), lines.PATIENCE, lines.waiting
+                )
             except Refusal as refusal:
                 raise lines.about(refusal, first) from None
             for line, became in zip(batch, imported, strict=True):
@@ -151,11 +160,11 @@ class Import:
         caller = replace(self.caller, now=SystemClock().now())
         if customers := [line.record() for line in batch if isinstance(line, CustomerLine)]:
             return await import_customers(
-                self.open_import, self.gate, caller, self.source, customers
+                self.open_import, self.gate, caller, self.source, customers, update=self.update
             )
         assignments = [line.record() for line in batch if isinstance(line, AssignmentLine)]
         return await import_assignments(
-            self.open_import, self.gate, caller, self.source, assignments
+            self.open_import, self.gate, caller, self.source, assignments, update=self.update
         )
 
 
@@ -172,12 +181,13 @@ def _batches(sent: Iterable[bytes]) -> Iterator[list[Line]]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, org_id: UUID, member_id: UUID, source: str
+    settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
 ) -> AsyncIterator[Import]:
     """Open what an import needs, with everything that identity knows by now in our replica.
 
     Raises:
-        Unavailable: identity's door does not answer, or knows no such member.
+        Unavailable: identity's door does not answer.
+        Missing: it knows no such member.
     """
     url = settings.database_worker_url.get_secret_value()
     policy = policy_of(settings)
@@ -188,20 +198,25 @@ async def opened(
         ) as identity,
         policy,
     ):
-        await identity.pull(org_id, patience=PATIENCE)
+        await identity.pull(org_id, patience=lines.PATIENCE, tell=lines.waiting)
         callers = Callers(tables.members, tables.organizations)
-        async with database.reading(org_id) as connection:
-            caller = await callers.at_command_line(
-                connection, org_id, member_id, SystemClock().now()
-            )
-        yield Import(imports.OpenImport(database), Gate(policy), caller, source)
+
+        async def importer() -> Caller:
+            async with database.reading(org_id) as connection:
+                now = SystemClock().now()
+                return await callers.at_command_line(connection, org_id, member_id, now)
+
+        caller = await patiently(importer, lines.PATIENCE, lines.waiting)
+        yield Import(imports.OpenImport(database), Gate(policy), caller, source, update)
 
 
-def run(settings: Settings, org_id: UUID, member_id: UUID, source: str) -> int:
+def run(
+    settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
+) -> int:
     """Import what is on standard input; return the exit code (`kit.lines.tell`)."""
 
     async def answers() -> AsyncIterator[dict[str, Any]]:
-        async with opened(settings, org_id, member_id, source) as work:
+        async with opened(settings, org_id, member_id, source, update=update) as work:
             async for answer in work.run(sys.stdin.buffer):
                 yield answer
 

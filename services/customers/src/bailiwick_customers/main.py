@@ -113,6 +113,10 @@ def import_(
     member: Annotated[
         UUID, typer.Option(help="The member who imports, as the audit trail has it.")
     ],
+    *,
+    update: Annotated[
+        bool, typer.Option("--update", help="Take over what has changed since the last import.")
+    ] = False,
 ) -> None:
     """Import customers and assignments, a JSON object a line of standard input."""
-    raise typer.Exit(importing.run(service.load("worker"), org, member, source))
+    raise typer.Exit(importing.run(service.load("worker"), org, member, source, update=update))

@@ -23,7 +23,7 @@ from bailiwick_testkit.people import Person
 from bailiwick_testkit.servers import Opa
 from bailiwick_testkit.shop import Shop
 
-Open = Callable[[Person], AbstractAsyncContextManager[Import]]
+Open = Callable[..., AbstractAsyncContextManager[Import]]
 
 
 @pytest.fixture
@@ -33,8 +33,9 @@ async def opening(shop: Shop, opa: Opa) -> AsyncIterator[Open]:
         settings = settings_for(Settings, shop.urls, policy_url=opa.url, identity_url=identity_url)
 
         @asynccontextmanager
-        async def opening(who: Person) -> AsyncIterator[Import]:
-            async with opened(settings, shop.org_id, who.member_id, "old-shop") as work:
+        async def opening(who: Person, *, update: bool = False) -> AsyncIterator[Import]:
+            by = who.member_id
+            async with opened(settings, shop.org_id, by, "old-shop", update=update) as work:
                 yield work
 
         yield opening
@@ -85,8 +86,8 @@ async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
         told = await events(shop)
         second = await imported(work, *lines)
 
-    assert [one["created"] for one in first] == [True] * 5
-    assert second == [{**one, "created": False} for one in first]
+    assert [one["outcome"] for one in first] == ["created"] * 5
+    assert second == [{**one, "outcome": "unchanged"} for one in first]
     assert await events(shop) == told
     assert [event["type"] for event in told] == [CustomerChanged.type] * 2 + [
         AssignmentChanged.type
@@ -113,7 +114,7 @@ async def test_more_records_than_a_batch_are_numbered_without_gaps(
             work, *customers, *(assignment(one["external_ref"], mia) for one in customers)
         )
 
-    assert sum(one["created"] for one in became) == 2 * count
+    assert sum(one["outcome"] == "created" for one in became) == 2 * count
     told = await events(shop)
     assert [event["seq"] for event in told] == list(range(1, count + 3))
     assert [len(event["assignments"]) for event in told[count:]] == [BATCH, 100]
@@ -133,7 +134,7 @@ async def test_what_people_changed_since_is_not_undone_by_a_second_run(
         assert (await shop.api.post(mia, path, body)).status_code == 201
         again = await imported(work, *lines)
 
-    assert [one["created"] for one in again] == [False, False]
+    assert [one["outcome"] for one in again] == ["unchanged"] * 2
     shown = (await shop.api.get(mia, f"/v1/customers/{customer_id}")).json()
     assert shown["main_id"] == str(bruno.member_id)
 
@@ -203,6 +204,74 @@ async def test_assignments_keep_the_rules_whoever_brings_them(shop: Shop, openin
             await imported(work, assignment("A", mia, "additional"))
 
 
+async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    since = "2020-02-29T00:00:00Z"
+    wrong = [
+        customer("A", name="Libreria Luma", tags=["old"], created_at=since),
+        customer("B"),
+        assignment("B", mia, valid_from=since),
+    ]
+    right = [{**wrong[0], "name": "Librería Luna"}, *wrong[1:]]
+    del right[0]["tags"]
+    async with opening(mia) as work:
+        first = await imported(work, *wrong)
+        told = await events(shop)
+        without = await imported(work, *right)
+        assert await events(shop) == told
+    path = f"/v1/customers/{first[0]['customer_id']}"
+    edit = {"tax_id": "ESB12345678"}
+    assert (await shop.api.patch(mia, path, edit, '"v1"')).status_code == 200
+    async with opening(mia, update=True) as work:
+        taken = await imported(work, *right)
+        told = await events(shop)
+        again = await imported(work, *right)
+        assert await events(shop) == told
+        with pytest.raises(LineError, match="line 1: created_at: It was imported with 2020-02-29"):
+            await imported(work, {**right[0], "created_at": "2021-01-01T00:00:00Z"})
+
+    outcomes = [[one["outcome"] for one in each] for each in (without, taken, again)]
+    assert outcomes == [
+        ["different", "unchanged", "unchanged"],
+        ["updated", "unchanged", "unchanged"],
+        ["unchanged"] * 3,
+    ]
+    shown = (await shop.api.get(mia, path)).json()
+    assert (shown["name"], shown["tags"]) == ("Librería Luna", ["old"])
+    assert (shown["tax_id"], shown["version"]) == ("ESB12345678", 3), "what people did since stays"
+    assert (told[-1]["type"], told[-1]["bulk"]) == (CustomerChanged.type, True)
+    found = await shop.api.get(mia, "/v1/customers", params={"text": "luna"})
+    assert [one["customer_id"] for one in found.json()["items"]] == [first[0]["customer_id"]]
+
+
+@pytest.mark.parametrize("was", ["2022-01-01T00:00:00Z", "2024-01-01T00:00:00Z", None])
+@pytest.mark.parametrize("becomes", ["2023-01-01T00:00:00Z", None])
+async def test_an_assignment_gets_the_end_that_its_row_has_now(
+    shop: Shop, opening: Open, was: str | None, becomes: str | None
+) -> None:
+    mia = await shop.member("brand_manager")
+    begun = assignment("A", mia, valid_from="2020-01-01T00:00:00Z")
+    async with opening(mia) as work:
+        await imported(work, customer("A"), {**begun, "valid_to": was})
+        [without] = await imported(work, {**begun, "valid_to": becomes})
+    async with opening(mia, update=True) as work:
+        [taken] = await imported(work, {**begun, "valid_to": becomes})
+        [again] = await imported(work, {**begun, "valid_to": becomes})
+
+    same = was == becomes
+    assert without["outcome"] == ("unchanged" if same else "different")
+    assert taken["outcome"] == ("unchanged" if same else "updated")
+    assert again["outcome"] == "unchanged"
+    [found] = (await shop.api.get(mia, "/v1/customers")).json()["items"]
+    path = f"/v1/customers/{found['customer_id']}/assignments"
+    held = (await shop.api.get(mia, path)).json()["items"]
+    assert min(one["valid_from"] for one in held) == "2020-01-01T00:00:00Z"
+    assert max(one["valid_to"] for one in held) == becomes or "9999-12-31T00:00:00Z"
+    assert found["main_id"] == (None if becomes else str(mia.member_id))
+
+
 async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
     shop: Shop, opening: Open
 ) -> None:
@@ -239,7 +308,7 @@ async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
             with pytest.raises(LineError, match="line 1: member_id: Name an active member"):
                 await imported(work, line)
 
-    assert [one["created"] for one in became] == [True] * len(right)
+    assert [one["outcome"] for one in became] == ["created"] * len(right)
     unassigned = (await shop.api.get(mia, "/v1/customers?unassigned=true")).json()["items"]
     assert {one["name"] for one in unassigned} == {"Shop A", "Shop B"}
 

@@ -22,9 +22,11 @@ from bailiwick_identity.actions.create_organization import (
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, SignIns
 from bailiwick_identity.api import wire
 from bailiwick_identity.domain.grants import Mode, Role, granted
+from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.iso import Currency
+from bailiwick_kit.patience import may_pass, patiently
 from bailiwick_kit.text import Text
 from bailiwick_kit.validation import refusal_of
 from bailiwick_kit.wire import Model
@@ -130,24 +132,34 @@ async def _create(open_tools: Open, asked: dict[str, Any], *, if_absent: bool) -
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise refusal_of(found) from None
     async with open_tools() as tools:
-        return await create_organization(
-            tools.open_unit,
-            tools.sign_ins,
-            tools.passwords,
-            new,
-            SystemClock().now(),
-            if_absent=if_absent,
-        )
+
+        async def create() -> Founded:
+            return await create_organization(
+                tools.open_unit,
+                tools.sign_ins,
+                tools.passwords,
+                new,
+                SystemClock().now(),
+                if_absent=if_absent,
+            )
+
+        # Without `if_absent`, one whose answer was lost would be founded twice.
+        patience = lines.PATIENCE if if_absent else 0.0
+        return await patiently(create, patience, lines.waiting)
 
 
 def done(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Run a command; say on standard error what is refused, and end with 1."""
+    """Run a command; say on standard error what is refused or does not answer, and end with its exit code."""
     try:
         return asyncio.run(work)
-    except Refusal as refusal:
-        for message in told(refusal):
+    except Exception as error:
+        if may_pass(error):
+            raise typer.Exit(lines.later(error)) from None
+        if not isinstance(error, Refusal):
+            raise
+        for message in told(error):
             typer.echo(message, err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(lines.REFUSED) from None
 
 
 def told(refusal: Refusal) -> list[str]:

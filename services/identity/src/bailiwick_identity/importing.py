@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Annotated
 from uuid import UUID
@@ -17,11 +18,19 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from bailiwick_identity.actions.import_members import Record, RecordRefused, import_members
+from bailiwick_identity.actions.import_members import (
+    Imported,
+    Record,
+    RecordRefused,
+    import_members,
+)
 from bailiwick_identity.api import wire
-from bailiwick_identity.founding import Open, done, told
+from bailiwick_identity.founding import Open, Tools, done, told
+from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.imports import digest_of
+from bailiwick_kit.patience import patiently
 from bailiwick_kit.text import Text
 from bailiwick_kit.validation import refusal_of
 
@@ -50,21 +59,26 @@ def add_import(program: typer.Typer, open_tools: Open) -> None:
     def import_(
         org: Annotated[UUID, typer.Option(help="The organization's id")],
         source: Annotated[str, typer.Option(help="The system that external_ref is of")],
+        *,
+        update: Annotated[
+            bool,
+            typer.Option("--update", help="Take over names and languages that have changed since"),
+        ] = False,
     ) -> None:
         """Import members: JSON lines on standard input; nothing is written while one line is wrong.
 
-        Prints a line for each: {external_ref, member_id, created}.
+        Prints a line for each: {external_ref, member_id, outcome}.
         """
         try:
             records = read_records(sys.stdin)
-            done(_import(open_tools, org, source, records))
+            done(_import(open_tools, org, source, records, update=update))
         except RecordsRefused as refused:
             for message in refused.messages:
                 typer.echo(message, err=True)
             raise typer.Exit(1) from None
 
 
-def read_records(lines: Iterable[str]) -> list[Record]:
+def read_records(sent: Iterable[str]) -> list[Record]:
     """Return the records of all lines; empty lines are passed over.
 
     Raises:
@@ -73,7 +87,7 @@ def read_records(lines: Iterable[str]) -> list[Record]:
     records: list[Record] = []
     wrong: list[str] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(sent, 1):
         if not line.strip():
             continue
         try:
@@ -96,22 +110,43 @@ def _record(number: int, line: str) -> Record:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise refusal_of(found) from None
-    return Record(number, read.external_ref, read.command())
+    secret, shown = {"password"}, {"name", "language"}
+    return Record(
+        number,
+        read.external_ref,
+        read.command(),
+        rights=digest_of(read, but=secret | shown),
+        rest=digest_of(read, but=secret),
+    )
 
 
-async def _import(open_tools: Open, org_id: UUID, source: str, records: Iterable[Record]) -> None:
+async def _import(
+    open_tools: Open, org_id: UUID, source: str, records: Iterable[Record], *, update: bool
+) -> None:
     remaining = iter(records)
     async with open_tools() as tools:
         while batch := list(islice(remaining, BATCH)):
-            now = SystemClock().now()
+            write = partial(_write, tools, org_id, source, batch, update=update)
             try:
-                made = await import_members(
-                    tools.open_unit, tools.passwords, org_id, source, batch, now
-                )
+                made = await patiently(write, lines.PATIENCE, lines.waiting)
             except RecordRefused as refused:
                 raise RecordsRefused(_at(refused.line, refused.refusal)) from None
             for one in made:
                 typer.echo(json.dumps(asdict(one), default=str))
+
+
+async def _write(
+    tools: Tools, org_id: UUID, source: str, batch: Sequence[Record], *, update: bool
+) -> list[Imported]:
+    return await import_members(
+        tools.open_unit,
+        tools.passwords,
+        org_id,
+        source,
+        batch,
+        SystemClock().now(),
+        update=update,
+    )
 
 
 def _at(line: int, refusal: Refusal) -> list[str]:

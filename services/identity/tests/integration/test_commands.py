@@ -108,13 +108,13 @@ async def test_an_import_makes_each_member_once(house: House) -> None:
     first = [json.loads(line) for line in (await run(*arguments, given=given))[1].splitlines()]
     second = [json.loads(line) for line in (await run(*arguments, given=given))[1].splitlines()]
 
-    assert [(one["external_ref"], one["created"]) for one in first] == [
-        ("1", True),
-        ("2", False),
-        ("3", True),
+    assert [(one["external_ref"], one["outcome"]) for one in first] == [
+        ("1", "created"),
+        ("2", "unchanged"),
+        ("3", "created"),
     ]
     assert first[1]["member_id"] == made["member_id"], "who is a member already is linked"
-    assert second == [{**one, "created": False} for one in first]
+    assert second == [{**one, "outcome": "unchanged"} for one in first]
     mia = await house.person("mia@wines.example")
     listed = (await house.api.get(mia, "/v1/members")).json()["items"]
     assert len(listed) == 3
@@ -140,6 +140,43 @@ async def test_whoever_has_an_account_is_active_by_its_password_and_else_invited
     listed = (await house.api.get(mia, "/v1/members")).json()["items"]
     status = {one["email"]: one["status"] for one in listed}
     assert (status["eva@wines.example"], status["bo@wines.example"]) == ("active", "invited")
+
+
+@pytest.mark.usefixtures("environment")
+async def test_a_changed_row_is_told_and_gives_no_rights(house: House) -> None:
+    made = (await found())[1]
+    arguments = ["import", "--org", made["org_id"], "--source", "old"]
+    ana = {"external_ref": "1", "email": "ana@wines.example"}
+    bo = {"external_ref": "2", "email": "bo@wines.example"}
+    renamed = {**ana, "name": "Ana Núñez", "language": "es"}
+
+    async def outcomes(*rows: dict[str, Any], update: bool = False) -> list[str]:
+        more = ["--update"] if update else []
+        code, out, error = await run(*arguments, *more, given=lines(*rows))
+        assert code == 0, error
+        return [json.loads(line)["outcome"] for line in out.splitlines()]
+
+    assert await outcomes(ana, bo) == ["created", "created"]
+    assert await outcomes({**ana, "password": "another long one"}, bo) == ["unchanged"] * 2
+    assert await outcomes(renamed, bo) == ["different", "unchanged"]
+    mia = await house.person("mia@wines.example")
+    listed = (await house.api.get(mia, "/v1/members")).json()["items"]
+    [was] = [one for one in listed if one["email"] == ana["email"]]
+    promoted = await house.api.patch(
+        mia, f"/v1/members/{was['member_id']}", {"role": "sales_manager"}, '"v1"'
+    )
+    assert promoted.status_code == 200, promoted.text
+    assert await outcomes(renamed, bo, update=True) == ["updated", "unchanged"]
+    assert await outcomes(renamed, bo, update=True) == ["unchanged", "unchanged"]
+    [now] = [
+        one
+        for one in (await house.api.get(mia, "/v1/members")).json()["items"]
+        if one["email"] == ana["email"]
+    ]
+    assert (now["name"], now["language"], now["role"]) == ("Ana Núñez", "es", "sales_manager")
+    for changes in ({"role": "brand_manager"}, {"email": "other@wines.example"}):
+        code, _, error = await run(*arguments, "--update", given=lines({**bo, **changes}))
+        assert (code, error.partition(" a ")[0]) == (1, "line 1: role: What")
 
 
 @pytest.mark.usefixtures("environment")

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -27,14 +28,16 @@ from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Refusal
+from bailiwick_kit.imports import digest_of
 from bailiwick_kit.iso import CurrencyEver
 from bailiwick_kit.money import FOUR_PLACES, line_net
+from bailiwick_kit.patience import patiently
 from bailiwick_kit.policy import policy_of
 from bailiwick_kit.replica import Replica
 from bailiwick_kit.text import MultilineText, Text, TextRule
 from bailiwick_kit.wire import Day, Exact, Finer, Instant, Model
-from bailiwick_orders.actions.import_orders import OrderRecord, import_orders
-from bailiwick_orders.actions.import_ports import OpenImport
+from bailiwick_orders.actions.import_orders import import_orders
+from bailiwick_orders.actions.import_ports import Imported, OpenImport, OrderRecord
 from bailiwick_orders.api import wire
 from bailiwick_orders.domain.order import MOST_LINES, Line, State
 from bailiwick_orders.settings import Settings
@@ -43,8 +46,6 @@ from bailiwick_orders.store.replica import CustomersReplica
 
 BATCH = 500
 """Records a transaction."""
-PATIENCE = 60.0
-"""Seconds without progress for which identity's and customers' doors are asked again."""
 
 Ref = Annotated[str, TextRule(max_length=200)]
 """What a record is called where it comes from."""
@@ -147,6 +148,8 @@ class OrderLine(Model):
             lines=tuple(line.line() for line in self.lines),
             priced_in=self.lines[0].unit_price.currency,
             note=self.note,
+            said=frozenset(self.model_fields_set),
+            digest=digest_of(self),
         )
 
 
@@ -158,9 +161,12 @@ class Import:
     gate: Gate
     caller: Caller
     source: str
+    update: bool = False
 
     async def run(self, sent: Iterable[bytes]) -> AsyncIterator[dict[str, Any]]:
         """Import the lines in batches, and yield what became of each.
+
+        A part that does not answer is waited for: what was committed meanwhile is not imported again.
 
         Raises:
             LineError: a line is wrong; what came before its batch is imported.
@@ -168,11 +174,9 @@ class Import:
         """
         first = 1
         for batch in _batches(sent):
-            caller = replace(self.caller, now=SystemClock().now())
-            records = [line.record() for line in batch]
             try:
-                imported = await import_orders(
-                    self.open_import, self.gate, caller, self.source, records
+                imported = await patiently(
+                    partial(self._apply, batch), lines.PATIENCE, lines.waiting
                 )
             except Refusal as refusal:
                 raise lines.about(refusal, first) from None
@@ -181,9 +185,16 @@ class Import:
                     "kind": line.kind,
                     "external_ref": line.external_ref,
                     "order_id": str(became.order_id),
-                    "created": became.created,
+                    "outcome": became.outcome,
                 }
             first += len(batch)
+
+    async def _apply(self, batch: Sequence[OrderLine]) -> list[Imported]:
+        caller = replace(self.caller, now=SystemClock().now())
+        records = [line.record() for line in batch]
+        return await import_orders(
+            self.open_import, self.gate, caller, self.source, records, update=self.update
+        )
 
 
 def _batches(sent: Iterable[bytes]) -> Iterator[list[OrderLine]]:
@@ -196,25 +207,29 @@ def _batches(sent: Iterable[bytes]) -> Iterator[list[OrderLine]]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, org_id: UUID, member_id: UUID, source: str
+    settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
 ) -> AsyncIterator[Import]:
     """Open what an import needs, with everything that identity and customers know by now in our replicas.
 
     Raises:
-        Unavailable: a door does not answer, or identity knows no such member.
+        Unavailable: a door does not answer.
+        Missing: identity knows no such member.
     """
     url = settings.database_worker_url.get_secret_value()
     policy = policy_of(settings)
     async with Database(url, name="orders-import", pool=2) as database, policy:
         async with replicas(settings, database) as both:
             for replica in both:
-                await replica.pull(org_id, patience=PATIENCE)
+                await replica.pull(org_id, patience=lines.PATIENCE, tell=lines.waiting)
         callers = Callers(tables.members, tables.organizations)
-        async with database.reading(org_id) as connection:
-            caller = await callers.at_command_line(
-                connection, org_id, member_id, SystemClock().now()
-            )
-        yield Import(imports.OpenImport(database), Gate(policy), caller, source)
+
+        async def importer() -> Caller:
+            async with database.reading(org_id) as connection:
+                now = SystemClock().now()
+                return await callers.at_command_line(connection, org_id, member_id, now)
+
+        caller = await patiently(importer, lines.PATIENCE, lines.waiting)
+        yield Import(imports.OpenImport(database), Gate(policy), caller, source, update)
 
 
 @asynccontextmanager
@@ -233,11 +248,13 @@ async def replicas(
         yield identity, customers
 
 
-def run(settings: Settings, org_id: UUID, member_id: UUID, source: str) -> int:
+def run(
+    settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
+) -> int:
     """Import what is on standard input; return the exit code (`kit.lines.tell`)."""
 
     async def answers() -> AsyncIterator[dict[str, Any]]:
-        async with opened(settings, org_id, member_id, source) as work:
+        async with opened(settings, org_id, member_id, source, update=update) as work:
             async for answer in work.run(sys.stdin.buffer):
                 yield answer
 

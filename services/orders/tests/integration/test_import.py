@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,8 +15,10 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Forbidden
 from bailiwick_kit.lines import LineError
+from bailiwick_kit.policy import Policy
 from bailiwick_orders.importing import BATCH, Import, opened
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
@@ -23,8 +27,9 @@ from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.market import PATH, Market, a_line
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.waiting import until
 
-Open = Callable[[Person], AbstractAsyncContextManager[Import]]
+Open = Callable[..., AbstractAsyncContextManager[Import]]
 
 
 @pytest.fixture
@@ -41,8 +46,9 @@ async def opening(market: Market, opa: Opa) -> AsyncIterator[Open]:
         )
 
         @asynccontextmanager
-        async def opening(who: Person) -> AsyncIterator[Import]:
-            async with opened(settings, market.shop.org_id, who.member_id, "old-shop") as work:
+        async def opening(who: Person, *, update: bool = False) -> AsyncIterator[Import]:
+            by = who.member_id
+            async with opened(settings, market.shop.org_id, by, "old-shop", update=update) as work:
                 yield work
 
         yield opening
@@ -87,8 +93,8 @@ async def test_imported_orders_are_seen_and_a_second_run_changes_nothing(
         events = await told(market)
         second = await imported(work, *lines)
 
-    assert [one["created"] for one in first] == [True] * 3
-    assert second == [{**one, "created": False} for one in first]
+    assert [one["outcome"] for one in first] == ["created"] * 3
+    assert second == [{**one, "outcome": "unchanged"} for one in first]
     assert await told(market) == events
     assert [event["type"].split(".")[2] for event in events] == ["fulfilled", "drafted", "placed"]
     assert all(event["imported"] and event["source"] == "import" for event in events)
@@ -157,7 +163,7 @@ async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Op
     count = BATCH + 50
     async with opening(mia) as work:
         became = await imported(work, *(record(str(n), customer) for n in range(count)))
-    assert sum(one["created"] for one in became) == count
+    assert sum(one["outcome"] == "created" for one in became) == count
     counted = await market.shop.api.get(mia, f"{PATH}/count")
     assert counted.json() == {"count": count}
 
@@ -182,6 +188,74 @@ async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
         with pytest.raises(LineError, match=re.escape(f"line 2: {said}")):
             await imported(work, record("1", customer), {**record("2", customer), **changes})
     assert await told(market) == []
+
+
+async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
+    market: Market, opening: Open
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    customer = await market.customer(main=ana)
+    wrong = record(
+        "1", customer, lines=[a_line("1", "99")], note="by fax", author_id=str(ana.member_id)
+    )
+    right = {
+        **record("1", customer, lines=[a_line("2", "9.90")], author_id=str(ana.member_id)),
+        "order_date": "2023-12-31",
+    }
+    other = record("2", customer)
+    async with opening(mia) as work:
+        first = await imported(work, wrong, other)
+        told_first = await told(market)
+        without = await imported(work, right, other)
+        assert await told(market) == told_first
+    path = f"{PATH}/{first[0]['order_id']}"
+    confirmed = await market.shop.api.post(mia, f"{path}/confirm", headers={"If-Match": '"v1"'})
+    assert confirmed.status_code == 200, confirmed.text
+    async with opening(mia, update=True) as work:
+        taken = await imported(work, right, other)
+        events = await told(market)
+        again = await imported(work, right, other)
+        assert await told(market) == events
+        for changes, field in (
+            ({"author_id": str(bruno.member_id)}, "author_id"),
+            ({"customer_id": str(await market.customer())}, "customer_id"),
+        ):
+            with pytest.raises(LineError, match=f"line 1: {field}: An order stays its customer's"):
+                await imported(work, {**right, **changes})
+
+    assert [[one["outcome"] for one in each] for each in (without, taken, again)] == [
+        ["different", "unchanged"],
+        ["updated", "unchanged"],
+        ["unchanged", "unchanged"],
+    ]
+    assert {one["order_id"] for each in (without, taken, again) for one in each} == {
+        one["order_id"] for one in first
+    }
+    order = (await market.shop.api.get(mia, path)).json()
+    assert (order["net"]["amount"], order["order_date"], order["version"]) == (
+        "19.8000",
+        "2023-12-31",
+        3,
+    )
+    # What the row says nothing of stays: what people did since, and what it said before.
+    assert (order["state"], order["note"]) == ("confirmed", "by fax")
+    [earlier] = [
+        one
+        for one in (await market.shop.api.get(mia, f"{path}/versions")).json()["items"]
+        if one["version"] == 2
+    ]
+    assert earlier["net"]["amount"] == "99.0000"
+    edited = events[-1]
+    assert (edited["type"], edited["imported"], edited["bulk"]) == (
+        "orders.order.edited.v1",
+        True,
+        True,
+    )
+    # By its new date it is the last of the list, for those who see it by their portfolio, too.
+    for who in (mia, ana):
+        assert list(await listed(market, who)) == [first[1]["order_id"], first[0]["order_id"]]
+    assert await listed(market, bruno) == {}
 
 
 async def test_no_order_is_credited_to_a_storefront(market: Market, opening: Open) -> None:
@@ -224,6 +298,42 @@ async def test_what_history_has_is_kept_to_four_decimals_and_in_its_currency(
     body = {"customer_id": str(customer), "source": "visit", "currency": "HRK", "lines": [fine]}
     refused = await market.shop.api.post(mia, PATH, body)
     assert "currency" in {one["where"] for one in refused.json()["errors"]}
+
+
+async def test_an_import_waits_for_policy_that_does_not_answer_yet_and_says_so(
+    market: Market, opening: Open, opa: Opa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    customer = await market.customer()
+    said = ""
+
+    async def is_said() -> bool:
+        nonlocal said
+        said += capsys.readouterr().err
+        return "waiting: Permissions cannot be checked right now" in said
+
+    async with (
+        Policy("http://127.0.0.1:9", deadline=0.2) as nowhere,
+        Policy(opa.url) as policy,
+        opening(mia) as work,
+    ):
+        switch: Any = Switch(nowhere)
+        waiting = replace(work, gate=Gate(switch))
+        task = asyncio.create_task(imported(waiting, record("1", customer)))
+        await until(is_said)
+        switch.policy = policy
+        [became] = await task
+    assert became["outcome"] == "created"
+
+
+class Switch:
+    """Asks now this engine, now that one."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.policy, name)
 
 
 async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: Open) -> None:

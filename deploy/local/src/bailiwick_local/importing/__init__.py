@@ -10,6 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bailiwick_kit.imports import Outcome
 from bailiwick_local.importing import mapping
 from bailiwick_local.importing.checking import Check
 from bailiwick_local.importing.faults import Faults, UnreadableError
@@ -22,8 +23,10 @@ from bailiwick_local.processes import StackError
 from bailiwick_local.stacks import Stack
 
 
-def run(stack: Stack, directory: Path, file: Path) -> int:
+def run(stack: Stack, directory: Path, file: Path, *, update: bool = False) -> int:
     """Import the directory's files into the running stack by the mapping.
+
+    `update` takes over the rows that have changed since an earlier import; without, they are told of.
 
     Returns 0, or 1 where something was wrong and nothing was loaded.
 
@@ -41,7 +44,7 @@ def run(stack: Stack, directory: Path, file: Path) -> int:
                 stack.report(f"{wrong} wrong; nothing was loaded")
                 return 1
             plan, founder = checked
-            _load(stack, plan, staging, founder, Path(folder))
+            _load(stack, plan, staging, founder, Path(folder), update=update)
         finally:
             staging.close()
     return 0
@@ -55,17 +58,20 @@ def _checked(
         plan = mapping.read(file, directory, faults)
     except UnreadableError:
         return None
-    with stack.policy() as url, asking(url) as rights:
+    with stack.policy() as url, asking(url, stack.report) as rights:
         check = Check(plan, staging, rights, faults, Progress(stack.report))
         check.run()
         founder = None if faults.count else check.founder()
     return (plan, founder) if founder is not None else None
 
 
-def _load(stack: Stack, plan: Plan, staging: Staging, founder: str, folder: Path) -> None:
+def _load(
+    stack: Stack, plan: Plan, staging: Staging, founder: str, folder: Path, *, update: bool
+) -> None:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = stack.places.folder("imports") / f"{plan.source}-{stamp}-passwords.tsv"
-    load = Load(stack, plan, staging, Progress(stack.report), Passwords(stack, path), folder=folder)
+    progress, passwords = Progress(stack.report), Passwords(stack, path)
+    load = Load(stack, plan, staging, progress, passwords, folder=folder, update=update)
     try:
         kept = load.run(founder)
     except StackError:
@@ -74,10 +80,31 @@ def _load(stack: Stack, plan: Plan, staging: Staging, founder: str, folder: Path
         raise
     stack.report(f"\n{plan.organization.name}")
     for kind in KINDS:
-        tally = load.tallies.get(kind)
-        if tally is not None:
-            stack.report(f"{kind:<12} {tally.created:>9,} created {tally.unchanged:>9,} unchanged")
+        if kind in load.tallies:
+            tally = load.tallies[kind]
+            stack.report(f"{kind:<12} " + " ".join(_counted(one, tally[one]) for one in Outcome))
+    _tell_different(stack, load)
     if kept:
         stack.report(
             f"\nThe passwords that were made up are in {kept}. Hand them out and delete it."
         )
+
+
+def _counted(outcome: Outcome, count: int) -> str:
+    return f"{count:>9,} {outcome}" if count or outcome in _ALWAYS_TOLD else ""
+
+
+_ALWAYS_TOLD = {Outcome.CREATED, Outcome.UNCHANGED}
+
+
+def _tell_different(stack: Stack, load: Load) -> None:
+    """Say which rows say something else than when they were imported, and what to do."""
+    if not load.different:
+        return
+    stack.report("")
+    for place in load.different:
+        stack.report(f"{place}: This row has changed since it was imported")
+    count = sum(tally[Outcome.DIFFERENT] for tally in load.tallies.values())
+    if more := count - len(load.different):
+        stack.report(f"… and {more:,} more")
+    stack.report("They were left as they are. Import with --update to take over what they say now.")

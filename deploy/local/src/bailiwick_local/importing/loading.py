@@ -8,12 +8,15 @@ import os
 import re
 import secrets
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bailiwick_local.importing import records
+from bailiwick_local.importing.faults import MOST_SHOWN
+from bailiwick_local.importing.feeding import Feed, FeedError
 from bailiwick_local.importing.plan import Plan
 from bailiwick_local.importing.progress import Progress
 from bailiwick_local.importing.staging import Staged, Staging
@@ -22,21 +25,6 @@ from bailiwick_local.stacks import Stack
 
 _LINE = re.compile(r"line (\d+): ")
 KINDS = ("members", "customers", "assignments", "orders")
-
-
-@dataclass
-class Tally:
-    """How many records of a kind were made, and how many were there."""
-
-    created: int = 0
-    unchanged: int = 0
-
-    def count(self, answer: dict[str, Any]) -> None:
-        """Count what became of one."""
-        if answer["created"]:
-            self.created += 1
-        else:
-            self.unchanged += 1
 
 
 @dataclass
@@ -80,7 +68,11 @@ class Load:
     progress: Progress
     passwords: Passwords
     folder: Path
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    tallies: dict[str, Counter[str]] = field(default_factory=dict)
+    """How many records of a kind became what (`kit.imports.Outcome`)."""
+    different: list[str] = field(default_factory=list)
+    """Where the first rows are that differ from what was imported before, and stay."""
+    update: bool = False
     _org_id: str = ""
     _member_id: str = ""
 
@@ -117,7 +109,7 @@ class Load:
 
     def _members(self, made: set[str]) -> Path | None:
         """Import members; those that were made with the organization count as created."""
-        tally = self.tallies["members"] = Tally()
+        tally = self.tallies["members"] = Counter()
         created: dict[str, str] = {}
         lines = (
             records.member_line(one.key, one.body, self.passwords.of(one))
@@ -125,8 +117,8 @@ class Load:
         )
         for answer in self._import(["members"], "identity", lines):
             key = answer["external_ref"]
-            is_new = answer["created"] or key in made
-            tally.count({"created": is_new})
+            is_new = answer["outcome"] == "created" or key in made
+            tally["created" if is_new else answer["outcome"]] += 1
             self.staging.keep_ids("members", [(key, answer["member_id"])])
             if is_new and (member := self.staging.get("members", key)):
                 created[key] = member.body["email"]
@@ -138,7 +130,7 @@ class Load:
         lines = itertools.chain.from_iterable(self._lines(kind) for kind in kinds)
         for answer in self._import(kinds, service, lines) if kinds else ():
             kind = f"{answer['kind']}s"
-            self.tallies.setdefault(kind, Tally()).count(answer)
+            self.tallies.setdefault(kind, Counter())[answer["outcome"]] += 1
             if kind == "customers":
                 self.staging.keep_ids(kind, [(answer["external_ref"], answer["customer_id"])])
 
@@ -160,9 +152,13 @@ class Load:
         arguments = ["import", f"--org={self._org_id}", f"--source={self.plan.source}"]
         if service != "identity":
             arguments.append(f"--member={self._member_id}")
+        if self.update:
+            arguments.append("--update")
         encoded = (json.dumps(line).encode() + b"\n" for line in lines)
-        for answer in self._feed(service, arguments, encoded, kinds):
+        for number, answer in enumerate(self._feed(service, arguments, encoded, kinds), start=1):
             self.progress.step(f"loading {' and '.join(kinds)}")
+            if answer["outcome"] == "different" and len(self.different) < MOST_SHOWN:
+                self.different.append(self._in_file(number, kinds) or "")
             yield answer
         self.progress.done()
 
@@ -170,33 +166,35 @@ class Load:
         self, service: str, arguments: list[str], lines: Iterable[bytes], kinds: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """Run a service's subcommand, give it the lines, and give what it answers, as it comes."""
-        with (
-            tempfile.TemporaryFile(dir=self.folder) as sent,
-            tempfile.TemporaryFile(dir=self.folder) as said,
-        ):
+        with tempfile.TemporaryFile(dir=self.folder) as sent:
             sent.writelines(lines)
             sent.seek(0)
-            with self.stack.feed_service(service, arguments, sent, said) as process:
-                for answer in process.stdout or ():
-                    yield json.loads(answer)
-            if process.returncode:
-                said.seek(0)
-                raise StackError(self._told(said.read().decode(errors="replace"), kinds))
+            feed = Feed(self.stack, service, arguments, sent, self.folder)
+            try:
+                yield from feed.answers()
+            except FeedError as error:
+                raise StackError(self._told(error, kinds)) from None
 
-    def _told(self, said: str, kinds: Sequence[str]) -> str:
-        """Say what a service refused, its line numbers as those of the files."""
+    def _told(self, error: FeedError, kinds: Sequence[str]) -> str:
+        """Say what a service said at its end, its line numbers as those of the files, and what to do."""
 
         def in_file(match: re.Match[str]) -> str:
-            number = int(match[1])
-            for kind in kinds:
-                if number <= (count := self.staging.count(kind)):
-                    name = getattr(self.plan, kind).table.name
-                    return f"{name}:{self.staging.line_of(kind, number)}: "
-                number -= count
-            return match[0]
+            place = self._in_file(error.answered + int(match[1]), kinds)
+            return f"{place}: " if place else match[0]
 
-        end = "\n".join(said.strip().splitlines()[-20:])
-        return (
-            f"{_LINE.sub(in_file, end)}\nWhat was loaded before this stays. Correct the files and run"
-            " the same import again."
+        said = _LINE.sub(in_file, "\n".join(error.said.splitlines()[-20:]))
+        what = (
+            "Correct the files and run"
+            if said != error.said
+            else "Nothing is wrong with the files: run"
         )
+        return f"{said}\nWhat was loaded before this stays. {what} the same import again."
+
+    def _in_file(self, number: int, kinds: Sequence[str]) -> str | None:
+        """Return where the record of a number among those of some kinds stands: file and line."""
+        for kind in kinds:
+            if number <= (count := self.staging.count(kind)):
+                name = getattr(self.plan, kind).table.name
+                return f"{name}:{self.staging.line_of(kind, number)}"
+            number -= count
+        return None

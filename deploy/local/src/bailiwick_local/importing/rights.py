@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bailiwick_contracts.identity import Settings
+from bailiwick_kit.lines import PATIENCE, WAITING
+from bailiwick_kit.patience import patiently
 from bailiwick_kit.policy import Policy
 from bailiwick_local.importing.records import NO_ID
 
@@ -20,6 +23,7 @@ class PolicyRights:
 
     policy: Policy
     runner: asyncio.Runner
+    report: Callable[[str], None]
     _answers: dict[str, bool] = field(default_factory=dict)
 
     def may_represent(self, member: Mapping[str, Any]) -> bool:
@@ -51,18 +55,20 @@ class PolicyRights:
         }
         question = json.dumps([resource, document], sort_keys=True)
         if question not in self._answers:
-            decision = self.runner.run(self.policy.decide(f"bailiwick/{resource}", document))
+            ask = partial(self.policy.decide, f"bailiwick/{resource}", document)
+            waiting = partial(patiently, ask, PATIENCE, lambda what: self.report(WAITING + what))
+            decision = self.runner.run(waiting())
             self._answers[question] = decision.capable
         return self._answers[question]
 
 
 @contextmanager
-def asking(url: str) -> Iterator[PolicyRights]:
-    """Open the policy engine at the address."""
+def asking(url: str, report: Callable[[str], None]) -> Iterator[PolicyRights]:
+    """Open the policy engine at the address; `report` is told while it does not answer."""
     policy = Policy(url)
     with asyncio.Runner() as runner:
         runner.run(policy.__aenter__())
         try:
-            yield PolicyRights(policy, runner)
+            yield PolicyRights(policy, runner, report)
         finally:
             runner.run(policy.__aexit__(None, None, None))

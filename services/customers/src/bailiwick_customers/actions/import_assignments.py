@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -33,8 +33,11 @@ from bailiwick_customers.domain.errors import (
     SingleAssignmentModel,
     UnknownCustomer,
 )
+from bailiwick_customers.domain.timeline import Outcome as TimelineOutcome
+from bailiwick_customers.domain.timeline import end
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid, Refusal
+from bailiwick_kit.imports import Outcome
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,18 @@ class AssignmentRecord:
     relation: Relation
     valid_from: datetime | None
     valid_to: datetime | None
+    digest: str
+    """Of all that it says (`kit.imports`)."""
+
+    @property
+    def ref(self) -> str:
+        """What the row is known by: who, for whom, as what, and from when."""
+        begins = self.valid_from.isoformat() if self.valid_from else ""
+        return f"{self.member_id} {self.relation} {begins} {self.customer_ref}"
+
+
+KIND = "assignment"
+"""What the rows of assignments are kept under."""
 
 
 async def import_assignments(
@@ -54,12 +69,14 @@ async def import_assignments(
     caller: Caller,
     source: str,
     records: Sequence[AssignmentRecord],
+    *,
+    update: bool = False,
 ) -> list[Imported]:
     """Assign what is not assigned yet; a fault says which record it is about by its place, from 0.
 
     A record that was imported before is left as it is, even if somebody has ended it since: running
-    an import again undoes nothing. A record that takes a customer from somebody counts from a second
-    from now, as when people do it (D18).
+    an import again undoes nothing. One whose row has another end by now gets that with `update`. A record
+    that takes a customer from somebody counts from a second from now, as when people do it (D18).
 
     Raises:
         Forbidden: the member who imports may not assign.
@@ -75,7 +92,8 @@ async def import_assignments(
         _check_customers(records, customers)
         await _check_members(unit, gate, caller, records)
         existing = await unit.assignments(customers.values())
-        batch = _Batch(caller, await unit.turn(), uuid7(), {}, {})
+        before = await unit.digests(source, KIND, (record.ref for record in records))
+        batch = _Batch(caller, await unit.turn(), uuid7(), {}, {}, before, update)
         imported = []
         for place, record in enumerate(records):
             customer_id = customers[record.customer_ref]
@@ -91,9 +109,19 @@ async def import_assignments(
             touched = [
                 customers[record.customer_ref]
                 for record, one in zip(records, imported, strict=True)
-                if one.created
+                if one.outcome in {Outcome.CREATED, Outcome.UPDATED}
             ]
             await unit.note("customer.assign", caller.member_id, touched, source)
+        taken = zip(records, imported, strict=True)
+        await unit.keep(
+            source,
+            KIND,
+            {
+                record.ref: record.digest
+                for record, one in taken
+                if one.outcome is not Outcome.DIFFERENT and before.get(record.ref) != record.digest
+            },
+        )
     return imported
 
 
@@ -106,6 +134,8 @@ class _Batch:
     changeset_id: UUID
     now: dict[UUID, dict[UUID, Assignment]]
     written: dict[UUID, Assignment]
+    before: Mapping[str, str]
+    update: bool
 
     def of(self, customer_id: UUID, existing: Iterable[Assignment]) -> dict[UUID, Assignment]:
         """Return a customer's assignments by id, with what the batch has done to them so far."""
@@ -119,15 +149,55 @@ class _Batch:
         """Write the record into the batch, unless it is there already."""
         for one in existing.values():
             if _is_of(one, record):
-                return Imported(one.assignment_id, created=False)
-        begun, outcome = with_notice(
-            self._begun(record, customer_id), list(existing.values()), self.instant
-        )
+                return Imported(one.assignment_id, self._again(record, one, existing))
+        begun = self._assigned(self._begun(record, customer_id), existing)
+        return Imported(begun.assignment_id, Outcome.CREATED)
+
+    def _assigned(self, begun: Assignment, existing: dict[UUID, Assignment]) -> Assignment:
+        begun, outcome = with_notice(begun, list(existing.values()), self.instant)
         if outcome.without_main:  # files acknowledge nothing
             raise LeavesNoMain("Name another main for that time first, or do this one by hand.")
+        self._write(outcome, existing)
+        return begun
+
+    def _again(
+        self, record: AssignmentRecord, one: Assignment, existing: dict[UUID, Assignment]
+    ) -> Outcome:
+        """Give an assignment that is there the end that its row has now, if that has changed."""
+        said = self.before.get(
+            record.ref, record.digest
+        )  # made by people: it is this row's from now on
+        outcome = Outcome.of_known(said, record.digest, update=self.update)
+        if outcome is not Outcome.UPDATED:
+            return outcome
+        until = record.valid_to or END_OF_TIME
+        if until <= one.valid_from:
+            message = "Choose an end after the beginning."
+            raise Invalid(message, faults=(Fault("valid_to", "ends-before-it-begins", message),))
+        if until > one.valid_to:
+            self._assigned(
+                replace(self._like(one), valid_from=one.valid_to, valid_to=until), existing
+            )
+        elif until < one.valid_to:
+            everything = list(existing.values())
+            self._write(
+                end(one, until, everything, self.instant, self.changeset_id, uuid7), existing
+            )
+        return outcome
+
+    def _like(self, one: Assignment) -> Assignment:
+        return replace(
+            one,
+            assignment_id=uuid7(),
+            version=1,
+            own_end=None,
+            took_main_until=None,
+            changeset_id=self.changeset_id,
+        )
+
+    def _write(self, outcome: TimelineOutcome, existing: dict[UUID, Assignment]) -> None:
         for one in outcome.written:
             existing[one.assignment_id] = self.written[one.assignment_id] = one
-        return Imported(begun.assignment_id, created=True)
 
     def _begun(self, record: AssignmentRecord, customer_id: UUID) -> Assignment:
         additional = record.relation is Relation.ADDITIONAL

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -21,6 +22,7 @@ from bailiwick_customers.domain.customer import (
     random_code,
 )
 from bailiwick_kit.errors import Fault, Invalid, Refusal
+from bailiwick_kit.imports import Outcome
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,15 @@ class CustomerRecord:
     terms: Terms
     status: Status
     created_at: datetime | None
+    said: frozenset[str]
+    """The fields that the source has something in; the others are not changed by an update."""
+    digest: str
+    """Of all that it says (`kit.imports`)."""
+
+
+KIND = "customer"
+"""What the rows of customers are kept under."""
+_UPDATED = frozenset({"name", "tax_id", "contacts", "addresses", "tags", "terms", "status"})
 
 
 async def import_customers(
@@ -44,42 +55,87 @@ async def import_customers(
     caller: Caller,
     source: str,
     records: Sequence[CustomerRecord],
+    *,
+    update: bool = False,
 ) -> list[Imported]:
-    """Create the customers that no earlier import from this source has made; the others stay as they are.
+    """Create the customers that no earlier import from this source has made.
 
-    A fault says which record it is about by its place, from 0.
+    The others stay as they are, unless `update`: then those whose rows have changed since become what these
+    say now. A fault says which record it is about by its place, from 0.
 
     Raises:
         Forbidden: the member who imports may not create or approve customers.
-        Invalid: a new customer is too large.
+        Invalid: a customer is too large, or says another creation than it had.
     """
     await gate.decide(caller, "customers", "create")
     await gate.decide(caller, "customers", "approve")
+    _check_sizes(records)
     async with open_import(caller.org_id) as unit:
         known = await unit.known(source, (record.external_ref for record in records))
-        new = {
-            record.external_ref: record for record in records if record.external_ref not in known
-        }
-        _check_sizes(records, known)
+        before = await unit.digests(source, KIND, known)
+        new = [record for record in records if record.external_ref not in known]
         codes = await _codes(unit, len(new))
-        customers = {
-            ref: _customer(caller, source, record, code)
-            for (ref, record), code in zip(new.items(), codes, strict=True)
+        customers = [
+            _customer(caller, source, record, code) for record, code in zip(new, codes, strict=True)
+        ]
+        await unit.add(customers)
+        ids = {customer.external_ref: customer.customer_id for customer in customers}
+        outcomes = {
+            record.external_ref: Outcome.of_known(
+                before.get(record.external_ref), record.digest, update=update
+            )
+            if record.external_ref in known
+            else Outcome.CREATED
+            for record in records
         }
-        await unit.add(list(customers.values()))
-        ids = {ref: customer.customer_id for ref, customer in customers.items()}
+        changed = {
+            place: record
+            for place, record in enumerate(records)
+            if outcomes[record.external_ref] is Outcome.UPDATED
+        }
+        await _update(unit, caller, source, changed, known)
         await unit.note("customer.import", caller.member_id, ids.values(), source)
+        taken = [one for one in records if outcomes[one.external_ref] in _TAKEN]
+        await unit.keep(source, KIND, {one.external_ref: one.digest for one in taken})
     return [
-        Imported(known.get(ref) or ids[ref], created=ref not in known)
+        Imported(known.get(ref) or ids[ref], outcomes[ref])
         for ref in (record.external_ref for record in records)
     ]
 
 
-def _check_sizes(records: Sequence[CustomerRecord], known: Container[str]) -> None:
+_TAKEN = {Outcome.CREATED, Outcome.UPDATED}
+
+
+async def _update(
+    unit: ImportUnit,
+    caller: Caller,
+    source: str,
+    changed: Mapping[int, CustomerRecord],
+    known: Mapping[str, UUID],
+) -> None:
+    """Make customers what their rows say now; what these say nothing of stays."""
+    ids = {place: known[record.external_ref] for place, record in changed.items()}
+    present = await unit.present(ids.values())
+    faults, customers = [], []
+    for place, record in changed.items():
+        customer = present[ids[place]]
+        if record.created_at not in {None, customer.created_at}:
+            message = (
+                f"It was imported with {customer.created_at:%Y-%m-%dT%H:%M:%SZ}, and this stays."
+            )
+            faults.append(Fault(f"[{place}].created_at", "not-allowed", message))
+        changes = {name: getattr(record, name) for name in _UPDATED & record.said}
+        customers.append(replace(customer, **changes, version=customer.version + 1))
+    if faults:
+        raise Invalid(faults=faults)
+    await unit.save(customers)
+    await unit.note("customer.update", caller.member_id, ids.values(), source)
+
+
+def _check_sizes(records: Sequence[CustomerRecord]) -> None:
     for place, record in enumerate(records):
         try:
-            if record.external_ref not in known:
-                check_size(record)
+            check_size(record)
         except Refusal as refusal:
             faults = [
                 Fault(f"[{place}].{one.where}", one.code, one.message) for one in refusal.faults

@@ -11,14 +11,15 @@ from uuid import UUID
 
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
+from bailiwick_kit.imports import Outcome
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of one record: `created` is false where an earlier import had made it."""
+    """What became of one record."""
 
     record_id: UUID
-    created: bool
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,22 @@ class ImportUnit(Protocol):
 
     async def known(self, source: str, external_refs: Iterable[str]) -> Mapping[str, UUID]:
         """Return the customers that imports from this source have made, kept from changing."""
+        ...
+
+    async def digests(self, source: str, kind: str, refs: Iterable[str]) -> Mapping[str, str]:
+        """Return what those of a source's rows said that were taken before."""
+        ...
+
+    async def keep(self, source: str, kind: str, digests: Mapping[str, str]) -> None:
+        """Keep what rows said that were taken."""
+        ...
+
+    async def present(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, Customer]:
+        """Return customers as they stand."""
+        ...
+
+    async def save(self, customers: Sequence[Customer]) -> None:
+        """Write changed customers and tell the bus."""
         ...
 
     async def taken(self, codes: Iterable[str]) -> set[str]:

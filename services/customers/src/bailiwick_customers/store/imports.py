@@ -17,10 +17,16 @@ from bailiwick_customers.actions.import_ports import Membership
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.store import searching, tables
-from bailiwick_customers.store.rows import customer_event, customer_row, to_assignment
-from bailiwick_customers.store.unit_of_work import Assignments, author_row
+from bailiwick_customers.store.rows import (
+    customer_event,
+    customer_row,
+    to_assignment,
+    to_customer,
+)
+from bailiwick_customers.store.unit_of_work import Assignments, Customers, author_row
 from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.database import Database
+from bailiwick_kit.imports import ImportedRows
 from bailiwick_kit.outbox import record
 from bailiwick_kit.sequence import next_numbers
 
@@ -49,6 +55,33 @@ class ImportUnit:
         )
         found = await self._connection.execute(statement)
         return {row.external_ref: row.customer_id for row in found}
+
+    async def digests(self, source: str, kind: str, refs: Iterable[str]) -> Mapping[str, str]:
+        """Return what those of a source's rows said that were taken before."""
+        return await self._rows(source, kind).digests(self._connection, refs)
+
+    async def keep(self, source: str, kind: str, digests: Mapping[str, str]) -> None:
+        """Keep what rows said that were taken."""
+        await self._rows(source, kind).keep(self._connection, digests)
+
+    def _rows(self, source: str, kind: str) -> ImportedRows:
+        return ImportedRows(tables.imported_rows, self._org_id, source, kind)
+
+    async def present(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, Customer]:
+        """Return customers as they stand."""
+        table = tables.customers
+        statement = sa.select(table).where(
+            table.c.org_id == self._org_id,
+            table.c.customer_id == _any_of(customer_ids, sa.Uuid()),
+        )
+        found = (await self._connection.execute(statement)).mappings()
+        return {row["customer_id"]: to_customer(row) for row in found}
+
+    async def save(self, customers: Sequence[Customer]) -> None:
+        """Write changed customers and tell the bus."""
+        unit = Customers(self._connection, self._org_id)
+        for customer in customers:
+            await unit.save(customer, bulk=True)
 
     async def taken(self, codes: Iterable[str]) -> set[str]:
         """Return those of the codes that customers of the organization have."""

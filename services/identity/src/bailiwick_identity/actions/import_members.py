@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +13,8 @@ from bailiwick_identity.actions.ports import OPERATOR, NewMember, OpenUnit, Pass
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists
 from bailiwick_identity.domain.organization import Organization
-from bailiwick_kit.errors import Refusal
+from bailiwick_kit.errors import Fault, Invalid, Missing, Refusal
+from bailiwick_kit.imports import Outcome
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,24 @@ class Record:
     line: int
     external_ref: str
     member: NewMember
+    rights: str
+    """A digest of all that the row says but name, language and password (`kit.imports`)."""
+    rest: str
+    """A digest of all that it says but the password."""
+
+    @property
+    def digest(self) -> str:
+        """What is kept of the row."""
+        return f"{self.rights} {self.rest}"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Which member a record became, and whether it did so now."""
+    """Which member a record became, and what became of the record now."""
 
     external_ref: str
     member_id: UUID
-    created: bool
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -59,10 +69,13 @@ async def import_members(
     source: str,
     records: Sequence[Record],
     now: datetime,
+    *,
+    update: bool = False,
 ) -> list[Imported]:
     """Import a batch in one transaction.
 
-    A record of an earlier import is left alone, whatever has become of it. An address that is a member
+    A record of an earlier import is left alone, whatever has become of it; with `update` a member gets the
+    name and language that their row has now. An address that is a member
     already is linked to the record. One that has an account is active if the record has its password,
     which proves whose it is, and invited if not (D3).
 
@@ -73,6 +86,12 @@ async def import_members(
     async with open_unit(org_id, now) as unit:
         organization = await unit.organizations.locked()
         known = await unit.members.imported(source, [one.external_ref for one in records])
+        before = await unit.members.digests(source, list(known))
+    outcomes = {
+        one.external_ref: Outcome.of_known(before.get(one.external_ref), one.digest, update=update)
+        for one in records
+        if one.external_ref in known
+    }
     new = [one for one in records if one.external_ref not in known]
     for record in new:
         try:
@@ -92,11 +111,45 @@ async def import_members(
             except Refusal as refusal:
                 raise RecordRefused(one.record.line, refusal) from None
             written[made.external_ref] = made
+        changed = [one for one in records if outcomes.get(one.external_ref) is Outcome.UPDATED]
+        for record in changed:
+            earlier = before.get(record.external_ref)
+            await _update(unit, known[record.external_ref], record, earlier, source)
+        taken = {one.external_ref: one.digest for one in (*new, *changed)}
+        await unit.members.keep(source, taken)
     return [
         written.get(one.external_ref)
-        or Imported(one.external_ref, known[one.external_ref], created=False)
+        or Imported(one.external_ref, known[one.external_ref], outcomes[one.external_ref])
         for one in records
     ]
+
+
+async def _update(
+    unit: Unit, member_id: UUID, record: Record, before: str | None, source: str
+) -> None:
+    """Give a member the name and language of their row; for what they may do people answer."""
+    member = await unit.members.one(member_id)
+    if member is None:
+        raise RecordRefused(record.line, Missing())
+    has_rights = (
+        record.rights == before.partition(" ")[0]
+        if before
+        else (record.member.grants == member.grants)
+    )
+    if not has_rights:
+        message = (
+            "What a member may do, when, and their e-mail address are not changed by an import: change"
+            " them in the application, and here back to what was imported"
+        )
+        raise RecordRefused(record.line, Invalid(faults=(Fault("role", "not-allowed", message),)))
+    changed = replace(
+        member,
+        name=record.member.name,
+        language=record.member.language,
+        version=member.version + 1,
+    )
+    await unit.members.save(changed)
+    await unit.note("member.update", OPERATOR, member_id, {"source": source})
 
 
 async def _prepared(passwords: Passwords, record: Record, known_hash: str | None) -> _Prepared:
@@ -117,7 +170,7 @@ async def _write(
         if existing.import_source is not None:
             raise MemberExists("Another record is this member already: give each an address.")
         await unit.members.link(existing.member_id, source, record.external_ref)
-        return Imported(record.external_ref, existing.member_id, created=False)
+        return Imported(record.external_ref, existing.member_id, Outcome.UNCHANGED)
     member = await enrol(
         unit,
         organization,
@@ -128,4 +181,4 @@ async def _write(
         imported=(source, record.external_ref),
     )
     await unit.note("member.import", OPERATOR, member.member_id, {"source": source})
-    return Imported(record.external_ref, member.member_id, created=True)
+    return Imported(record.external_ref, member.member_id, Outcome.CREATED)

@@ -155,6 +155,14 @@ class Members(Protocol):
         """Write a changed member and tell the bus."""
         ...
 
+    async def digests(self, source: str, external_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return what those of an import's rows said that were taken before."""
+        ...
+
+    async def keep(self, source: str, digests: Mapping[str, str]) -> None:
+        """Keep what an import's rows said that were taken."""
+        ...
+
     async def link(self, member_id: UUID, source: str, external_ref: str) -> None:
         """Remember that an import's record is this member; nothing that others know changes."""
         ...

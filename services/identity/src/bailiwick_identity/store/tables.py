@@ -12,6 +12,7 @@ from bailiwick_access.tables import member_columns, organization_columns
 from bailiwick_kit.audit import audit_table
 from bailiwick_kit.database import NAMING
 from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
+from bailiwick_kit.imports import imported_rows_table
 from bailiwick_kit.outbox import outbox_table
 from bailiwick_kit.sequence import change_counters_table
 
@@ -20,6 +21,7 @@ metadata = sa.MetaData(naming_convention=NAMING)
 change_counters = change_counters_table(metadata)
 outbox = outbox_table(metadata)
 audit = audit_table(metadata)
+imported_rows = imported_rows_table(metadata)
 idempotency_keys = idempotency_keys_table(metadata)
 
 _instant = sa.DateTime(timezone=True)

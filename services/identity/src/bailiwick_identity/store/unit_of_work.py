@@ -36,6 +36,7 @@ from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
+from bailiwick_kit.imports import ImportedRows
 from bailiwick_kit.outbox import record
 from bailiwick_kit.sequence import next_numbers
 from bailiwick_kit.trace import trace_parent
@@ -134,6 +135,17 @@ class Members:
         seq = await _number(self._connection, self._org_id)
         await self._update(member.member_id, {**member_row(member), "seq": seq})
         await _tell(self._connection, member_event(member, seq))
+
+    async def digests(self, source: str, external_refs: Sequence[str]) -> Mapping[str, str]:
+        """Return what those of an import's rows said that were taken before."""
+        return await self._rows(source).digests(self._connection, external_refs)
+
+    async def keep(self, source: str, digests: Mapping[str, str]) -> None:
+        """Keep what an import's rows said that were taken."""
+        await self._rows(source).keep(self._connection, digests)
+
+    def _rows(self, source: str) -> ImportedRows:
+        return ImportedRows(tables.imported_rows, self._org_id, source, "member")
 
     async def link(self, member_id: UUID, source: str, external_ref: str) -> None:
         """Remember that an import's record is this member; nothing that others know changes."""

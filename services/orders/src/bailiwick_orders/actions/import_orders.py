@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -13,14 +13,13 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_orders.actions.credit import earns
-from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport
+from bailiwick_kit.imports import Outcome
+from bailiwick_orders.actions import import_credit
+from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport, OrderRecord
 from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening
 from bailiwick_orders.domain.order import (
-    Line,
     Order,
     Source,
     State,
@@ -29,7 +28,6 @@ from bailiwick_orders.domain.order import (
     date_in,
     random_number,
 )
-from bailiwick_orders.domain.representation import MAIN
 
 _TOLD_AS = {
     State.DRAFT: Happening.DRAFTED,
@@ -42,42 +40,6 @@ _TOLD_AS = {
 Dates: TypeAlias = tuple[datetime | None, date | None]
 """When an order was placed, and its date in the organization's zone."""
 
-_IN_FORCE = {"status": "active", "expired": False}
-
-
-@dataclass(frozen=True)
-class OrderRecord:
-    """An order as its source has it.
-
-    Without an author it is the importing member's. `names_credit` says that `credited_to` was given,
-    if only as the house. What has been placed says when, by `placed_at` or `order_date`.
-    """
-
-    external_ref: str
-    customer_id: UUID
-    author_id: UUID | None
-    placed_by: UUID | None
-    credited_to: UUID | None
-    names_credit: bool
-    state: State
-    order_date: date | None
-    placed_at: datetime | None
-    listed_at: datetime | None
-    currency: str | None
-    lines: tuple[Line, ...]
-    priced_in: str
-    note: str | None
-
-    @property
-    def members(self) -> set[UUID]:
-        """Every member that it names."""
-        return {one for one in (self.author_id, self.placed_by, self.credited_to) if one}
-
-    @property
-    def placer_id(self) -> UUID | None:
-        """Who placed it: as said, else its author."""
-        return self.placed_by or self.author_id
-
 
 async def import_orders(
     open_import: OpenImport,
@@ -85,50 +47,132 @@ async def import_orders(
     caller: Caller,
     source: str,
     records: Sequence[OrderRecord],
+    *,
+    update: bool = False,
 ) -> list[Imported]:
-    """Create the orders that no earlier import from this source has made; the others stay as they are.
+    """Create the orders that no earlier import from this source has made.
 
-    The state of the customer does not matter: what happened has happened. A fault says which record it
-    is about by its place, from 0.
+    The others stay as they are, unless `update`: then those whose rows have changed since become what these
+    say now. The state of the customer does not matter: what happened has happened. A fault says which record
+    it is about by its place, from 0.
 
     Raises:
         Forbidden: the member who imports may not create orders for all, or name who is credited.
-        Invalid: a record names a customer or a member that is not here, or has an instant to come.
+        Invalid: a record names a customer or a member that is not here, or has an instant to come, or now
+            is another customer's or author's.
     """
     await gate.decide(caller, "orders", "create")
     await gate.decide(caller, "orders", "credit")
     dates = _all_checked(caller, records)
     async with open_import(caller.org_id, caller.now) as unit:
         known = dict(await unit.known(source, (record.external_ref for record in records)))
-        new = {
-            record.external_ref: (place, record)
-            for place, record in enumerate(records)
-            if record.external_ref not in known
-        }
-        customers = await unit.customers(record.customer_id for _, record in new.values())
-        _check_customers(new.values(), customers)
-        holders = await _holders(unit, gate, caller, new.values())
-        mains = await _mains(unit, gate, caller, customers.values())
-        numbers = await _numbers(unit, len(new))
-        made = [
-            _made(
-                caller,
-                source,
-                number,
-                record,
-                dates[place],
-                customers[record.customer_id],
-                holders,
-                mains,
-            )
-            for number, (place, record) in zip(numbers, new.values(), strict=True)
+        before = await unit.digests(source, known)
+        outcomes = [
+            Outcome.of_known(before.get(record.external_ref), record.digest, update=update)
+            if record.external_ref in known
+            else Outcome.CREATED
+            for record in records
         ]
-        await unit.add(made)
-    ids = dict(zip(new, (order.order_id for order, _ in made), strict=True))
+        taken = [
+            (place, record)
+            for place, record in enumerate(records)
+            if outcomes[place] in {Outcome.CREATED, Outcome.UPDATED}
+        ]
+        made = await _all_made(unit, gate, caller, source, taken, dates)
+        await unit.add([made[p] for p, _ in taken if outcomes[p] is Outcome.CREATED])
+        changed = {p: known[one.external_ref] for p, one in taken if one.external_ref in known}
+        await _update(unit, {p: records[p] for p in changed}, changed, made)
+        await unit.keep(source, {record.external_ref: record.digest for _, record in taken})
     return [
-        Imported(known.get(ref) or ids[ref], created=ref not in known)
-        for ref in (record.external_ref for record in records)
+        Imported(known.get(record.external_ref) or made[place][0].order_id, outcomes[place])
+        for place, record in enumerate(records)
     ]
+
+
+async def _all_made(
+    unit: ImportUnit,
+    gate: Gate,
+    caller: Caller,
+    source: str,
+    records: Sequence[tuple[int, OrderRecord]],
+    dates: Sequence[Dates],
+) -> dict[int, tuple[Order, Change]]:
+    """Return the order that each record says, by its place."""
+    customers = await unit.customers(record.customer_id for _, record in records)
+    _check_customers(records, customers)
+    holders = await import_credit.holders(unit, gate, caller, records)
+    mains = await import_credit.mains(unit, gate, caller, customers.values())
+    numbers = await _numbers(unit, len(records))
+    return {
+        place: _made(
+            caller,
+            source,
+            number,
+            record,
+            dates[place],
+            customers[record.customer_id],
+            holders,
+            mains,
+        )
+        for number, (place, record) in zip(numbers, records, strict=True)
+    }
+
+
+async def _update(
+    unit: ImportUnit,
+    records: Mapping[int, OrderRecord],
+    ids: Mapping[int, UUID],
+    made: Mapping[int, tuple[Order, Change]],
+) -> None:
+    """Make orders what their rows say now."""
+    if not ids:
+        return
+    present = await unit.present(ids.values())
+    changed, faults = [], []
+    for place, order_id in ids.items():
+        (order, change), before = made[place], present[order_id]
+        faults += [
+            Fault(f"[{place}].{name}", "not-allowed", _STAYS)
+            for name in ("customer_id", "author_id")
+            if name in records[place].said and getattr(order, name) != getattr(before, name)
+        ]
+        after = _as_said(records[place], order, before)
+        changed.append((before, after, replace(change, happening=Happening.EDITED)))
+    if faults:
+        raise Invalid(faults=faults)
+    await unit.save(changed)
+
+
+_STAYS = (
+    "An order stays its customer's and its author's: cancel it, and import it under another key."
+)
+
+
+def _as_said(record: OrderRecord, order: Order, before: Order) -> Order:
+    """Return the order that is there as its row says it now; what the row says nothing of stays."""
+    has_author = record.author_id is not None  # else it is whoever imported it first
+    return replace(
+        order,
+        order_id=before.order_id,
+        number=before.number,
+        version=before.version + 1,
+        customer_name=before.customer_name,
+        author_id=before.author_id,
+        author_keeps_view=order.author_keeps_view if has_author else before.author_keeps_view,
+        state=before.state if before.placed_at and "state" not in record.said else order.state,
+        note=order.note if "note" in record.said else before.note,
+        credited_to=before.credited_to
+        if _is_credited(record, order, before)
+        else order.credited_to,
+        # A draft is listed when it was imported.
+        listed_at=before.listed_at if order.placed_at is None else order.listed_at,
+    )
+
+
+def _is_credited(record: OrderRecord, order: Order, before: Order) -> bool:
+    """Tell whether the credit that there is stays: it is never rewritten but by what the row says."""
+    was_placed = before.placed_at is not None and order.placed_at is not None
+    return was_placed and not record.names_credit and order.placed_by == before.placed_by
 
 
 def _all_checked(caller: Caller, records: Sequence[OrderRecord]) -> list[Dates]:
@@ -176,7 +220,7 @@ def _made(
         placed_by=placed_by,
         placed_at=placed_at,
         order_date=order_date,
-        credited_to=_credit(record, found, placed_at, holders, mains),
+        credited_to=import_credit.credited(record, found, placed_at, holders, mains),
         author_keeps_view=placed_at is not None
         and (
             placed_by == author_id
@@ -239,25 +283,6 @@ def listed(made_at: datetime, order_date: date | None, time_zone: str) -> dateti
     return beginning(order_date, ZoneInfo(time_zone))
 
 
-def _credit(
-    record: OrderRecord,
-    found: FoundCustomer,
-    placed_at: datetime | None,
-    holders: set[UUID],
-    mains: set[UUID],
-) -> UUID | None:
-    """Return who is credited: as said; else who placed it, or the main of that instant (domain §3).
-
-    `mains` are the members whose assignments count.
-    """
-    if placed_at is None or record.names_credit:
-        return record.credited_to
-    if record.placer_id in holders:
-        return record.placer_id
-    main_id = found.representation.seen_from(placed_at).main_id
-    return main_id if main_id in mains else None
-
-
 def _wrong(where: str, code: str, message: str) -> Invalid:
     return Invalid(faults=(Fault(where, code, message),))
 
@@ -273,56 +298,6 @@ def _check_customers(
     ]
     if faults:
         raise Invalid(faults=faults)
-
-
-async def _holders(
-    unit: ImportUnit, gate: Gate, caller: Caller, records: Iterable[tuple[int, OrderRecord]]
-) -> set[UUID]:
-    """Return those of the named members whose own orders are their own credit.
-
-    Asked as if they were active: who has left keeps the credit for what they sold.
-    """
-    listed = list(records)
-    named: set[UUID] = set().union(*(record.members for _, record in listed))
-    subjects = await unit.subjects(named)
-    message = "Name a member of the organization: import members first."
-    faults = [
-        Fault(f"[{place}].{name}", "unknown-member", message)
-        for place, record in listed
-        for name in ("author_id", "placed_by", "credited_to")
-        if (member_id := getattr(record, name)) and member_id not in subjects
-    ]
-    storefronts = {one for one, subject in subjects.items() if subject["kind"] == "service"}
-    message = "Credit a person: a storefront has none."
-    faults += [
-        Fault(f"[{place}].credited_to", "not-allowed", message)
-        for place, record in listed
-        if record.credited_to in storefronts
-    ]
-    if faults:
-        raise Invalid(faults=faults)
-    return {
-        member_id
-        for member_id, subject in subjects.items()
-        if await earns(gate, caller, {**subject, **_IN_FORCE})
-    }
-
-
-async def _mains(
-    unit: ImportUnit, gate: Gate, caller: Caller, customers: Iterable[FoundCustomer]
-) -> set[UUID]:
-    """Return those of the customers' mains, of any time, whose assignments count; asked likewise."""
-    ever = {
-        one.member_id
-        for found in customers
-        for one in found.representation.assignments
-        if one.relation == MAIN
-    }
-    return {
-        member_id
-        for member_id, subject in (await unit.subjects(ever)).items()
-        if await counts_as_one(gate, caller, {**subject, **_IN_FORCE})
-    }
 
 
 async def _numbers(unit: ImportUnit, count: int) -> list[str]:

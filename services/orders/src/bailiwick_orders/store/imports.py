@@ -13,18 +13,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import subject_of
 from bailiwick_kit.database import Database
+from bailiwick_kit.imports import ImportedRows
 from bailiwick_orders.actions.ports import Change, FoundCustomer
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
-from bailiwick_orders.store.rows import order_row, to_customer
+from bailiwick_orders.store.rows import order_row, to_customer, to_order
 from bailiwick_orders.store.tables import (
     audit,
     customers,
+    imported_rows,
     members,
+    order_versions,
     orders,
     outbox,
 )
-from bailiwick_orders.store.writes import MADE_VISIBLE, audit_row, outbox_row
+from bailiwick_orders.store.writes import (
+    MADE_VISIBLE,
+    NOT_VISIBLE,
+    REWRITE,
+    audit_row,
+    named,
+    outbox_row,
+    version_row,
+)
 
 
 class ImportUnit:
@@ -48,6 +59,49 @@ class ImportUnit:
         )
         found = await self._connection.execute(statement)
         return {row.external_ref: row.order_id for row in found}
+
+    async def digests(self, source: str, refs: Iterable[str]) -> Mapping[str, str]:
+        """Return what those of a source's rows said that were taken before."""
+        return await self._rows(source).digests(self._connection, refs)
+
+    async def keep(self, source: str, digests: Mapping[str, str]) -> None:
+        """Keep what rows said that were taken."""
+        await self._rows(source).keep(self._connection, digests)
+
+    def _rows(self, source: str) -> ImportedRows:
+        return ImportedRows(imported_rows, self._org_id, source, "order")
+
+    async def present(self, order_ids: Iterable[UUID]) -> Mapping[UUID, Order]:
+        """Return orders as they stand, kept from changing."""
+        statement = (
+            sa.select(orders)
+            .where(
+                orders.c.org_id == self._org_id,
+                orders.c.order_id == _any_of(order_ids, sa.Uuid()),
+            )
+            .order_by(orders.c.order_id)
+            .with_for_update()
+        )
+        found = (await self._connection.execute(statement)).mappings()
+        return {row["order_id"]: to_order(row) for row in found}
+
+    async def save(self, changed: Sequence[tuple[Order, Order, Change]]) -> None:
+        """Write changed orders, each after the one that it was, and tell the bus."""
+        if not changed:
+            return
+        rows = [order_row(after) for _, after, _ in changed]
+        await self._connection.execute(REWRITE, [named(orders, row) for row in rows])
+        await self._write(
+            order_versions, [version_row(before, change) for before, _, change in changed]
+        )
+        ids = [after.order_id for _, after, _ in changed]
+        of_these = {"org_id": self._org_id, "order_ids": ids}
+        await self._connection.execute(NOT_VISIBLE, of_these)
+        await self._connection.execute(MADE_VISIBLE, {**of_these, "now": self._now})
+        audited = [audit_row(after, change) for _, after, change in changed]
+        await self._write(audit, [{**row, "action": "order.import"} for row in audited])
+        told = [outbox_row(after, change, bulk=True) for _, after, change in changed]
+        await self._write(outbox, told)
 
     async def customers(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, FoundCustomer]:
         """Return those of the customers that there are, kept from being reassigned."""

@@ -11,6 +11,7 @@ from bailiwick_access.visibility import visibility_table
 from bailiwick_kit.audit import audit_table
 from bailiwick_kit.database import NAMING
 from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
+from bailiwick_kit.imports import imported_rows_table
 from bailiwick_kit.inbox import inbox_table
 from bailiwick_kit.outbox import outbox_table
 from bailiwick_kit.replica import replica_positions_table
@@ -23,6 +24,7 @@ replica_positions = replica_positions_table(metadata)
 outbox = outbox_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
+imported_rows = imported_rows_table(metadata)
 idempotency_keys = idempotency_keys_table(metadata)
 visibility = visibility_table(metadata, "order")
 

@@ -5,7 +5,7 @@ Each is built once; only what is bound to it differs, so that no plan is made tw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,9 +111,9 @@ def _all_made_visible() -> sa.Insert:
     return visibility.insert().from_select(names, sa.union_all(author, representatives))
 
 
-def _changed() -> sa.Update:
+def _changed(fixed: Collection[str] = _FIXED) -> sa.Update:
     key = _bound(orders, ("org_id", "order_id"))
-    changing = [name for name in orders.columns.keys() if name not in _FIXED]  # noqa: SIM118
+    changing = [name for name in orders.columns.keys() if name not in fixed]  # noqa: SIM118
     return (
         orders.update()
         .where(orders.c.org_id == key["org_id"], orders.c.order_id == key["order_id"])
@@ -135,18 +135,25 @@ SAVE_EDIT = _at_once(
     told=_insert(outbox, _OUTBOX),
 )
 MADE_VISIBLE = _all_made_visible()
+NOT_VISIBLE = visibility.delete().where(
+    visibility.c.org_id == sa.bindparam("org_id", type_=sa.Uuid),
+    visibility.c.order_id == sa.any_(sa.bindparam("order_ids", type_=sa.ARRAY(sa.Uuid))),
+)
+"""Takes the visibility of orders away: for imports that write it anew, as they may be listed elsewhere."""
+REWRITE = _changed(_FIXED - {"listed_at"})
+"""Writes an order as its source has it by now."""
 
 
 def bound_to(order: Order, change: Change, *, before: Order | None = None) -> dict[str, Any]:
     """Return what the statements bind; `before` is what an edit replaces."""
     bound = {
-        **_named(orders, order_row(order)),
-        **_named(audit, audit_row(order, change)),
-        **_named(outbox, outbox_row(order, change)),
+        **named(orders, order_row(order)),
+        **named(audit, audit_row(order, change)),
+        **named(outbox, outbox_row(order, change)),
         "now": change.at,
     }
     if before is not None:
-        bound |= _named(order_versions, version_row(before, change))
+        bound |= named(order_versions, version_row(before, change))
     return bound
 
 
@@ -203,5 +210,6 @@ def version_row(before: Order, change: Change) -> dict[str, Any]:
     }
 
 
-def _named(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+def named(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row's values by the names under which statements bind them."""
     return {f"{table.name}_{name}": value for name, value in row.items()}
