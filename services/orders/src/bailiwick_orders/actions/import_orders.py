@@ -16,7 +16,7 @@ from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_kit.imports import Outcome
-from bailiwick_orders.actions import import_credit
+from bailiwick_orders.actions.import_credit import credited, holders, mains
 from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport, OrderRecord
 from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening
 from bailiwick_orders.domain.order import (
@@ -100,8 +100,8 @@ async def _all_made(
     """Return the order that each record says, by its place."""
     customers = await unit.customers(record.customer_id for _, record in records)
     _check_customers(records, customers)
-    holders = await import_credit.holders(unit, gate, caller, records)
-    mains = await import_credit.mains(unit, gate, caller, customers.values())
+    holding = await holders(unit, gate, caller, records)
+    counting = await mains(unit, gate, caller, customers.values())
     numbers = await _numbers(unit, len(records))
     return {
         place: _made(
@@ -111,8 +111,8 @@ async def _all_made(
             record,
             dates[place],
             customers[record.customer_id],
-            holders,
-            mains,
+            holding,
+            counting,
         )
         for number, (place, record) in zip(numbers, records, strict=True)
     }
@@ -198,8 +198,8 @@ def _made(
     record: OrderRecord,
     dates: Dates,
     found: FoundCustomer,
-    holders: set[UUID],
-    mains: set[UUID],
+    holding: set[UUID],
+    counting: set[UUID],
 ) -> tuple[Order, Change]:
     placed_at, order_date = dates
     author_id = record.author_id or caller.member_id
@@ -220,7 +220,7 @@ def _made(
         placed_by=placed_by,
         placed_at=placed_at,
         order_date=order_date,
-        credited_to=import_credit.credited(record, found, placed_at, holders, mains),
+        credited_to=credited(record, found, placed_at, holding, counting),
         author_keeps_view=placed_at is not None
         and (
             placed_by == author_id
