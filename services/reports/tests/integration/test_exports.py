@@ -353,13 +353,14 @@ async def test_an_export_gives_its_connection_back_before_anything_is_sent(
     assert [answer.status_code for answer in await asyncio.gather(*asking)] == [200] * 12
 
 
-async def test_a_file_that_cannot_be_written_in_time_is_too_large_and_holds_nobody_up(
+async def test_a_file_that_cannot_be_written_in_time_is_for_later_and_holds_nobody_up(
     cast: Cast, paused: dict[str, asyncio.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "_LONGEST", 0.3)
     api, mia = cast.desk.shop.api, cast.people["Mia"]
     for _ in range(4):
         refused = await api.get(mia, f"{PATH}/sales/export?by=customer")
-        assert (refused.status_code, refused.json()["code"]) == (422, "report-too-large")
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["retry-after"] == "30"
     monkeypatch.undo()
     assert len(await cast.desk.exported(mia, "sales", "by=customer")) == 4

@@ -61,7 +61,9 @@ OF_ONE = 2
 """As many of them are one organization's, so that it leaves a turn to the others."""
 
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-_TAKES_TOO_LONG = "It takes too long to write: ask for less, a year at a time, say."
+_TAKES_TOO_LONG = (
+    "Writing the file takes too long at the moment. Try again later, or ask for less: a year, say."
+)
 
 
 class RightsChanged(Unavailable):
@@ -176,8 +178,9 @@ class Export:
 
         Raises:
             RightsChanged: it is something else by now.
-            ReportTooLarge: it has more rows or bytes than a file may, or takes longer than there is time.
-            Unavailable: files that are still being downloaded leave no room for another.
+            ReportTooLarge: it has more rows or bytes than a file may.
+            Unavailable: it takes longer than there is time, or files that are still being downloaded leave no
+                room for another.
         """
         with ExitStack() as until_sent:
             spooled, held = await self._spooled(table)
@@ -207,7 +210,8 @@ class Export:
             except TimeoutError:
                 if not limit.expired():
                     raise
-                raise ReportTooLarge(_TAKES_TOO_LONG) from None
+                # The largest file takes half of the time on an idle machine: this one is busy.
+                raise Unavailable(_TAKES_TOO_LONG, retry_after=30) from None
 
     async def _written(self, table: Table) -> tuple[Spooled, object]:
         async with self._entrance.database.snapshot(self._caller.org_id) as connection:
