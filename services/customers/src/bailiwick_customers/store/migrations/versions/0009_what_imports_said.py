@@ -7,8 +7,8 @@ from alembic import op
 
 from bailiwick_kit.migrations import grant, isolate
 
-revision = "0005"
-down_revision = "0004"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

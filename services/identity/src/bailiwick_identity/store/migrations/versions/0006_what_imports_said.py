@@ -7,8 +7,8 @@ from alembic import op
 
 from bailiwick_kit.migrations import grant, isolate
 
-revision = "0008"
-down_revision = "0007"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
