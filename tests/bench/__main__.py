@@ -106,7 +106,7 @@ async def of_requests(servers: Servers, identity: MadeUpIdentity) -> list[Compar
         with lists.served_at("app:create", urls, *beside) as asked:
             with (
                 lists.served_at("app:create", urls, *beside, BENCH_UNASKED="1") as unasked,
-                lists.served_at("app:create", urls, *beside, BENCH_OVERTAKEN="no") as unwatched,
+                lists.served_at("app:create", urls, *beside, BENCH_STALE="no") as unwatched,
             ):
                 addresses = (asked, unasked, unwatched)
                 results = await lists.measured(*addresses, people, world.order_id)

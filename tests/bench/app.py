@@ -3,7 +3,7 @@
     uvicorn app:create --factory
 
 `BENCH_UNASKED=1` replaces the policy client by one that allows everything without asking;
-`BENCH_OVERTAKEN=no` does not ask which customers the caller has lost in an act that is being written.
+`BENCH_STALE=no` does not ask which customers the caller has lost in an act that is being written.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def create() -> FastAPI:
     """Build the application."""
     if os.environ.get("BENCH_UNASKED"):
         main.policy_of = lambda settings: Unasked(settings.policy_url)  # type: ignore[attr-defined] # put in its place
-    if os.environ.get("BENCH_OVERTAKEN") == "no":
-        queries.LISTED = replace(queries.LISTED, overtaken=None)
+    if os.environ.get("BENCH_STALE") == "no":
+        queries.LISTED = replace(queries.LISTED, stale=None)
     app = main.application(Settings.load())
     app.include_router(router)
     return app

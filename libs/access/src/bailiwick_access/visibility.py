@@ -7,7 +7,7 @@ planned for T needs nothing to run at T. What the relation allows is not here: p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -41,10 +41,10 @@ def visibility_table(metadata: sa.MetaData, entity: str) -> sa.Table:
     )
 
 
-class Overtaken(Protocol):
+class Stale(Protocol):
     """What says of a visibility row that it has ended, and is yet to be written so; binds as `rows`."""
 
-    def __call__(self, visible: sa.Table) -> sa.ColumnElement[bool]:
+    def __call__(self, visible: sa.FromClause) -> sa.ColumnElement[bool]:
         """Return the condition; it costs next to nothing while no row is."""
         ...
 
@@ -54,7 +54,7 @@ class Listed:
     """A resource with its visibility rows: how its lists and single rows are read.
 
     `entity` is the word for it in policy's input (`order`); `columns` are further fields that policy
-    may compare, by name, besides `org_id` and the facts. `overtaken` says which rows do not hold though they
+    may compare, by name, besides `org_id` and the facts. `stale` says which rows do not hold though they
     say so, where rows are written later than what they follow from.
     """
 
@@ -62,7 +62,7 @@ class Listed:
     table: sa.Table
     visibility: sa.Table
     columns: tuple[str, ...]
-    overtaken: Overtaken | None = None
+    stale: Stale | None = None
 
     @property
     def _facts(self) -> frozenset[str]:
@@ -153,11 +153,25 @@ class Listed:
             .where(table.c.org_id == sa.bindparam("org_id"), self.id == sa.bindparam("id"))
         )
 
-    def _holds(self) -> sa.ColumnElement[bool]:
-        visible = self.visibility
-        if self.overtaken is None:
+    def stands_in_none_of(self, relations: Collection[str]) -> sa.ColumnElement[bool]:
+        """Return what narrows `rows` to what the caller sees without standing to it in one of these ways.
+
+        Where `reads_visibility`: it is found in the index of the visibility rows, before a row is read.
+        """
+        visible, other = self.visibility, self.visibility.alias("other")
+        key = ("org_id", "member_id", "listed_at", self.id.name)
+        stands = sa.exists().where(
+            *(other.c[name] == visible.c[name] for name in key),
+            other.c.relation.in_(relations),
+            self._holds(other),
+        )
+        return sa.and_(visible.c.relation.not_in(relations), sa.not_(stands))
+
+    def _holds(self, visible: sa.FromClause | None = None) -> sa.ColumnElement[bool]:
+        visible = self.visibility if visible is None else visible
+        if self.stale is None:
             return _valid(visible)
-        return sa.and_(_valid(visible), sa.not_(self.overtaken(visible)))
+        return sa.and_(_valid(visible), sa.not_(self.stale(visible)))
 
     def _from_visibility(self, condition: Condition, *, is_first: bool) -> sa.Select[Any]:
         # One level, grouped by the index's own order and the table's key: PostgreSQL then stops at the
@@ -245,7 +259,7 @@ def _facts(visible: sa.Table) -> dict[str, sa.ColumnElement[bool]]:
     return {fact: sa.func.bool_or(visible.c.relation == fact, type_=sa.Boolean) for fact in FACTS}
 
 
-def _valid(visible: sa.Table) -> sa.ColumnElement[bool]:
+def _valid(visible: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(
         visible.c.valid_from <= sa.bindparam("now"), visible.c.valid_to > sa.bindparam("now")
     )

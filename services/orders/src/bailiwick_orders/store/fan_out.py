@@ -5,7 +5,7 @@ reads sees all of it or nothing (D18). A larger one would exceed what a statemen
 take; it is remembered in `fan_outs` and written in pieces (ADR 17). A piece reads the assignments as they
 are when it is written, under the customer's lock, so that it can be late and repeated but never wrong;
 ends are written before beginnings, so that nobody sees more meanwhile than before and after. Who has lost
-a customer reads none of its orders from the first commit on, whatever is written so far (`overtaken`).
+a customer reads none of its orders from the first commit on, whatever is written so far (`stale`).
 """
 
 from __future__ import annotations

@@ -8,10 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bailiwick_access.visibility import Listed
+from bailiwick_kit.scope import Scope
 from bailiwick_kit.search import after
 from bailiwick_orders.actions.ports import Filters
 from bailiwick_orders.store.tables import LISTED_WITHIN, customers, orders
 
+_REPRESENTING = ("main", "additional")
+_OTHERS_WROTE, _OTHERS_SOLD = "author_id=others", "credited_to=others"
 _FORMER, _REPRESENTED, _NOTHING = "customer_id=former", "represented", "nothing"
 
 
@@ -27,23 +31,27 @@ def asked(filters: Filters) -> Mapping[str, Mapping[str, object]]:
 
 
 def narrowed(
-    rows: sa.Select[Any], names: AbstractSet[str], listed_at: sa.Column[Any]
+    rows: sa.Select[Any], names: AbstractSet[str], listed: Listed, scope: Scope
 ) -> sa.Select[Any]:
-    """Narrow what `visibility.Listed.rows` selects by the named conditions, all at once.
-
-    `listed_at` is the column that it reads them by.
-    """
-    facts = (rows.selected_columns[f"fact_{fact}"] for fact in ("main", "additional"))
+    """Narrow what `listed.rows(scope)` selects by the named conditions, all at once."""
+    facts = (rows.selected_columns[f"fact_{fact}"] for fact in _REPRESENTING)
     is_represented = sa.or_(*(fact.element for fact in facts))
     if _NOTHING in names:
         return rows.where(sa.false())
     if _REPRESENTED in names:
         rows = rows.having(is_represented)
-    if _FORMER in names:
+    is_of_portfolio = listed.reads_visibility(scope)
+    if is_of_portfolio and _OTHERS_WROTE in names:
+        rows = rows.where(listed.stands_in_none_of(("author",)))
+    if is_of_portfolio and _OTHERS_SOLD in names:
+        rows = rows.where(_sold_by_others(listed.visibility))
+    if is_of_portfolio and _FORMER in names:
+        rows = rows.where(listed.stands_in_none_of(_REPRESENTING))
+    elif _FORMER in names:
         rows = rows.having(sa.not_(is_represented))
     if "order_date_to" in names:
         # What came in up to a day was listed by then: what is newer need not be read. `orders` has a check.
-        rows = rows.where(listed_at < _listed_by(_date("order_date_to")))
+        rows = rows.where(listed.listed_at(scope) < _listed_by(_date("order_date_to")))
     return rows.where(*(condition for name, condition in _CONDITIONS.items() if name in names))
 
 
@@ -68,6 +76,17 @@ def _begins(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     # A range, and not LIKE: no index serves LIKE under row-level security (ADR 29).
     first, end = (sa.bindparam(one, type_=sa.Text) for one in (name, f"{name}_end"))
     return sa.and_(column >= first, column < end)
+
+
+def _sold_by_others(visible: sa.Table) -> sa.ColumnElement[bool]:
+    # Once more, from the index of the key alone: most orders of a portfolio are one's own, and not read.
+    sold = orders.alias("sold")
+    return sa.exists().where(
+        sold.c.org_id == visible.c.org_id,
+        sold.c.order_id == visible.c.order_id,
+        sold.c.order_date.is_not(None),
+        sold.c.credited_to.is_distinct_from(_ME),
+    )
 
 
 def _equals(name: str) -> sa.ColumnElement[bool]:
@@ -108,9 +127,9 @@ _CONDITIONS: Mapping[str, sa.ColumnElement[bool]] = {
     },
     "country": _lies_in(customers.c.country == sa.bindparam("country", type_=sa.Text)),
     "country=none": _lies_in(customers.c.country.is_(None)),
-    "author_id=others": orders.c.author_id != _ME,
+    _OTHERS_WROTE: orders.c.author_id != _ME,
     "credited_to=house": sa.and_(_PLACED, orders.c.credited_to.is_(None)),
-    "credited_to=others": sa.and_(_PLACED, orders.c.credited_to.is_distinct_from(_ME)),
+    _OTHERS_SOLD: sa.and_(_PLACED, orders.c.credited_to.is_distinct_from(_ME)),
     "states": orders.c.state == sa.any_(sa.bindparam("states", type_=sa.ARRAY(sa.Text))),
     "order_date_from": orders.c.order_date >= _date("order_date_from"),
     "order_date_to": orders.c.order_date <= _date("order_date_to"),

@@ -19,8 +19,8 @@ from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
 from bailiwick_orders.store.filters import asked, narrowed
-from bailiwick_orders.store.overtaken import overtaken
 from bailiwick_orders.store.rows import to_earlier_version, to_order
+from bailiwick_orders.store.stale import stale
 from bailiwick_orders.store.tables import assignments, order_versions, orders, visibility
 
 LISTED = Listed(
@@ -28,7 +28,7 @@ LISTED = Listed(
     table=orders,
     visibility=visibility,
     columns=("state", "author_keeps_view"),
-    overtaken=overtaken,
+    stale=stale,
 )
 
 _SUMMARY = [column for column in orders.columns if column.name not in {"lines", "note"}]
@@ -120,9 +120,7 @@ def _page(scope: Scope, names: frozenset[str], *, is_first: bool) -> sa.Select[A
     if rows is None:
         return None
     facts = [rows.selected_columns[_named(fact)] for fact in FACTS]
-    limited = narrowed(rows, names, LISTED.listed_at(scope)).limit(
-        sa.bindparam("limit", type_=sa.Integer)
-    )
+    limited = narrowed(rows, names, LISTED, scope).limit(sa.bindparam("limit", type_=sa.Integer))
     return limited.with_only_columns(*_SUMMARY, *facts)
 
 
@@ -133,7 +131,7 @@ def _count(scope: Scope, names: frozenset[str]) -> sa.Select[int] | None:
     rows = LISTED.rows(scope)
     if rows is None:
         return None
-    found = narrowed(rows, names, LISTED.listed_at(scope))
+    found = narrowed(rows, names, LISTED, scope)
     return LISTED.counted(found.with_only_columns(orders.c.order_id))
 
 

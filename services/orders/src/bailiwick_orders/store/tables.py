@@ -66,6 +66,7 @@ fan_outs = sa.Table(
     comment="Assignments whose orders' visibility is still being written.",
 )
 
+# In the database the primary key's index includes `order_date` and `credited_to`.
 orders = sa.Table(
     "orders",
     metadata,
@@ -110,7 +111,6 @@ orders = sa.Table(
         for name in ("state", "source", "currency", "author_id", "placed_by", "credited_to")
     ),
     sa.Index("orders_dated", "org_id", "order_date"),
-    # By code point, as `number` is.
     # By code point, as the migration says: what is compared with the database leaves that out.
     sa.Index("orders_former_number", "org_id", "external_ref"),
     sa.Index("orders_customer", "org_id", "customer_id", "listed_at"),
