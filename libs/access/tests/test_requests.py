@@ -102,11 +102,14 @@ async def test_who_has_just_accepted_an_invitation_is_pulled_at_once_and_let_in_
     assert replica.now < 0.3
 
 
-async def test_an_invitation_that_nobody_accepted_is_answered_as_one_after_a_while() -> None:
-    replica = Replica(here=lambda _: True, invited=lambda _: True)
-    assert (await replica.let_in()).is_invited
+@pytest.mark.parametrize("connecting", [0.0, 0.2])
+async def test_an_invitation_that_nobody_accepted_is_answered_as_one_after_a_while(
+    connecting: float,
+) -> None:
+    replica = Replica(connecting, here=lambda _: True, invited=lambda _: True)
+    assert (await replica.let_in()).is_invited  # also where the while ends in the middle of a look
     assert len(replica.pulled) == 1
-    assert replica.now == pytest.approx(0.5, abs=0.11)
+    assert replica.now == pytest.approx(0.5 + 2 * connecting, abs=0.11 + connecting)
 
 
 async def test_identity_knows_itself_who_has_accepted() -> None:

@@ -94,11 +94,11 @@ class Entrance:
                 since = self.monotonic()
             if self.monotonic() - since < _PATIENCE:
                 await self.pause(_PAUSE)
-            elif is_pulled:
-                raise MembershipNotHereYet("Try again in a second.", retry_after=1)
-            else:
+            elif not is_pulled:
                 await ask_to_pull(self.database, "identity", claims.org_id)
                 since, is_pulled = self.monotonic(), True
+            elif caller is None:
+                raise MembershipNotHereYet("Try again in a second.", retry_after=1)
 
     async def until(self, instant: datetime | None) -> None:
         """Return when the instant has passed: what an act took is then taken everywhere (D18)."""
