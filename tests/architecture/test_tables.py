@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
+from bailiwick_local.places import CHECKOUT
 from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import SERVICES
 from bailiwick_testkit.tenancy import WITHOUT_ORGANIZATION
@@ -68,3 +70,17 @@ def test_a_key_that_begins_otherwise_is_found() -> None:
         sa.Index("search", "code"),
     )
     assert sorted(_faults(table)) == ["things: by_code", "things: by_thing"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_migrations_follow_one_another(service: str) -> None:
+    """Two of one number come together without a conflict, and then no database is migrated any more."""
+    folder = CHECKOUT / f"services/{service}/src/bailiwick_{service}/store/migrations/versions"
+    numbers = sorted(file.name[:4] for file in folder.glob("0*.py"))
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    for file in folder.glob("0*.py"):
+        number = int(file.name[:4])
+        before = f'"{number - 1:04}"' if number > 1 else "None"
+        text = file.read_text("utf-8")
+        assert re.search(rf'^revision\b.* = "{number:04}"$', text, re.MULTILINE), file.name
+        assert re.search(rf"^down_revision\b.* = {before}$", text, re.MULTILINE), file.name

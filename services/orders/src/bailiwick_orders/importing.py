@@ -79,14 +79,15 @@ class ImportedLine(Model):
         if _has_four_places(price.amount) and _has_four_places(discount):
             return price
         exact = quantity * price.amount * (1 - discount)
-        if abs(exact - line_net(quantity, *_rounded(price.amount, discount))) >= _NOTICED:
+        kept = line_net(quantity, _rounded(price.amount), _rounded(discount))
+        if abs(exact - kept) >= _NOTICED:
             msg = "With four decimals the line comes to another amount: write the price of 10 or 100 pieces"
             raise ValueError(msg)
         return price
 
     def line(self) -> Line:
         """Return the line as it is kept."""
-        price, discount = _rounded(self.unit_price.amount, self.discount)
+        price, discount = _rounded(self.unit_price.amount), _rounded(self.discount)
         return Line(self.sku, self.name, self.quantity, price, discount)
 
 
@@ -94,14 +95,12 @@ _NOTICED = Decimal("0.01")
 
 
 def _has_four_places(number: Decimal) -> bool:
-    return number == number.quantize(FOUR_PLACES)
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -4  # noqa: PLR2004 - four
 
 
-def _rounded(*numbers: Decimal) -> tuple[Decimal, ...]:
-    return tuple(
-        one if _has_four_places(one) else one.quantize(FOUR_PLACES, ROUND_HALF_UP)
-        for one in numbers
-    )
+def _rounded(number: Decimal) -> Decimal:
+    return number if _has_four_places(number) else number.quantize(FOUR_PLACES, ROUND_HALF_UP)
 
 
 class OrderLine(Model):

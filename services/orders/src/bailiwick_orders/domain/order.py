@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -54,7 +55,7 @@ class Line:
     unit_price: Decimal
     discount: Decimal = Decimal(0)
 
-    @property
+    @cached_property
     def net(self) -> Decimal:
         """Quantity × unit price × (1 − discount), four decimals, half up."""
         return line_net(self.quantity, self.unit_price, self.discount)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -113,7 +112,15 @@ def order_event(order: Order, change: Change) -> wire.OrderEvent:
         "source": order.source.value,
         "state": order.state.value,
         "lines": tuple(
-            wire.OrderLine.model_construct(**asdict(line), net=line.net) for line in order.lines
+            wire.OrderLine.model_construct(
+                sku=line.sku,
+                name=line.name,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                discount=line.discount,
+                net=line.net,
+            )
+            for line in order.lines
         ),
         "net": order.net,
         "main_id": change.representation.main_id,
