@@ -86,8 +86,8 @@ class Callers:
             return None
         return caller_of(row, claims.account, now)
 
-    async def again(self, connection: AsyncConnection, caller: Caller) -> Caller:
-        """Return the caller with the rights that hold now: for who has waited for a lock since.
+    async def again(self, connection: AsyncConnection, caller: Caller, now: datetime) -> Caller:
+        """Return the caller at a later instant, with the rights that hold then: for who waited for a lock.
 
         Raises:
             MembershipNotHereYet: the membership is gone.
@@ -95,7 +95,7 @@ class Callers:
         row = await self._row(connection, caller.org_id, caller.member_id)
         if row is None:
             raise MembershipNotHereYet("Try again in a second.", retry_after=1)
-        return caller_of(row, caller.account_id, caller.now)
+        return caller_of(row, caller.account_id, now)
 
     async def at_command_line(
         self, connection: AsyncConnection, org_id: UUID, member_id: UUID, now: datetime

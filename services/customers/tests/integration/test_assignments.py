@@ -125,7 +125,7 @@ async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
     async def is_main() -> object:
         async with open_unit(shop.org_id) as unit:
             await unit.customers.lock(customer_id)
-            found = await unit.customers.one(customer_id, ana.member_id, unit.instant())
+            found = await unit.customers.one(customer_id, ana.member_id, await unit.turn())
             return found and found.facts["main"]
 
     async with (
@@ -142,7 +142,7 @@ async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
             [held] = await unit.assignments.of(customer_id)
             waiting = tasks.create_task(is_main())
             await until(somebody_waits)
-            now = unit.instant()
+            now = await unit.turn()
             ended = replace(held, valid_to=now, version=2)
             await unit.assignments.write(Changeset(uuid4(), now, (ended,)))
     assert waiting.result() is False

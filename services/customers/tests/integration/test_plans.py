@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.customers import AssignmentChanged
+from bailiwick_testkit.locks import held_up
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.waiting import until
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 END = "9999-12-31T00:00:00Z"
-WAITING = sa.text(
-    "SELECT count(*) FROM pg_locks"
-    " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-)
 
 
 def in_days(days: int) -> str:
@@ -140,42 +132,6 @@ async def test_ending_leaves_nobody_without_being_asked(shop: Shop, create: Crea
     assert (await shop.api.post(mia, f"{path}/{held['assignment_id']}/end")).status_code == 200
 
 
-@dataclass
-class HeldUp:
-    """A row that is kept from others for a while: what somebody who waits for it finds out."""
-
-    awaited: asyncio.Event = field(default_factory=asyncio.Event)
-    released_at: datetime | None = None
-
-
-@asynccontextmanager
-async def held_up(shop: Shop, table: str, customer_id: str) -> AsyncIterator[HeldUp]:
-    """Keep the customer's row, or the organization's count of changes, for 1.6 s once somebody waits."""
-    locked = shop.tables.metadata.tables[table]
-    row = sa.select(sa.literal(1)).select_from(locked).where(locked.c.org_id == shop.org_id)
-    if table == "customers":
-        row = row.where(locked.c.customer_id == UUID(customer_id))
-    held, got = HeldUp(), asyncio.Event()
-
-    async def keep() -> None:
-        async with shop.database.writing(shop.org_id) as connection:
-            await connection.execute(row.with_for_update())
-            got.set()
-
-            async def somebody_waits() -> bool:
-                return bool(await connection.scalar(WAITING))
-
-            await until(somebody_waits)
-            held.awaited.set()
-            await asyncio.sleep(1.6)
-            held.released_at = datetime.now(UTC)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keep())
-        await got.wait()
-        yield held
-
-
 @pytest.mark.parametrize("table", ["customers", "change_counters"])
 @pytest.mark.parametrize("act", ["assign", "assign soon", "end", "approve"])
 async def test_what_waited_for_a_lock_takes_effect_after_it_and_is_answered_after_that(
@@ -220,19 +176,3 @@ async def test_what_takes_something_in_a_moment_is_answered_after_that_moment(
     assert datetime.fromisoformat(answer.json()["valid_from"]) <= datetime.now(UTC)
     assert (await shop.api.get(ana, one["path"])).status_code == 404
     assert (await shop.api.get(bruno, one["path"])).status_code == 200
-
-
-async def test_who_lost_their_rights_while_they_waited_does_nothing(
-    shop: Shop, create: Create
-) -> None:
-    mia = await shop.member("brand_manager")
-    omar = await shop.member("sales_manager")
-    ana = await shop.member("sales_representative")
-    one = await create(mia)
-    async with held_up(shop, "customers", one["customer_id"]) as wait:
-        waiting = asyncio.create_task(shop.api.post(omar, one["path"] + "/assignments", of(ana)))
-        await wait.awaited.wait()
-        await shop.member("sales_manager", member_id=omar.member_id, status="inactive")
-        answer = await waiting
-    assert (answer.status_code, answer.json()["code"]) == (403, "account-inactive")
-    assert await timeline(shop, mia, one) == []

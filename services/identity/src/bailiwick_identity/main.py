@@ -70,7 +70,7 @@ def application(settings: Settings) -> FastAPI:
                 yield {
                     "entrance": entrance,
                     "queries": IdentityQueries(),
-                    "open_unit": OpenUnit(database, keys.derived("idempotency")),
+                    "open_unit": OpenUnit(database, keys.derived("idempotency"), entrance.clock),
                     "cursors": Cursors(settings.cursor_secret.get_secret_value()),
                     "desk": Desk(sign_ins, passwords, keys, throttle),
                     "jwks": keys.published(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import httpx2
@@ -121,3 +122,23 @@ async def test_of_two_managers_who_unseat_others_in_turn_the_unseated_one_does_n
         for one in (eva, bo):
             await verb("reactivate")(house, mia, str(one.member_id))
         eva = await house.person(house.emails[eva.member_id], mia.org_id)
+
+
+async def test_whose_membership_ended_while_they_waited_does_nothing(house: House) -> None:
+    mia = await house.found()
+    eva = await house.hired(mia, role="brand_manager")
+    bo = await house.member(mia, role="brand_manager")
+    organizations, members = tables.organizations, tables.members
+    locked = sa.select(organizations).where(organizations.c.org_id == mia.org_id).with_for_update()
+    ended = sa.update(members).where(members.c.member_id == eva.member_id)
+    api = Database(house.urls.api, pool=2)
+    async with api.writing(mia.org_id) as connection:
+        await connection.execute(locked)
+        acting = asyncio.create_task(verb("deactivate")(house, eva, bo["member_id"]))
+        await until(lambda: waits(api))
+        ends = datetime.now(UTC) + timedelta(seconds=0.2)
+        await connection.execute(ended.values(valid_until=ends))
+        await asyncio.sleep(0.3)  # it ends by time, and nothing tells when
+    await api.close()
+    answer = await acting
+    assert (answer.status_code, answer.json()["code"]) == (403, "membership-expired")

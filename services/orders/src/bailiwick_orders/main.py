@@ -72,7 +72,7 @@ def application(settings: Settings) -> FastAPI:
             yield {
                 "entrance": entrance,
                 "queries": OrderQueries(),
-                "open_unit": OpenUnit(database),
+                "open_unit": OpenUnit(database, entrance.clock),
                 "cursors": Cursors(settings.cursor_secret.get_secret_value()),
             }
 

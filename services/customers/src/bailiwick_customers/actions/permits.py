@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,8 +33,8 @@ async def permitted(
     """Return the locked customer if the caller may do this to it.
 
     It is locked only for who may: nobody waits, or works, longer over a row that is hidden from them than
-    over none (S2). Who waited for the lock for seconds may have lost the customer, or their membership,
-    meanwhile: then it is decided anew, by the instant and the caller's rights of when the lock was had.
+    over none (S2). Who waited for their turn for seconds may have lost the customer, or their membership,
+    meanwhile: then it is decided anew, by the instant, the caller's rights and the settings of their turn.
 
     Raises:
         Forbidden: the caller may not, and may know it.
@@ -43,13 +43,11 @@ async def permitted(
     facts = await unit.customers.facts(customer_id, caller.member_id, caller.now)
     decision = await gate.decide(caller, "customers", action, customer=facts)
     await unit.customers.lock(customer_id)
-    now = unit.instant()
-    subject = await unit.members.subject(caller.member_id, now)
-    present = replace(caller, now=now, subject=subject or caller.subject)
-    found = await unit.customers.one(customer_id, caller.member_id, now)
+    present = await unit.again(caller)
+    found = await unit.customers.one(customer_id, caller.member_id, present.now)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    if (present.subject, found.facts) != (caller.subject, facts):
+    if found.facts != facts or not present.has_rights_of(caller):
         decision = await gate.decide(present, "customers", action, customer=found.facts)
     return Permit(found.customer, present, found.facts, decision.masks)
 
@@ -62,7 +60,7 @@ async def written(
     `besides` is what else was written in the same act.
     """
     positions, effective_at = (besides.positions, besides.effective_at) if besides else ((), None)
-    at = effective_at or permit.caller.now
+    at = effective_at or unit.now
     seen = await viewed(unit, permit.caller, customer, permit.masks, at)
     own = (customer.customer_id, customer.version)
     return Written(customer.customer_id, seen, [own, *positions], effective_at)

@@ -168,10 +168,6 @@ class Customers(Protocol):
         """Return the customer, with how a member stands to it at an instant."""
         ...
 
-    async def lock_parents(self) -> None:
-        """Keep who is whose parent in the organization from changing until the transaction ends."""
-        ...
-
     async def is_above(self, customer_id: UUID, other_id: UUID) -> bool:
         """Tell whether the customer is the other one, its parent, its parent's parent and so on."""
         ...
@@ -224,15 +220,20 @@ class Unit(Protocol):
     assignments: Assignments
     members: Members
 
-    def instant(self) -> datetime:
-        """Read the clock, after a lock: from here on this is the transaction's now (D7)."""
+    @property
+    def now(self) -> datetime:
+        """The transaction's now (D7): its beginning, or its last turn."""
         ...
 
     async def turn(self) -> datetime:
-        """Wait until no other change of the organization is being numbered; return the instant then.
+        """Wait until no other change of the organization is being written; return the instant then.
 
         What counts from "now" counts from here: nothing that follows waits for anybody (D18).
         """
+        ...
+
+    async def again(self, caller: Caller) -> Caller:
+        """Wait for one's turn; return the caller as of then, with the rights that hold then."""
         ...
 
     async def earlier(self, claim: Claim | None) -> Replay | None:

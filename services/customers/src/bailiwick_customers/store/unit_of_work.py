@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_access.caller import Caller, subject_of
+from bailiwick_access.caller import Caller, Callers, subject_of
 from bailiwick_contracts.customers import AssignmentChanged
 from bailiwick_customers.actions.ports import Found, Shown
 from bailiwick_customers.domain.assignment import Assignment, Changeset
@@ -38,6 +37,7 @@ from bailiwick_kit.sequence import next_numbers
 from bailiwick_kit.trace import trace_parent
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
+_CALLERS = Callers(tables.members, tables.organizations)
 
 _touched, _held = tables.assignments.alias("touched"), tables.assignments.alias("held")
 _VISIBLE_THROUGH = (
@@ -139,15 +139,6 @@ class Customers:
     async def one(self, customer_id: UUID, member_id: UUID, now: datetime) -> Found | None:
         """Return the customer, with how a member stands to it at an instant."""
         return await one(self._connection, Who(self._org_id, member_id, now), customer_id)
-
-    async def lock_parents(self) -> None:
-        """Keep who is whose parent in the organization from changing until the end.
-
-        Whoever comes here has locked the child and locks no other: nobody waits in a circle.
-        """
-        digest = hashlib.sha256(f"parents\0{self._org_id}".encode()).digest()
-        lock = int.from_bytes(digest[:8], "big", signed=True)
-        await self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
 
     async def is_above(self, customer_id: UUID, other_id: UUID) -> bool:
         """Tell whether the customer is the other one, its parent, its parent's parent and so on."""
@@ -334,15 +325,20 @@ class Unit:
         self.assignments = Assignments(connection, org_id)
         self.members = Members(connection, org_id)
 
-    def instant(self) -> datetime:
-        """Read the clock, after a lock: from here on this is the transaction's now (D7)."""
-        self._now = self._clock.now()
+    @property
+    def now(self) -> datetime:
+        """The transaction's now (D7): its beginning, or its last turn."""
         return self._now
 
     async def turn(self) -> datetime:
-        """Wait until no other change of the organization is being numbered; return the instant then."""
+        """Wait until no other change of the organization is being written; return the instant then."""
         await next_numbers(self._connection, tables.change_counters, self._org_id, 0)
-        return self.instant()
+        self._now = self._clock.now()
+        return self._now
+
+    async def again(self, caller: Caller) -> Caller:
+        """Wait for one's turn; return the caller as of then, with the rights that hold then."""
+        return await _CALLERS.again(self._connection, caller, await self.turn())
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""

@@ -215,7 +215,7 @@ class Unit(Protocol):
         ...
 
     async def again(self, caller: Caller) -> Caller:
-        """Return the caller with the rights that hold now, after a wait for a lock."""
+        """Return the caller as of now, after a wait for a lock: with the rights that hold now."""
         ...
 
     async def earlier(self, claim: Claim | None) -> Replay | None:

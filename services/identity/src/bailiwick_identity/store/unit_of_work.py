@@ -32,7 +32,7 @@ from bailiwick_identity.store.rows import (
     to_organization,
 )
 from bailiwick_kit import audit, crash_points
-from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_kit.clock import END_OF_TIME, Clock, SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
@@ -256,19 +256,21 @@ class Unit:
     """One transaction in one organization."""
 
     def __init__(
-        self, connection: AsyncConnection, org_id: UUID, now: datetime, pepper: bytes
+        self, connection: AsyncConnection, org_id: UUID, now: datetime, pepper: bytes, clock: Clock
     ) -> None:
         self._connection = connection
         self._org_id = org_id
         self._now = now
+        self._clock = clock
         self._pepper = pepper
         self.organizations = Organizations(connection, org_id)
         self.members = Members(connection, org_id)
         self.accounts = Accounts(connection)
 
     async def again(self, caller: Caller) -> Caller:
-        """Return the caller with the rights that hold now, after a wait for a lock."""
-        return await _CALLERS.again(self._connection, caller)
+        """Return the caller as of now, after a wait for a lock: with the rights that hold now."""
+        self._now = self._clock.now()
+        return await _CALLERS.again(self._connection, caller, self._now)
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
@@ -310,14 +312,15 @@ class Unit:
 class OpenUnit:
     """Opens transactions on a database. `pepper` is a secret of the service, not kept in the database."""
 
-    def __init__(self, database: Database, pepper: bytes) -> None:
+    def __init__(self, database: Database, pepper: bytes, clock: Clock | None = None) -> None:
         self._database = database
         self._pepper = pepper
+        self._clock = clock or SystemClock()
 
     @asynccontextmanager
     async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[Unit]:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
-            yield Unit(connection, org_id, now, self._pepper)
+            yield Unit(connection, org_id, now, self._pepper, self._clock)
             crash_points.reach("action.before-commit")
         crash_points.reach("action.after-commit")

@@ -97,7 +97,7 @@ async def _create(
         key = await claimed(unit, act)
         if key.repeated:
             return key.repeated
-        found, masks = await permitted_parent(unit, gate, caller, customer_id)
+        caller, found, masks = await permitted_parent(unit, gate, caller, customer_id)
         claim = key.claim()
         new = submitted.read()
         _check_source(caller, new.source)

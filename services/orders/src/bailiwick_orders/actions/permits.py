@@ -24,7 +24,10 @@ from bailiwick_orders.domain.order import Order
 
 @dataclass(frozen=True)
 class Permitted:
-    """A locked order that the caller may do something to, and what they are shown less of."""
+    """A locked order that the caller may do something to, and what they are shown less of.
+
+    `caller` is as they are now that it is locked.
+    """
 
     caller: Caller
     found: FoundOrder
@@ -69,13 +72,15 @@ async def permitted(
     if locked != facts or not present.has_rights_of(caller):
         decision = await gate.decide(present, "orders", action, order=locked)
     present.check_rights_of(caller)
-    return Permitted(caller, found, decision.masks)
+    return Permitted(present, found, decision.masks)
 
 
 async def permitted_parent(
     unit: Unit, gate: Gate, caller: Caller, customer_id: UUID
-) -> tuple[FoundCustomer, Masks]:
+) -> tuple[Caller, FoundCustomer, Masks]:
     """Return the locked customer if the caller may create an order for it, as `permitted` does.
+
+    Beside it, the caller as they are now that it is locked, and what is masked for them.
 
     Raises:
         Forbidden: the caller creates no orders, or not for this customer.
@@ -91,4 +96,4 @@ async def permitted_parent(
     if locked != facts or not present.has_rights_of(caller):
         decision = await gate.decide(present, "orders", "create", customer=locked)
     present.check_rights_of(caller)
-    return found, decision.masks
+    return present, found, decision.masks

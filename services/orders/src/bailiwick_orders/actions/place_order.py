@@ -33,7 +33,7 @@ async def place_order(
     """
     async with open_unit(caller.org_id, caller.now) as unit:
         let = await permitted(unit, gate, caller, order_id, "place")
-        found = let.found
+        caller, found = let.caller, let.found
         expected.check(found.order.version)
         named = submitted.read()
         order = found.order.placed(

@@ -192,7 +192,10 @@ class Unit(Protocol):
         ...
 
     async def customer(self, customer_id: UUID) -> FoundCustomer | None:
-        """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
+        """Return the customer; it is reassigned before this transaction or after it, not meanwhile.
+
+        From here on this is the transaction's now (D7): whoever waited may have lost the customer.
+        """
         ...
 
     async def order_facts(self, order_id: UUID, member_id: UUID) -> Mapping[str, object] | None:
@@ -200,7 +203,10 @@ class Unit(Protocol):
         ...
 
     async def order(self, order_id: UUID) -> FoundOrder | None:
-        """Return the order, kept from changing, and its customer, kept from being reassigned."""
+        """Return the order, kept from changing, and its customer, kept from being reassigned.
+
+        From here on this is the transaction's now, as with `customer`.
+        """
         ...
 
     async def subject(self, member_id: UUID) -> Mapping[str, object] | None:
@@ -220,7 +226,7 @@ class Unit(Protocol):
         ...
 
     async def again(self, caller: Caller) -> Caller:
-        """Return the caller with the rights that hold now, after a wait for a lock."""
+        """Return the caller as of the last lock that was waited for: with the rights that held then."""
         ...
 
     async def earlier(self, claim: Claim | None) -> Replay | None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller, Callers, subject_of
 from bailiwick_kit import crash_points
+from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.database import Database
 from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
 from bailiwick_orders.actions.ports import Change, FoundCustomer, FoundOrder
@@ -72,10 +73,13 @@ _MEMBER = sa.select(members).where(
 class Unit:
     """One transaction in one organization."""
 
-    def __init__(self, connection: AsyncConnection, org_id: UUID, now: datetime) -> None:
+    def __init__(
+        self, connection: AsyncConnection, org_id: UUID, now: datetime, clock: Clock
+    ) -> None:
         self._connection = connection
         self._org_id = org_id
         self._now = now
+        self._clock = clock
 
     async def customer_facts(
         self, customer_id: UUID, member_id: UUID
@@ -87,9 +91,13 @@ class Unit:
         return FoundCustomer(to_customer(row), representation).facts(member_id) if row else None
 
     async def customer(self, customer_id: UUID) -> FoundCustomer | None:
-        """Return the customer; it is reassigned before this transaction or after it, not meanwhile."""
+        """Return the customer; it is reassigned before this transaction or after it, not meanwhile.
+
+        From here on this is the transaction's now (D7): whoever waited may have lost the customer.
+        """
         bound = {"org_id": self._org_id, "customer_id": customer_id}
         row = (await self._connection.execute(_LOCKED_CUSTOMER, bound)).mappings().first()
+        self._now = self._clock.now()
         if row is None:
             return None
         return FoundCustomer(to_customer(row), await self._representation(customer_id))
@@ -100,9 +108,13 @@ class Unit:
         return await order_facts(self._connection, {**who, "id": order_id})
 
     async def order(self, order_id: UUID) -> FoundOrder | None:
-        """Return the order, kept from changing, and its customer, kept from being reassigned."""
+        """Return the order, kept from changing, and its customer, kept from being reassigned.
+
+        From here on this is the transaction's now, as with `customer`.
+        """
         bound = {"org_id": self._org_id, "order_id": order_id}
         row = (await self._connection.execute(_ORDER, bound)).mappings().first()
+        self._now = self._clock.now()
         if row is None:
             return None
         order = to_order(row)
@@ -137,8 +149,8 @@ class Unit:
             await self._connection.execute(writes.SAVE, writes.bound_to(order, change))
 
     async def again(self, caller: Caller) -> Caller:
-        """Return the caller with the rights that hold now, after a wait for a lock."""
-        return await _CALLERS.again(self._connection, caller)
+        """Return the caller as of the last lock that was waited for: with the rights that held then."""
+        return await _CALLERS.again(self._connection, caller, self._now)
 
     async def earlier(self, claim: Claim | None) -> Replay | None:
         """Return what the same request did before; keeps a second one out until this one ends."""
@@ -160,13 +172,14 @@ class Unit:
 class OpenUnit:
     """Opens transactions on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
 
     @asynccontextmanager
     async def __call__(self, org_id: UUID, now: datetime) -> AsyncIterator[Unit]:
         """Open a transaction; it commits on a clean exit."""
         async with self._database.writing(org_id) as connection:
-            yield Unit(connection, org_id, now)
+            yield Unit(connection, org_id, now, self._clock)
             crash_points.reach("action.before-commit")
         crash_points.reach("action.after-commit")
