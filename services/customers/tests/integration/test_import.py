@@ -268,7 +268,7 @@ async def test_an_assignment_gets_the_end_that_its_row_has_now(
     path = f"/v1/customers/{found['customer_id']}/assignments"
     held = (await shop.api.get(mia, path)).json()["items"]
     assert min(one["valid_from"] for one in held) == "2020-01-01T00:00:00Z"
-    assert max(one["valid_to"] for one in held) == becomes or "9999-12-31T00:00:00Z"
+    assert max(one["valid_to"] for one in held) == (becomes or "9999-12-31T00:00:00Z")
     assert found["main_id"] == (None if becomes else str(mia.member_id))
 
 
