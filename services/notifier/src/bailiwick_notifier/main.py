@@ -81,7 +81,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
     """Open what the worker needs; yield what it does."""
     broker_url, clock = settings.broker_url.get_secret_value(), SystemClock()
     members, organizations = tables.members, tables.organizations
-    positions, customers_appliers = tables.replica_positions, CustomersReplica().appliers()
+    positions, customers_appliers = tables.replica_positions, CustomersReplica(clock).appliers()
     async with (
         Database(
             settings.database_worker_url.get_secret_value(), name="notifier-worker"

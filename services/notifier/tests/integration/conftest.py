@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bailiwick_access.replica import IdentityReplica
+from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.door import Door
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.replica import Replica
@@ -16,7 +17,7 @@ from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_testkit.apps import served
 from bailiwick_testkit.people import DOOR_SECRET
 from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.postroom import SENDER, Postroom
+from bailiwick_testkit.postroom import NOON, SENDER, Postroom
 from bailiwick_testkit.servers import Opa, Postgres
 from bailiwick_testkit.shop import Shop, open_shop
 
@@ -34,6 +35,7 @@ async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
 @pytest.fixture
 async def room(shop: Shop, opa: Opa) -> AsyncIterator[Postroom]:
     """The worker's parts, before the doors of the made-up siblings."""
+    clock = FixedClock(NOON)
     customers, positions = MadeUpCustomers(shop.org_id), tables.replica_positions
     secret = SecretStr(DOOR_SECRET)
     async with (
@@ -45,7 +47,7 @@ async def room(shop: Shop, opa: Opa) -> AsyncIterator[Postroom]:
         Door(identity_url, secret) as to_identity,
         Policy(opa.url, deadline=2.0) as policy,
     ):
-        of_customers = CustomersReplica().appliers()
+        of_customers = CustomersReplica(clock).appliers()
         of_identity = IdentityReplica(tables.organizations, tables.members).appliers()
         yield Postroom(
             shop,
@@ -53,4 +55,5 @@ async def room(shop: Shop, opa: Opa) -> AsyncIterator[Postroom]:
             Replica("customers", shop.database, positions, of_customers, to_customers),
             Replica("identity", shop.database, positions, of_identity, to_identity),
             policy,
+            clock=clock,
         )

@@ -64,11 +64,11 @@ async def test_an_order_told_over_the_bus_becomes_one_mail_to_its_main(
     room.clock.instant = SystemClock().now()
     ana = await room.person("Ana Núñez", permissions=["seller"], email="ana@people.example")
     mia = await room.person("Mia", "brand_manager")
-    customer = room.customers.customer("Librería Sol")
+    customer = room.customers.customer("Librería\r\nBcc: everybody@people.example")
     room.customers.assign(customer, ana.member_id)  # its event comes late: the door is enough
     orders = [
-        room.order(customer, mia, customer_name="Librería\r\nBcc: everybody@people.example"),
-        room.order(customer, mia, customer_name="Librería Sol"),
+        room.order(customer, mia),
+        room.order(customer, mia),
         room.order(customer, mia, imported=True),
         room.order(customer, ana),
     ]

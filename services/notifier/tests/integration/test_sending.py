@@ -192,7 +192,7 @@ async def test_without_an_address_there_is_no_mail(room: Postroom, mia: Person) 
 async def test_a_line_break_in_a_name_never_reaches_a_header(room: Postroom, mia: Person) -> None:
     eva = await room.person("Eva\r\nBcc: a@b.example", permissions=["seller"], email="e@b.example")
     name = "Sol\r\nBcc: everybody@people.example\u2028\x1fx"
-    await room.come_in(await room.customer(eva), mia, customer_name=name)
+    await room.come_in(await room.customer(eva, name=name), mia)
     [mail] = room.server.sent
     assert mail.subject == "en N1 Sol Bcc: everybody@people.example x"
     assert mail.recipient_name == "Eva Bcc: a@b.example"
@@ -307,11 +307,11 @@ class FaultyLetters(PlainLetters):
 
 
 async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_when_it_can(
-    room: Postroom, customer: UUID, mia: Person
+    room: Postroom, ana: Person, customer: UUID, mia: Person
 ) -> None:
     room.letters = FaultyLetters()
-    broken = await room.come_in(customer, mia, customer_name="Broken")
-    whole = await room.come_in(customer, mia, customer_name="Whole")
+    broken = await room.come_in(await room.customer(ana, name="Broken"), mia)
+    whole = await room.come_in(customer, mia)
     assert await state(room, whole) == ("sent", None, 1)
     assert await state(room, broken) == ("pending", "not-made", 1)
     room.letters = PlainLetters()
@@ -321,15 +321,16 @@ async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_wh
 
 @pytest.mark.parametrize("where", ["written", "formed"])
 async def test_a_mail_that_cannot_be_made_is_given_up_after_a_day(
-    room: Postroom, customer: UUID, mia: Person, where: str
+    room: Postroom, ana: Person, mia: Person, where: str
 ) -> None:
+    customer = await room.customer(ana, name="Broken")
     given_up = rise_of("bailiwick_mail_total", outcome="given_up")
     if where == "written":
         room.letters = FaultyLetters()
     else:
         room.server.answers = [UnicodeError() for _ in range(99)]
     with capture_logs() as logs:
-        broken = await room.come_in(customer, mia, customer_name="Broken")
+        broken = await room.come_in(customer, mia)
         for _ in range(40):
             await room.later(hours=1)
     [row] = await room.deliveries(broken)

@@ -158,6 +158,67 @@ async def test_a_mail_calls_the_customer_what_it_is_called_now(
     assert "Sol" not in mail.text
 
 
+async def test_a_rename_heard_before_its_order_counts(
+    room: Postroom, ana: Person, mia: Person, customer: UUID
+) -> None:
+    order = room.order(customer, mia)
+    room.customers.customer("Librería Río", customer_id=customer)
+    await room.tell()
+    await room.take(order)
+    await room.work()
+    [mail] = room.server.sent
+    assert "Librería Río" in mail.subject
+
+
+@pytest.mark.parametrize("when", ["at_once", "daily"])
+@pytest.mark.parametrize(("stays", "name"), [(False, "Sol"), (True, "Bruno")])
+async def test_who_lost_the_customer_reads_the_name_that_the_order_keeps(
+    room: Postroom, ana: Person, mia: Person, customer: UUID, when: str, *, stays: bool, name: str
+) -> None:
+    if when == "daily":
+        await daily(room, ana)
+    bruno = await room.person("Bruno", permissions=["seller"])
+    room.server.answers = [PutOff("451", may_have_arrived=False)] if when == "at_once" else []
+    await room.come_in(customer, mia, author_id=ana.member_id)
+    [held] = room.customers.assignments.values()
+    room.customers.hand_over(held, bruno.member_id, room.clock.now())
+    if stays:
+        room.customers.assign(customer, ana.member_id, "additional", valid_from=room.clock.now())
+    room.customers.customer("Librería Bruno", customer_id=customer)
+    await room.tell()
+    await room.later(days=1)
+    [mail] = room.server.sent
+    assert f"Librería {name}" in mail.text
+
+
+async def test_a_manager_reads_what_the_customer_is_called_now(room: Postroom, mia: Person) -> None:
+    customer = await room.customer()
+    order = room.order(customer, await room.person("Tom", "sales_manager"))
+    room.customers.customer("Librería Río", customer_id=customer)
+    await room.tell()
+    await room.take(order)
+    await room.work()
+    [mail] = room.server.sent
+    assert "Librería Río" in mail.subject
+
+
+async def test_a_name_goes_a_month_after_it_was_heard_and_not_before_the_orders(
+    room: Postroom, ana: Person, mia: Person, customer: UUID
+) -> None:
+    await room.customer(name="Papelería Luna")
+    room.server.answers = [PutOff("451", may_have_arrived=False) for _ in range(2)]
+    await room.come_in(customer, mia)
+    table, found = room.shop.tables.customer_names, []
+    for _ in range(2):
+        room.clock.instant += KEPT + timedelta(hours=1)
+        await Retention(room.shop.database, room.clock).tidy()
+        async with room.shop.database.reading(room.shop.org_id) as connection:
+            found.append(list((await connection.execute(sa.select(table.c.name))).scalars()))
+        await room.work()
+        await room.later(days=1)
+    assert found == [["Librería Sol"], []]
+
+
 async def test_what_an_order_became_goes_with_it_and_without_it_after_a_month(
     room: Postroom, ana: Person, mia: Person, customer: UUID
 ) -> None:

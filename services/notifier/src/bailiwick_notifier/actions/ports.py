@@ -114,6 +114,8 @@ class Item:
     delivery_id: UUID
     order: NewOrder
     facts: Mapping[str, object]
+    called_now: str | None = None
+    """What its customer is called now; absent where that was not heard: as the order keeps it."""
     trace_parent: str | None = None
     """Of what made it come in."""
 

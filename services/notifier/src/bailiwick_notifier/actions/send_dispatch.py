@@ -6,12 +6,13 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
+from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit import crash_points, metrics, trace
 from bailiwick_kit.clock import Clock
@@ -29,6 +30,7 @@ from bailiwick_notifier.actions.ports import (
 from bailiwick_notifier.domain.delivery import Dispatch, Problem, State
 from bailiwick_notifier.domain.letter import Addressee, one_line
 from bailiwick_notifier.domain.preferences import NewOrders
+from bailiwick_notifier.domain.relation import represents
 from bailiwick_notifier.domain.timing import FIRST_PAUSE, next_attempt, next_digest
 
 log = structlog.get_logger(__name__)
@@ -94,6 +96,7 @@ async def _send_opened(office: Office, dispatch: Dispatch, opened: Opened, now: 
         return
     try:
         seen = await _viewable(office.gate, opened)
+        seen = await _with_present_names(office.gate, opened.recipient.caller, seen)
     except PolicyUnavailable as error:
         trace.failed(error)
         await office.dispatches.put_off(dispatch, now + SOON, Problem.POLICY_UNAVAILABLE)
@@ -159,6 +162,24 @@ async def _viewable(gate: Gate, opened: Opened) -> list[Item]:
         if known[alike]:
             seen.append(item)
     return seen
+
+
+async def _with_present_names(gate: Gate, caller: Caller, items: Sequence[Item]) -> list[Item]:
+    """Return them with what their customers are called now, where the recipient may know that.
+
+    Of customers whom they represent no more they know the name that the order keeps (domain §3).
+    """
+    renamed = [one for one in items if one.called_now not in {None, one.order.customer_name}]
+    is_asked = any(not represents(item.facts) for item in renamed)
+    is_hidden = is_asked and (await gate.scope(caller, "orders")).hides("order", "customer")
+    return [
+        item if is_hidden and not represents(item.facts) else _called_as_now(item) for item in items
+    ]
+
+
+def _called_as_now(item: Item) -> Item:
+    name = item.called_now or item.order.customer_name
+    return replace(item, order=replace(item.order, customer_name=name))
 
 
 def _mail(

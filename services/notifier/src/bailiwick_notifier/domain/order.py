@@ -24,6 +24,7 @@ class Line:
 class NewOrder:
     """An order that came in.
 
+    `customer_name` is the one that the order keeps, unless its reader may know the present one.
     `placed_by_name` is absent where the buyer placed it through a storefront, or nobody knows the name.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,3 +32,8 @@ def facts(stretches: Iterable[Stretch], now: datetime) -> dict[str, object]:
         "cover": False,
         "relation_state": state,
     }
+
+
+def represents(facts: Mapping[str, object]) -> bool:
+    """Tell whether by these facts the member is main or additional."""
+    return facts["main"] is True or facts["additional"] is True

@@ -17,6 +17,7 @@ from bailiwick_notifier.store.rows import to_new_order, to_person, to_preference
 from bailiwick_notifier.store.tables import (
     assignments,
     changed_orders,
+    customer_names,
     deliveries,
     members,
     notices,
@@ -33,6 +34,7 @@ _IN_IT = (
         members.c.name.label("placed_by_name"),
         changed_orders.c.state.label("changed_state"),
         changed_orders.c.content.label("changed_content"),
+        customer_names.c.name.label("called_now"),
     )
     .join_from(
         deliveries,
@@ -54,6 +56,13 @@ _IN_IT = (
         sa.and_(
             changed_orders.c.org_id == notices.c.org_id,
             changed_orders.c.order_id == notices.c.order_id,
+        ),
+    )
+    .outerjoin(
+        customer_names,
+        sa.and_(
+            customer_names.c.org_id == notices.c.org_id,
+            customer_names.c.customer_id == notices.c.customer_id,
         ),
     )
     .where(deliveries.c.org_id == _org_id, deliveries.c.state == State.PENDING.value)
@@ -100,6 +109,7 @@ async def opened(connection: AsyncConnection, dispatch: Dispatch, now: datetime)
             delivery_id=row["delivery_id"],
             trace_parent=row["trace_parent"],
             order=to_new_order(row),
+            called_now=row["called_now"],
             facts={
                 **facts(stretches[row["customer_id"]], now),
                 "org_id": str(org_id),

@@ -13,7 +13,13 @@ import structlog
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database import Database
 from bailiwick_kit.housekeeping import AT_ONCE, EVERY
-from bailiwick_notifier.store.tables import changed_orders, deliveries, digests, notices
+from bailiwick_notifier.store.tables import (
+    changed_orders,
+    customer_names,
+    deliveries,
+    digests,
+    notices,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +31,10 @@ _told_of = sa.and_(
 )
 _of_order = sa.and_(
     notices.c.org_id == changed_orders.c.org_id, notices.c.order_id == changed_orders.c.order_id
+)
+_of_customer = sa.and_(
+    notices.c.org_id == customer_names.c.org_id,
+    notices.c.customer_id == customer_names.c.customer_id,
 )
 _others = deliveries.alias("others")
 _is_told = sa.or_(
@@ -66,6 +76,10 @@ class Retention:
             changed_orders.c.heard_at < past, sa.not_(sa.exists().where(_of_order))
         )
         await self._delete(changed_orders, changed_orders.c.order_id, of_no_notice)
+        of_no_notice = sa.and_(
+            customer_names.c.heard_at < past, sa.not_(sa.exists().where(_of_customer))
+        )
+        await self._delete(customer_names, customer_names.c.customer_id, of_no_notice)
 
     async def _delete(
         self, table: sa.Table, key: sa.Column[Any], past: sa.ColumnElement[bool]

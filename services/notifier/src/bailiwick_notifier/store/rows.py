@@ -71,7 +71,7 @@ def to_new_order(row: RowMapping) -> NewOrder:
     return NewOrder(
         order_id=row["order_id"],
         number=row["order_number"],
-        customer_name=row["renamed"] or content["customer_name"],
+        customer_name=content["customer_name"],
         placed_at=datetime.fromisoformat(placed_at) if placed_at else row["taken_at"],
         source=content["source"],
         placed_by_name=row["placed_by_name"],

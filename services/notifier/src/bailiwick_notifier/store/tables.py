@@ -60,14 +60,8 @@ notices = sa.Table(
         nullable=False,
         comment="What the mail tells, if nothing has changed since; personal data.",
     ),
-    sa.Column(
-        "renamed",
-        sa.Text,
-        comment="What the customer has been called since; null: as in the content.",
-    ),
-    sa.Column(
-        "renamed_seq", sa.BigInteger, comment="The number of that change in customers' sequence."
-    ),
+    sa.Column("renamed", sa.Text, comment="What the version before reads: see customer_names."),
+    sa.Column("renamed_seq", sa.BigInteger, comment="What the version before reads."),
     sa.Column("taken_at", _instant, nullable=False),
     sa.Column("next_look_at", _instant, nullable=False),
     sa.Column(
@@ -97,6 +91,20 @@ changed_orders = sa.Table(
     sa.Column("heard_at", _instant, nullable=False),
     sa.Index("changed_orders_heard", "heard_at"),
     comment="Placed orders that changed since, as last told: a mail tells this, not what the notice has.",
+)
+
+customer_names = sa.Table(
+    "customer_names",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, comment="Personal data."),
+    sa.Column(
+        "seq", sa.BigInteger, nullable=False, comment="Of the change, in customers' sequence."
+    ),
+    sa.Column("heard_at", _instant, nullable=False),
+    sa.Index("customer_names_heard", "heard_at"),
+    comment="What customers are called, as last told: whoever may know it reads it in their mail.",
 )
 
 
