@@ -65,7 +65,7 @@ GOALS = {
     },
     "P13 a representative's page / a manager's": Goal(1.3),
     **{
-        searches.name_of(text, who): Goal(goal)
+        searches.name_of("customers", text, who): Goal(goal)
         for who, goal in (("manager", 20.0), ("large", 40.0), ("small", 2.0))
         for text in searches.TEXTS
     },

@@ -148,7 +148,7 @@ def _of_orders(company: Company) -> Asked:
         "order_date of one day": dict.fromkeys(
             ("order_date_from", "order_date_to"), today - timedelta(400)
         ),
-        "text": {"number": "N99999"},
+        "text": {"text": "N99999"},
     }
 
     def asked(visible: Visible, _: Gate) -> Mapping[str, Ask]:

@@ -119,6 +119,13 @@ _ROWS = {
         """
 INSERT INTO customers (org_id, customer_id, code, name, status, city, country, created_by, version, seq)
 SELECT $org, customer_id, 'C' || n, name, 'approved', city, country, $org, 1, n FROM held;
+UPDATE customers SET named_version = version;
+INSERT INTO customer_names (org_id, customer_id, name, words)
+SELECT $org, customer_id, name,
+    concat(' ', replace(folded, ' ', ''), ' ', split_part(folded, ' ', 2), n, ' ', n)
+FROM held CROSS JOIN LATERAL (SELECT translate(lower(name), 'í', 'i') AS folded) AS one;
+INSERT INTO customer_name_words SELECT org_id, word, customer_id
+FROM customer_names, unnest(string_to_array(ltrim(words), ' ')) AS word ON CONFLICT DO NOTHING;
 INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, placed_by, credited_to,
     source, state, order_date, listed_at, placed_at, currency, lines, net, imported, version)
 SELECT $org, order_id, 'N' || n, customer_id, name, author_id, placed_by,

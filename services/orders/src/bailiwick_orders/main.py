@@ -37,6 +37,7 @@ from bailiwick_orders.events.customers import from_customers
 from bailiwick_orders.events.identity import from_identity
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
+from bailiwick_orders.store.customer_names import Renaming
 from bailiwick_orders.store.fan_out import FanOut
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
@@ -102,6 +103,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             identity.keep_up,
             customers.keep_up,
             FanOut(database).run,
+            Renaming(database).run,
             Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]
 

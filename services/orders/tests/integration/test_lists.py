@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -90,6 +91,37 @@ async def found(market: Market, who: Person, query: str) -> list[str]:
     return ids(*await listed(market, who, query))
 
 
+async def test_orders_are_found_by_words_of_the_name_that_they_show(market: Market) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member(permissions=["seller"])
+    mine = await market.customer(main=ana, name="L’Atelier d’Été Łódź")
+    other = await market.customer(name="Atelier Sol")
+    first = await market.order(mia, mine, place=True)
+    foreign = await market.order(mia, other, place=True)
+    draft = await market.order(ana, mine)
+    for text, of_mia, of_ana in (
+        ("l'atelier", [draft, first], [draft, first]),
+        ("ATELIER", [draft, foreign, first], [draft, first]),
+        ("lodz ete", [draft, first], [draft, first]),
+        ("atelier sol", [foreign], []),
+        ("telier", [], []),
+        ("nowhere", [], []),
+        ("’", [], []),
+        (foreign["number"], [foreign], []),
+    ):
+        for who, expected in ((mia, of_mia), (ana, of_ana)):
+            assert await found(market, who, f"?text={quote(text)}") == ids(*expected), text
+    assert await found(market, mia, "?text=atelier&state=draft") == ids(draft)
+    market.customers.customer(customer_id=mine, name="Verano")
+    await market.tell()
+    assert await found(market, mia, "?text=lodz") == ids(draft, first), "as they show it"
+    assert await found(market, mia, "?text=verano") == []
+    placed = await market.act(ana, draft["path"], "place")
+    assert placed.json()["customer"]["name"] == "Verano"
+    assert await found(market, ana, "?text=verano") == ids(draft)
+    assert await found(market, ana, "?text=lodz") == ids(first)
+
+
 async def test_a_country_is_the_one_that_the_customer_has_now(market: Market) -> None:
     mia = await market.shop.member("brand_manager")
     here, there = await market.customer(), await market.customer(country="GB")
@@ -169,6 +201,10 @@ async def test_what_a_representative_lost_is_former_and_found_by_no_trait_of_its
         (ana, "?customer_id=former&author_id=others", []),
         (ana, "?customer_id=former&country=ES", []),
         (ana, f"?customer_id={lost}", []),
+        (ana, "?text=libreria", ids(additional, own, masked)),
+        (ana, "?text=sol&customer_id=former", ids(masked)),
+        (ana, f"?text={lost.hex[:8]}", []),
+        (ana, "?text=avila", []),
         (ana, "?country=ES", ids(own)),
         (ana, "?country=none", ids(additional)),
         (bruno, "?country=ES", ids(masked)),
@@ -179,6 +215,9 @@ async def test_what_a_representative_lost_is_former_and_found_by_no_trait_of_its
         assert await found(market, who, query) == expected, query
     [one] = await listed(market, ana, "?customer_id=former")
     assert one["customer"] == {"name": "Librería Sol"}
+    market.customers.customer("Verano", customer_id=lost)
+    await market.tell()
+    assert await found(market, ana, "?text=verano") == [], "what it is called by now is not shown"
 
 
 async def test_pages_of_the_new_filters_go_on_where_they_ended(market: Market) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +18,9 @@ from alembic.config import Config
 import bailiwick_orders
 from bailiwick_kit import migrations
 from bailiwick_kit.clock import END_OF_TIME
+from bailiwick_kit.database import Database
+from bailiwick_local.databases import DatabaseUrls
+from bailiwick_orders.store.customer_names import NUMBER, RARE, Renaming, find
 from bailiwick_testkit.large import superuser_dsn
 from bailiwick_testkit.servers import Postgres
 
@@ -24,17 +29,27 @@ ORG = UUID(int=1)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-async def before(postgres: Postgres) -> AsyncIterator[tuple[Config, asyncpg.Connection]]:
-    """A database as the migration finds it."""
+@dataclass
+class Before:
+    """A database as a migration finds it."""
+
+    config: Config
+    urls: DatabaseUrls
+    connection: asyncpg.Connection
+
+
+@asynccontextmanager
+async def before(postgres: Postgres, migration: str) -> AsyncIterator[Before]:
     urls = await postgres.fresh_database("orders", migrated=False)
     config = migrations._config(VERSIONS, urls.owner, "orders_api", "orders_worker")
-    [file] = (VERSIONS / "versions").glob("*_filters_at_a_million_orders.py")
+    [file] = (VERSIONS / "versions").glob(f"*_{migration}.py")
     await asyncio.to_thread(command.upgrade, config, f"{int(file.name[:4]) - 1:04}")
     connection = await asyncpg.connect(superuser_dsn(postgres, urls))
-    yield config, connection
-    await connection.close()
-    await postgres.drop(urls)
+    try:
+        yield Before(config, urls, connection)
+    finally:
+        await connection.close()
+        await postgres.drop(urls)
 
 
 async def plant(
@@ -57,9 +72,13 @@ async def plant(
 
 
 async def test_orders_that_were_listed_days_after_their_date_are_listed_on_it_with_their_visibility(
-    before: tuple[Config, asyncpg.Connection],
+    postgres: Postgres,
 ) -> None:
-    config, connection = before
+    async with before(postgres, "filters_at_a_million_orders") as found:
+        await _listed_on_their_date(found.config, found.connection)
+
+
+async def _listed_on_their_date(config: Config, connection: asyncpg.Connection) -> None:
     late, just, day = (
         datetime(2024, 3, 7, 9, tzinfo=UTC),
         datetime(2024, 3, 3, 23, 59, tzinfo=UTC),
@@ -81,3 +100,35 @@ async def test_orders_that_were_listed_days_after_their_date_are_listed_on_it_wi
         assert [row["valid_from"] for row in seen] == begins
     with pytest.raises(asyncpg.CheckViolationError, match="orders_listed_by_date"):
         await plant(connection, 4, day, datetime(2024, 3, 4, tzinfo=UTC))
+
+
+async def test_names_of_the_version_before_are_found_after_the_upgrade_and_while_both_run(
+    postgres: Postgres,
+) -> None:
+    async with before(postgres, "orders_are_found_by_the_customers_name") as found:
+        await plant(found.connection, 1, None, LONG_AGO)  # it shows "Sol"
+        await found.connection.execute(
+            "INSERT INTO customers VALUES ($1, $1, 'C', 'Łuna', 'approved', NULL, NULL, $1, 1, 1)",
+            ORG,
+        )
+        await asyncio.to_thread(command.upgrade, found.config, "head")
+        async with Database(found.urls.worker, name="test") as database:
+
+            async def shapes(*texts: str) -> list[str]:
+                async with database.reading(ORG) as connection:
+                    return [
+                        (await find(connection, ORG, text, in_portfolio=False))[0] for text in texts
+                    ]
+
+            assert await shapes("sol", "luna", "mar") == [RARE, RARE, NUMBER]
+            await found.connection.execute(
+                "INSERT INTO organizations (org_id, name, settings, package,"
+                " seat_limit, time_zone, currency, version, seq)"
+                " VALUES ($1, 'O', '{}', 'p', 1, 'UTC', 'EUR', 1, 1)",
+                ORG,
+            )
+            await found.connection.execute("UPDATE customers SET name = 'Mar', version = 2")
+            await found.connection.execute("UPDATE orders SET customer_name = 'Été'")
+            await Renaming(database).catch_up()
+            assert await shapes("mar", "ete", "luna") == [RARE] * 3
+            assert not await Renaming(database)._some(ORG)

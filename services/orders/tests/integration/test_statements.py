@@ -122,6 +122,10 @@ def days_ago(days: int) -> str:
         f"order_date_to={days_ago(600)}",
         "order_date_to=2001-01-01",
         "text=N9999",
+        "text=nowhere",
+        "text=1999",
+        "text=bazar+1999",
+        "text=librer%C3%ADa",
     ],
 )
 async def test_a_page_reads_little_more_than_it_shows_however_old_or_rare_what_it_is_narrowed_to(

@@ -97,8 +97,8 @@ class Filters:
     """`house`: placed, and credited to nobody; `others`: placed, and not credited to the caller."""
     order_date_from: date | None = None
     order_date_to: date | None = None
-    number: str | None = None
-    """How it begins."""
+    text: str | None = None
+    """How the number begins, or words of the name that the order shows of its customer."""
     hides_customers: bool = False
     """Then customer and country find only what shows its customer to the caller."""
 

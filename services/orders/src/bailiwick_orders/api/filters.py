@@ -46,7 +46,8 @@ class OrderFilters(Model):
     order_date_to: Day | None = Field(default=None, description="This day and earlier")
     text: Text | None = Field(
         default=None,
-        description="How the order's number begins, or the number that it had where it was imported from",
+        description="How the order's number begins, or the number that it had where it was imported from;"
+        " or beginnings of words of the customer's name as the order shows it, in any order",
     )
 
     def filters(self, *, hides_customers: bool) -> Filters:
@@ -62,7 +63,7 @@ class OrderFilters(Model):
             credited_to=self.credited_to,
             order_date_from=self.order_date_from,
             order_date_to=self.order_date_to,
-            number=self.text,
+            text=self.text,
             hides_customers=hides_customers,
         )
 

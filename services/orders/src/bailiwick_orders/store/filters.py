@@ -12,6 +12,7 @@ from bailiwick_access.visibility import Listed
 from bailiwick_kit.scope import Scope
 from bailiwick_kit.search import after
 from bailiwick_orders.actions.ports import Filters
+from bailiwick_orders.store.customer_names import FREQUENT, NUMBER, RARE, shown
 from bailiwick_orders.store.tables import LISTED_WITHIN, customers, orders
 
 _REPRESENTING = ("main", "additional")
@@ -52,7 +53,14 @@ def narrowed(
     if "order_date_to" in names:
         # What came in up to a day was listed by then: what is newer need not be read. `orders` has a check.
         rows = rows.where(listed.listed_at(scope) < _listed_by(_date("order_date_to")))
-    return rows.where(*(condition for name, condition in _CONDITIONS.items() if name in names))
+    conditions = {**_CONDITIONS, **_TEXTS}
+    return rows.where(*(condition for name, condition in conditions.items() if name in names))
+
+
+def begins(text: str) -> Mapping[str, object]:
+    """Return what binds the ranges of numbers, and of former numbers in whichever case, that begin so."""
+    cases = {"number": text.upper(), "as_sent": text, "in_lower": text.lower()}
+    return cases | {f"{name}_end": after(first) for name, first in cases.items()}
 
 
 def _asked(filters: Filters) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -60,16 +68,8 @@ def _asked(filters: Filters) -> Iterator[tuple[str, Mapping[str, object]]]:
         word = f"{name}={value}"
         if word in _WORDS:
             yield word, {}
-        elif name == "number" and value is not None:
-            yield name, _beginning(str(value))
         elif name in _CONDITIONS and value not in {None, ()}:
             yield name, {name: value}
-
-
-def _beginning(text: str) -> Mapping[str, object]:
-    """Return what binds the ranges of numbers, and of former numbers in whichever case, that begin so."""
-    cases = {"number": text.upper(), "as_sent": text, "in_lower": text.lower()}
-    return cases | {f"{name}_end": after(first) for name, first in cases.items()}
 
 
 def _begins(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
@@ -133,9 +133,15 @@ _CONDITIONS: Mapping[str, sa.ColumnElement[bool]] = {
     "states": orders.c.state == sa.any_(sa.bindparam("states", type_=sa.ARRAY(sa.Text))),
     "order_date_from": orders.c.order_date >= _date("order_date_from"),
     "order_date_to": orders.c.order_date <= _date("order_date_to"),
-    "number": sa.or_(
-        _begins(orders.c.number, "number"),
-        *(_begins(_FORMER_NUMBER, name) for name in ("number", "as_sent", "in_lower")),
-    ),
+}
+_NUMBERED = (
+    _begins(orders.c.number, "number"),
+    *(_begins(_FORMER_NUMBER, name) for name in ("number", "as_sent", "in_lower")),
+)
+_OF_FEW = orders.c.customer_id == sa.any_(sa.bindparam("customer_ids", type_=sa.ARRAY(sa.Uuid())))
+_TEXTS: Mapping[str, sa.ColumnElement[bool]] = {
+    NUMBER: sa.or_(*_NUMBERED),
+    RARE: sa.or_(*_NUMBERED, sa.and_(_OF_FEW, shown())),
+    FREQUENT: sa.or_(*_NUMBERED, shown()),
 }
 _WORDS = {_FORMER, *(name for name in _CONDITIONS if "=" in name)}

@@ -16,9 +16,10 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.scope import Nobody, Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
-from bailiwick_orders.store.filters import asked, narrowed
+from bailiwick_orders.store.customer_names import find
+from bailiwick_orders.store.filters import asked, begins, narrowed
 from bailiwick_orders.store.rows import to_earlier_version, to_order
 from bailiwick_orders.store.stale import stale
 from bailiwick_orders.store.tables import assignments, order_versions, orders, visibility
@@ -52,7 +53,7 @@ class OrderQueries:
         after: tuple[datetime, UUID] | None,
     ) -> list[Seen]:
         """Return up to `limit` orders, newest first, without lines and notes."""
-        conditions = asked(filters)
+        conditions = await _asked(reading, scope, filters)
         statement = _page(scope, frozenset(conditions), is_first=after is None)
         if statement is None:
             return []
@@ -65,7 +66,7 @@ class OrderQueries:
 
     async def count(self, reading: Reading, scope: Scope, filters: Filters) -> int:
         """Return exactly how many there are (D13)."""
-        conditions = asked(filters)
+        conditions = await _asked(reading, scope, filters)
         statement = _count(scope, frozenset(conditions))
         if statement is None:
             return 0
@@ -112,6 +113,22 @@ async def order_facts(
         "author_keeps_view": row["author_keeps_view"],
         "relation_state": row["relation_state"],
     }
+
+
+async def _asked(
+    reading: Reading, scope: Scope, filters: Filters
+) -> Mapping[str, Mapping[str, object]]:
+    """Return the names of the conditions that are asked for, and what each of them binds."""
+    conditions = asked(filters)
+    if filters.text is None or isinstance(scope, Nobody):
+        return conditions
+    name, bound = await find(
+        reading.connection,
+        reading.caller.org_id,
+        filters.text,
+        in_portfolio=LISTED.reads_visibility(scope),
+    )
+    return {**conditions, name: {**bound, **begins(filters.text)}}
 
 
 @lru_cache(maxsize=1024)

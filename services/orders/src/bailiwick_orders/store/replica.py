@@ -22,6 +22,7 @@ from bailiwick_access.replica import upsert
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.replica import Applier
+from bailiwick_orders.store.customer_names import keep
 from bailiwick_orders.store.fan_out import fan_out, lock_customers
 from bailiwick_orders.store.tables import assignments, customers
 
@@ -37,6 +38,8 @@ class CustomersReplica:
         self, connection: AsyncConnection, events: Sequence[CustomerChanged]
     ) -> None:
         await upsert(connection, customers, [_row(event) for event in events])
+        names = [(event.customer_id, event.name) for event in events]
+        await keep(connection, events[0].org_id, names)
 
     async def _assignments(
         self, connection: AsyncConnection, events: Sequence[AssignmentChanged]
@@ -58,4 +61,5 @@ def _row(event: CustomerChanged) -> dict[str, Any]:
         "country": place.country if place else None,
         "version": event.version,
         "seq": event.seq,
+        "named_version": event.version,
     }

@@ -49,7 +49,40 @@ customers = sa.Table(
     sa.Column("created_by", sa.Uuid, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column(
+        "named_version", sa.Integer, comment="Of which version the name is kept in customer_names."
+    ),
+    sa.Index(
+        "customers_unnamed",
+        "org_id",
+        postgresql_where=sa.text("named_version IS DISTINCT FROM version"),
+    ),
     comment="Replica of customers.",
+)
+
+customer_names = sa.Table(
+    "customer_names",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column(
+        "words",
+        sa.Text,
+        nullable=False,
+        comment="What it is found by; each has a space before it.",
+    ),
+    comment="The names that orders show of their customers.",
+)
+
+customer_name_words = sa.Table(
+    "customer_name_words",
+    metadata,
+    sa.Column("org_id", sa.Uuid, primary_key=True),
+    # By code point, so that a beginning is a range of the key, whatever the database's own order.
+    sa.Column("word", sa.Text(collation="C"), primary_key=True),
+    sa.Column("customer_id", sa.Uuid, primary_key=True),
+    comment="customer_names.words, by word.",
 )
 
 assignments = assignments_table(metadata)
