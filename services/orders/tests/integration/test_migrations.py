@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import Mock
 from uuid import UUID
 
 import asyncpg
@@ -113,12 +114,11 @@ async def test_names_of_the_version_before_are_found_after_the_upgrade_and_while
         )
         await asyncio.to_thread(command.upgrade, found.config, "head")
         async with Database(found.urls.worker, name="test") as database:
+            caller = Mock(org_id=ORG, member_id=ORG, now=LONG_AGO)
 
             async def shapes(*texts: str) -> list[str]:
                 async with database.reading(ORG) as connection:
-                    return [
-                        (await find(connection, ORG, text, in_portfolio=False))[0] for text in texts
-                    ]
+                    return [(await find(connection, caller, text)).by for text in texts]
 
             assert await shapes("sol", "luna", "mar") == [RARE, RARE, NUMBER]
             await found.connection.execute(

@@ -8,7 +8,8 @@ it at that time: names are kept there, and writing an order costs nothing for it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,14 +18,17 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.caller import Caller
 from bailiwick_kit import search
 from bailiwick_kit.database import Database
 from bailiwick_orders.store.tables import (
+    assignments,
     customer_name_words,
     customer_names,
     customers,
     orders,
     organizations,
+    visibility,
 )
 
 FEW = 1000
@@ -46,26 +50,58 @@ _org = sa.bindparam("org_id", type_=_UUID)
 _patterns = sa.bindparam("patterns", type_=sa.ARRAY(_TEXT))
 
 
-async def find(
-    connection: AsyncConnection, org_id: UUID, text: str, *, in_portfolio: bool
-) -> tuple[str, Mapping[str, object]]:
-    """Return by what a text finds orders, and what that binds.
+@dataclass(frozen=True)
+class Sought:
+    """By what a text finds orders, and what a statement binds for that."""
 
-    A portfolio is read itself: how rare a word is among all customers would be told by the time it takes.
-    """
-    words = search.asked(text)
-    patterns: dict[str, object] = {"patterns": [search.pattern(word) for word in words]}
+    by: str = NUMBER
+    bound: Mapping[str, object] = field(default_factory=dict)
+
+
+async def find(connection: AsyncConnection, caller: Caller, text: str) -> Sought:
+    """Return by what a text finds orders, where the caller sees all of the organization."""
+    found, words = _patterns_of(caller, text), search.asked(text)
     if not words:
-        return NUMBER, {}
-    if in_portfolio:
-        return FREQUENT, patterns
-    bound = {"org_id": org_id, "words": list(words), "ends": [search.after(one) for one in words]}
-    row = (await connection.execute(_RAREST, bound)).one()
-    if row.customers > FEW:
-        return FREQUENT, patterns
-    rarest = {"org_id": org_id, "word": row.word, "word_end": search.after(row.word)}
-    found = (await connection.execute(_OF_NAME, patterns | rarest)).scalars().all()
-    return (RARE, {**patterns, "customer_ids": list(found)}) if found else (NUMBER, {})
+        return Sought()
+    ends = [search.after(one) for one in words]
+    row = (await connection.execute(_RAREST, found | {"words": list(words), "ends": ends})).one()
+    if row.customers <= FEW:
+        of_rarest = {"word": row.word, "word_end": search.after(row.word)}
+        ids = (await connection.execute(_OF_RARE_NAME, found | of_rarest)).scalars().all()
+    else:  # words that many have may be together in few names
+        ids = (await connection.execute(_OF_NAME, found)).scalars().all()
+    return _sought(found, ids, ())
+
+
+async def find_in_sight(connection: AsyncConnection, caller: Caller, text: str) -> Sought:
+    """Return by what a text finds orders, where the caller sees those of a portfolio, and their own.
+
+    The words of all names are not asked: how rare one is would be told by the time it takes.
+    """
+    found = _patterns_of(caller, text)
+    if not found["patterns"]:
+        return Sought()
+    ids = (await connection.execute(_OF_PORTFOLIO, found)).scalars().all()
+    lost = (await connection.execute(_OF_OWN, found)).scalars().all() if len(ids) <= FEW else ()
+    return _sought(found, ids, lost)
+
+
+def _patterns_of(caller: Caller, text: str) -> dict[str, object]:
+    patterns = [search.pattern(word) for word in search.asked(text)]
+    who = {"org_id": caller.org_id, "member_id": caller.member_id, "now": caller.now}
+    return {**who, "patterns": patterns}
+
+
+def _sought(
+    found: Mapping[str, object], customer_ids: Sequence[UUID], order_ids: Sequence[UUID]
+) -> Sought:
+    patterns = {"patterns": found["patterns"]}
+    if len(customer_ids) > FEW or len(order_ids) > FEW:
+        return Sought(FREQUENT, patterns)
+    if not customer_ids and not order_ids:
+        return Sought()
+    ids = {"customer_ids": list(customer_ids), "order_ids": list(order_ids)}
+    return Sought(RARE, patterns | ids)
 
 
 def shown() -> sa.ColumnElement[bool]:
@@ -170,14 +206,46 @@ _with_word = sa.select(customer_name_words.c.customer_id).where(
 _OF_NAME = (
     sa.select(customer_names.c.customer_id)
     .distinct()
-    .where(
-        customer_names.c.org_id == _org,
-        # An array, and not IN: the planner shall not turn it around and read all names.
-        customer_names.c.customer_id
-        == sa.any_(sa.func.array(_with_word.scalar_subquery(), type_=sa.ARRAY(_UUID))),
-        customer_names.c.words.like(sa.all_(_patterns)),
-    )
+    .where(customer_names.c.org_id == _org, customer_names.c.words.like(sa.all_(_patterns)))
+    .limit(FEW + 1)
 )
+_OF_RARE_NAME = _OF_NAME.where(
+    # An array, and not IN: the planner shall not turn it around and read all names.
+    customer_names.c.customer_id
+    == sa.any_(sa.func.array(_with_word.scalar_subquery(), type_=sa.ARRAY(_UUID)))
+)
+_now = sa.bindparam("now", type_=sa.DateTime(timezone=True))
+_member = sa.bindparam("member_id", type_=_UUID)
+
+
+def _valid(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    of_member = (table.c.org_id == _org, table.c.member_id == _member)
+    return (*of_member, table.c.valid_from <= _now, table.c.valid_to > _now)
+
+
+_OF_PORTFOLIO = _OF_NAME.join(
+    assignments,
+    sa.and_(
+        assignments.c.org_id == customer_names.c.org_id,
+        assignments.c.customer_id == customer_names.c.customer_id,
+    ),
+).where(*_valid(assignments))
+
+_own = (
+    sa.select(visibility.c.order_id)
+    .where(*_valid(visibility))
+    .group_by(visibility.c.listed_at, visibility.c.order_id)
+    .having(sa.not_(sa.func.bool_or(visibility.c.relation.in_(("main", "additional")))))
+    .subquery("own")
+)
+_OF_OWN = (
+    sa.select(orders.c.order_id)
+    .join(_own, _own.c.order_id == orders.c.order_id)
+    .where(orders.c.org_id == _org, shown())
+    .limit(FEW + 1)
+)
+"""Orders that the member merely wrote: of customers whom they do not represent."""
+
 _named = _each("ids", "names", "kept")
 _KEEP = (
     insert(customer_names)

@@ -139,9 +139,10 @@ _NUMBERED = (
     *(_begins(_FORMER_NUMBER, name) for name in ("number", "as_sent", "in_lower")),
 )
 _OF_FEW = orders.c.customer_id == sa.any_(sa.bindparam("customer_ids", type_=sa.ARRAY(sa.Uuid())))
+_FEW = orders.c.order_id == sa.any_(sa.bindparam("order_ids", type_=sa.ARRAY(sa.Uuid())))
 _TEXTS: Mapping[str, sa.ColumnElement[bool]] = {
     NUMBER: sa.or_(*_NUMBERED),
-    RARE: sa.or_(*_NUMBERED, sa.and_(_OF_FEW, shown())),
+    RARE: sa.or_(*_NUMBERED, sa.and_(_OF_FEW, shown()), _FEW),
     FREQUENT: sa.or_(*_NUMBERED, shown()),
 }
 _WORDS = {_FORMER, *(name for name in _CONDITIONS if "=" in name)}

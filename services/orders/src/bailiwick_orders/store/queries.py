@@ -18,7 +18,7 @@ from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_kit.database import plan_for_values
 from bailiwick_kit.scope import Nobody, Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
-from bailiwick_orders.store.customer_names import find
+from bailiwick_orders.store.customer_names import find, find_in_sight
 from bailiwick_orders.store.filters import asked, begins, narrowed
 from bailiwick_orders.store.rows import to_earlier_version, to_order
 from bailiwick_orders.store.stale import stale
@@ -122,13 +122,10 @@ async def _asked(
     conditions = asked(filters)
     if filters.text is None or isinstance(scope, Nobody):
         return conditions
-    name, bound = await find(
-        reading.connection,
-        reading.caller.org_id,
-        filters.text,
-        in_portfolio=LISTED.reads_visibility(scope),
-    )
-    return {**conditions, name: {**bound, **begins(filters.text)}}
+    await plan_for_values(reading.connection)
+    how = find_in_sight if LISTED.reads_visibility(scope) else find
+    sought = await how(reading.connection, reading.caller, filters.text)
+    return {**conditions, sought.by: {**sought.bound, **begins(filters.text)}}
 
 
 @lru_cache(maxsize=1024)

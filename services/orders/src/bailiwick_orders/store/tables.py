@@ -86,6 +86,7 @@ customer_name_words = sa.Table(
 )
 
 assignments = assignments_table(metadata)
+sa.Index("assignments_member", assignments.c.org_id, assignments.c.member_id)
 
 fan_outs = sa.Table(
     "fan_outs",

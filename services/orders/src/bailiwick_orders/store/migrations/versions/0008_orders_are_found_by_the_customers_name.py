@@ -73,6 +73,7 @@ def upgrade() -> None:
     show_all_to_worker(
         "organizations"
     )  # it looks in each for names that the version before heard of
+    op.create_index("assignments_member", "assignments", ["org_id", "member_id"], unique=False)
     op.create_index(
         "customers_unnamed",
         "customers",
