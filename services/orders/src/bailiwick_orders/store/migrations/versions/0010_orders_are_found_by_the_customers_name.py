@@ -8,8 +8,8 @@ from alembic import op
 from bailiwick_kit.migrations import every_organization, grant, isolate, show_all_to_worker
 from bailiwick_kit.search import kept, words_of
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
