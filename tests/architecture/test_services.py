@@ -115,46 +115,6 @@ def test_every_action_is_reached(service: str) -> None:
     assert actions <= imported, f"{service}: nothing uses {actions - imported}"
 
 
-# Migrations
-
-
-def _faults_of_migrations(files: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with migrations, by their files: each has a number, and follows the one before."""
-    before = "None"
-    for place, (name, text) in enumerate(sorted(files.items()), 1):
-        found = dict(
-            re.findall(r"^(revision|down_revision)(?:: [^=]+)? = (.+)$", text, re.MULTILINE)
-        )
-        number = f'"{place:04}"'
-        if (name[:4], found) != (number[1:5], {"revision": number, "down_revision": before}):
-            yield f"{name}: it is number {number}, after {before}: rename it, and change both"
-        before = number
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_migrations_follow_each_other(service: str) -> None:
-    folder = package(service) / "store" / "migrations" / "versions"
-    faults = list(_faults_of_migrations({one.name: read(one) for one in sources(str(folder))}))
-    assert not faults, "\n".join(faults)
-
-
-@pytest.mark.parametrize(
-    "second",
-    [
-        {"0001_b.py": 'revision = "0001"\ndown_revision = None'},
-        {"0002_b.py": 'revision = "0002"\ndown_revision = None'},
-        {"0003_b.py": 'revision = "0003"\ndown_revision = "0001"'},
-    ],
-)
-def test_a_migration_that_follows_none_or_another_is_found(second: Mapping[str, str]) -> None:
-    assert (
-        list(_faults_of_migrations({"0001_a.py": 'revision = "0001"\ndown_revision = None'})) == []
-    )
-    assert list(
-        _faults_of_migrations({"0001_a.py": 'revision = "0001"\ndown_revision = None', **second})
-    )
-
-
 # Events
 
 
