@@ -103,16 +103,22 @@ class Shelf:
         self._share = share
         self._files: list[tuple[UUID, Spooled]] = []
 
-    def has_room(self, org_id: UUID) -> bool:
-        """Return whether the files that are not closed yet leave some of the room, and of the share."""
+    def has_room(self, org_id: UUID, size: int = 1) -> bool:
+        """Return whether the files that are not closed leave so many bytes of the room and of the share."""
         self._files = [(owner, one) for owner, one in self._files if not one.file.closed]
         taken = sum(one.size for _, one in self._files)
         own = sum(one.size for owner, one in self._files if owner == org_id)
-        return taken < self._room and own < self._share
+        return taken + size <= self._room and own + size <= self._share
 
-    def put(self, org_id: UUID, spooled: Spooled) -> None:
-        """Count a file of the organization until it is closed."""
+    def put(self, org_id: UUID, spooled: Spooled) -> bool:
+        """Count a file of the organization until it is closed; return False if there is no room for it.
+
+        Others were written at the same time: there may have been room when it was begun.
+        """
+        if not self.has_room(org_id, spooled.size):
+            return False
         self._files.append((org_id, spooled))
+        return True
 
 
 class _Sheet(Protocol):

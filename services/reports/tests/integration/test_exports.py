@@ -285,13 +285,17 @@ async def test_while_finished_files_take_all_the_room_no_other_is_begun(
     counted: list[Spooled] = []
     put = Shelf.put
 
-    def keeping(shelf: Shelf, org_id: UUID, spooled: Spooled) -> None:
-        put(shelf, org_id, spooled)
+    def keeping(shelf: Shelf, org_id: UUID, spooled: Spooled) -> bool:
         counted.append(spooled)
+        return put(shelf, org_id, spooled)
 
     monkeypatch.setattr(Shelf, "put", keeping)
     await cast.desk.exported(cast.people["Mia"], "sales")
     assert [one.file.closed for one in counted] == [True]
+    monkeypatch.setattr(Shelf, "has_room", lambda *_: True)
+    monkeypatch.setattr(Shelf, "put", lambda *_: False)  # others were put there meanwhile
+    refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
     monkeypatch.setattr(Shelf, "has_room", lambda *_: False)
     refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
