@@ -295,13 +295,19 @@ def test_an_act_changes_its_own_time_and_nothing_else(
     assert gone == told
 
 
-@given(acts=ACTS, member=MEMBERS, begins=st.integers(1, 12), lasts=HOURS)
+@given(
+    acts=ACTS,
+    member=MEMBERS,
+    relation=st.sampled_from(Relation),
+    begins=st.integers(1, 12),
+    lasts=HOURS,
+)
 def test_a_plan_made_and_cancelled_leaves_everything_as_it_was(
-    acts: list[Act], member: UUID, begins: int, lasts: int
+    acts: list[Act], member: UUID, relation: Relation, begins: int, lasts: int
 ) -> None:
     book, now = lived(acts)
     before = sights(book)
-    plan = of(member, now + begins, now + begins + lasts + 1)
+    plan = of(member, now + begins, now + begins + lasts + 1, relation)
     try:
         book.assign(plan, now)
     except MainOverlap:
@@ -328,3 +334,30 @@ def test_ending_changes_nothing_outside_of_what_it_takes(
             assert then == was
         elif ended.relation is MAIN and ended.valid_from <= at(now):
             assert then == (None, was[1])
+
+
+def test_an_additional_plan_over_ones_own_plan_to_be_main_gives_its_time_back() -> None:
+    book, plan = a_book(of(ANA, -5), of(BRUNO, 3)), of(BRUNO, 5, 7, ADDITIONAL)
+    book.assign(plan)
+    book.end(plan.assignment_id, 5)
+    assert book.mains() == "AAABBBBBBB"
+
+
+def test_ending_a_main_gives_nobody_else_anything() -> None:
+    carla = of(CARLA, 2)
+    book = a_book(of(BRUNO, 6, LAST, ADDITIONAL), of(BRUNO, 1), carla)
+    book.end(carla.assignment_id, 3, now=3)
+    assert book.seen(8) == (None, frozenset())
+
+
+def test_a_plan_that_others_cover_whole_is_taken_away_and_does_not_come_back() -> None:
+    hidden, bruno, carla = of(BRUNO, 6, LAST, ADDITIONAL), of(BRUNO, 1), of(CARLA, 2)
+    book = a_book(hidden, bruno, carla)
+    book.end(hidden.assignment_id, 0)
+    assert book.mains() == "-BCCCCCCCC"
+    with pytest.raises(AlreadyEnded):
+        book.end(hidden.assignment_id, 0)
+    book.end(carla.assignment_id, 0)
+    assert book.mains() == "-BBBBBBBBB"
+    book.end(bruno.assignment_id, 0)
+    assert sights(book) == [(None, frozenset())] * LAST

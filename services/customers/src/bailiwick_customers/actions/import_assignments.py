@@ -192,6 +192,7 @@ class _Batch:
             version=1,
             own_end=None,
             took_main_until=None,
+            took_plans_after=None,
             changeset_id=self.changeset_id,
         )
 

@@ -52,6 +52,9 @@ class Assignment:
     took_main_until: datetime | None = None
     """Of one that made its member additional instead of main: until when they were to be main."""
 
+    took_plans_after: datetime | None = None
+    """Of one that made its member additional instead of a planned main: plans are what begins after this."""
+
     layer: UUID | None = None
     """Which others it was assigned over, if its own id does not tell: those of a lower one."""
 

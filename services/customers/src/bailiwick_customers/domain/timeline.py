@@ -41,7 +41,7 @@ def assign(
     """Return what assigning comes to: `new` holds, beside what of the others it does not replace.
 
     A main replaces the main of that time, and whoever is assigned their own other relation: nobody is both.
-    A plan for a main that is made additional gives its time back.
+    A plan for a main that is made additional gives its time back, for as long as they are additional.
 
     Raises:
         MainOverlap: another main is planned to begin within the new one's time.
@@ -55,13 +55,10 @@ def assign(
                 "End the planned assignment first, or choose an end before it begins."
             )
     if new.relation is Relation.ADDITIONAL:
-        while plans := [one for one in timeline.replaced(new) if _is_planned_main(one, now)]:
-            for plan in plans:
-                timeline.take_out(plan, new.valid_from, new.valid_to)
-            timeline.settle(new.valid_from, new.valid_to)
-        for old in timeline.replaced(new):
-            if old.relation is Relation.MAIN:
-                new = replace(new, took_main_until=min(old.valid_to, new.valid_to))
+        if any(_is_planned_main(old, now) for old in timeline.replaced(new)):
+            new = replace(new, took_plans_after=now)
+        timeline.put(new)
+        new = replace(new, took_main_until=timeline.is_main_until(new))
     timeline.put(new)
     timeline.settle(new.valid_from, new.valid_to)
     return timeline.outcome()
@@ -82,13 +79,14 @@ def end(
     """
     timeline = _Timeline(existing, now, changeset_id, new_id)
     start = max(instant, assignment.valid_from)
-    if assignment.valid_to <= start:
+    is_plan = assignment.valid_from > now  # taken away even where others cover all of it
+    if (assignment.would_end if is_plan else assignment.valid_to) <= start:
         raise AlreadyEnded("Read the customer's assignments again.")
     until = assignment.would_end
-    timeline.take_out(assignment, start, until)
-    if assignment.valid_from <= now:
-        timeline.forget(_followers(assignment), start, until)
-        timeline.forget(_kept_out(assignment), start, assignment.valid_to)
+    timeline.cut(assignment, start)
+    if not is_plan:
+        for one in (assignment, *timeline.forget(_followers(assignment), start, until)):
+            timeline.forget(_kept_out(one), start, assignment.valid_to)
     timeline.settle(start, assignment.valid_to)
     return timeline.outcome()
 
@@ -156,21 +154,28 @@ class _Timeline:
             if one.overlaps(new.valid_from, new.valid_to) and _exclude_each_other(one, new)
         ]
 
-    def take_out(self, old: Assignment, start: datetime, end: datetime) -> None:
-        """Take [start, end) out of an assignment for good; what is valid after it goes on."""
-        start = max(start, old.valid_from)
-        self.put(replace(old, valid_to=start, own_end=start))
-        if old.valid_to > end:
-            self._piece(old, end, old.valid_to, old.would_end)
-        else:  # where others cover it, nobody is additional who would have been main
-            self.forget(_kept_out(old), old.valid_to, old.would_end)
+    def cut(self, old: Assignment, start: datetime) -> None:
+        """Take what is from `start` on away from an assignment for good."""
+        self.put(replace(old, valid_to=min(old.valid_to, start), own_end=start))
+        # where others cover it, nobody is additional who would have been main
+        self.forget(_kept_out(old), max(old.valid_to, start), old.would_end)
 
-    def forget(self, chosen: Choice, start: datetime, end: datetime) -> None:
+    def forget(self, chosen: Choice, start: datetime, end: datetime) -> list[Assignment]:
         """Let what others cover in [start, end) end where it is covered: it is not to come back."""
+        forgotten = []
         for one in list(self._held.values()):
             covered = max(start, one.valid_to), min(end, one.would_end)
             if chosen(one) and covered[0] < covered[1]:
                 self.put(replace(one, own_end=covered[0]))
+                forgotten.append(one)
+        return forgotten
+
+    def is_main_until(self, new: Assignment) -> datetime | None:
+        """Return until when the member of a new one is main below it; None where they are not."""
+        bounds = pairwise(self._bounds(new.valid_from, new.valid_to))
+        return max(
+            (end for start, end in bounds if new not in self._uppermost(start)), default=None
+        )
 
     def settle(self, start: datetime, end: datetime) -> None:
         """Make valid in [start, end) what the uppermost layers say, and nothing else."""
@@ -199,20 +204,25 @@ class _Timeline:
 
     def _uppermost(self, instant: datetime) -> list[Assignment]:
         """Return what is valid at an instant: no two mains, and nobody twice."""
-        main: Assignment | None = None
+        mains: list[Assignment] = []
         others: dict[UUID, Assignment] = {}
         for one in sorted(self._held.values(), key=lambda one: one.lies_at):
             if not one.may_hold_at(instant):
                 continue
             if one.relation is Relation.MAIN:
-                main = one
+                mains.append(one)
                 others.pop(one.member_id, None)
-            elif main is None or main.member_id != one.member_id:
+                continue
+            while mains and _gives_way(mains[-1], one):
+                mains.pop()
+                if mains:
+                    others.pop(mains[-1].member_id, None)
+            if not mains or mains[-1].member_id != one.member_id:
                 others[one.member_id] = one
             elif one.took_main_until and instant < one.took_main_until:
-                main, others[one.member_id] = None, one
+                mains, others[one.member_id] = [], one
             # else they are main again, since a plan over them was taken away
-        return [*others.values(), *([main] if main else ())]
+        return [*others.values(), *mains[-1:]]
 
     def _divide(self, one: Assignment, parts: list[Interval]) -> None:
         """Make it valid in these parts of its time, the first of them if it begins with it."""
@@ -290,6 +300,13 @@ def _joined(intervals: Iterable[Interval]) -> Iterator[Interval]:
         last = (start, end)
     if last:
         yield last
+
+
+def _gives_way(main: Assignment, additional: Assignment) -> bool:
+    """Tell whether a main was a plan when their member was made additional: so others are main meanwhile."""
+    since = additional.took_plans_after
+    is_own = main.member_id == additional.member_id
+    return is_own and since is not None and _is_planned_main(main, since)
 
 
 def _exclude_each_other(one: Assignment, other: Assignment) -> bool:

@@ -108,6 +108,11 @@ assignments = sa.Table(
     sa.Column(
         "took_main_until", _instant, comment="Until when its member was to be main, not additional."
     ),
+    sa.Column(
+        "took_plans_after",
+        _instant,
+        comment="Its member's plans to be main, which give way to it, begin after this.",
+    ),
     sa.Column("layer", sa.Uuid, comment="Its place in the order of acts, if not that of its id."),
     sa.CheckConstraint("valid_from <= valid_to", name="assignments_interval"),
     # D26: no two mains of a customer at any instant, whatever the code above believes.

@@ -1,0 +1,26 @@
+"""A plan to be main comes back, once its member is no longer to be additional over it (ADR 22)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from bailiwick_kit.migrations import keep_finite
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "assignments",
+        sa.Column(
+            "took_plans_after",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Its member's plans to be main, which give way to it, begin after this.",
+        ),
+    )
+    keep_finite("assignments")
