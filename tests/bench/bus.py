@@ -25,6 +25,7 @@ from bailiwick_kit.broker import open_channel
 from bailiwick_kit.database import Database
 from bailiwick_kit.outbox import record
 from bailiwick_kit.relay import BULK, Relay
+from bailiwick_kit.topology import direct_exchange
 from bailiwick_kit.wake import Wake, plain_dsn
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import CHECKOUT
@@ -98,6 +99,10 @@ class Bus:
 
     async def declare_both(self, name: str) -> list[aio_pika.abc.AbstractQueue]:
         """Declare a queue for each lane of events; that for bulk gets every organization's."""
+        own = direct_exchange(
+            "orders"
+        )  # the relay wants it, whether or not something goes to one queue
+        await self.channel.declare_exchange(own, aio_pika.ExchangeType.DIRECT, durable=True)
         beside = await self.declare(bulk(name), bulk(EXCHANGE))
         await beside.bind(bulk(EXCHANGE), OrderPlaced.binding_key())
         return [await self.declare(name, EXCHANGE), beside]
