@@ -75,6 +75,43 @@ async def test_approving_what_is_approved_is_a_conflict_of_states(
     assert (answer.status_code, answer.json()["code"]) == (409, "customer-state-forbids")
 
 
+async def test_a_conflict_is_told_last_where_a_representative_is_named_too(
+    shop: Shop, create: Create
+) -> None:
+    mia, nora, tom, bruno = [
+        await shop.member(role)
+        for role in (
+            "brand_manager",
+            "sales_administrator",
+            "sales_assistant",
+            "sales_representative",
+        )
+    ]
+    await shop.settings(assignment_model="single")
+    path = (await create(mia))["path"]
+
+    async def post(who: Person, act: str, body: dict[str, Any]) -> tuple[int, str]:
+        answer = await shop.api.post(who, f"{path}/{act}", body, headers={"If-Match": "*"})
+        return answer.status_code, answer.json()["code"]
+
+    assistant = {"main_id": str(tom.member_id)}, {"member_id": str(tom.member_id)}
+    representative = {"main_id": str(bruno.member_id)}, {"member_id": str(bruno.member_id)}
+    additional = {"relation": "additional"}
+    assert [
+        await post(nora, "approve", representative[0]),
+        await post(mia, "approve", assistant[0]),
+        await post(mia, "approve", representative[0]),
+        await post(mia, "assignments", assistant[1] | additional),
+        await post(mia, "assignments", representative[1] | additional),
+    ] == [
+        (403, "capability-missing"),
+        (422, "may-not-hold-portfolio"),
+        (409, "customer-state-forbids"),
+        (422, "may-not-hold-portfolio"),
+        (409, "assignment-model-single"),
+    ]
+
+
 async def test_a_stale_tab_does_not_overwrite(shop: Shop, create: Create) -> None:
     ana = await shop.member("sales_representative")
     one = await create(ana)

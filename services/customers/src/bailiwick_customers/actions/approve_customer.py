@@ -34,15 +34,14 @@ async def approve_customer(
     async with open_unit(caller.org_id) as unit:
         permit = await permitted(unit, gate, caller, customer_id, "approve")
         expected.check(permit.customer.version)
-        main_id = submitted.read()
-        customer = permit.customer.approve()
+        main_id, assigned = submitted.read(), None
+        if main_id is not None:
+            await gate.decide(permit.caller, "customers", "assign", customer=permit.facts)
+            new = NewAssignment(main_id, Relation.MAIN)
+            assigned = await write_assignment(
+                unit, gate, permit.caller, customer_id, new, where="main_id"
+            )
+        customer = permit.customer.approve()  # a conflict is told last (domain §4)
         await unit.customers.save(customer)
         await unit.note("customer.approve", caller.member_id, customer_id)
-        if main_id is None:
-            return await written(unit, permit, customer)
-        await gate.decide(permit.caller, "customers", "assign", customer=permit.facts)
-        new = NewAssignment(main_id, Relation.MAIN)
-        assigned = await write_assignment(
-            unit, gate, permit.caller, customer_id, new, where="main_id"
-        )
         return await written(unit, permit, customer, assigned)

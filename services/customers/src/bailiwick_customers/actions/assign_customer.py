@@ -80,9 +80,6 @@ async def write_assignment(
     unit: Unit, gate: Gate, caller: Caller, customer_id: UUID, new: NewAssignment, *, where: str
 ) -> Written[Assignment]:
     """Write a new assignment and what it replaces, in the open transaction."""
-    additional = new.relation is Relation.ADDITIONAL
-    if additional and caller.settings.assignment_model == "single":
-        raise SingleAssignmentModel("Assign a main representative instead.")
     starts_at = max(new.valid_from or caller.now, caller.now)
     await checked_representative(unit, gate, caller, new.member_id, starts_at, where=where)
     existing = await unit.assignments.of(customer_id)
@@ -97,6 +94,9 @@ async def write_assignment(
         valid_to=new.valid_to,
     )
     begun, outcome = with_notice(begun, existing, now)
+    additional = new.relation is Relation.ADDITIONAL
+    if additional and caller.settings.assignment_model == "single":
+        raise SingleAssignmentModel("Assign a main representative instead.")
     _check_gaps(begun, outcome, new)
     await unit.assignments.write(Changeset(begun.changeset_id, begun.valid_from, outcome.written))
     await unit.note(
