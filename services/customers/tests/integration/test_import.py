@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -339,3 +340,76 @@ async def test_who_may_not_assign_cannot_import(shop: Shop, opening: Open) -> No
     with pytest.raises(Refusal, match="Name a member"):
         async with opening(Person(shop.org_id, uuid4(), "")):
             pass
+
+
+SINCE = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def test_a_file_read_again_gives_back_nothing_that_was_taken_since(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative", valid_from=SINCE)
+    bruno = await shop.member("sales_representative", valid_from=SINCE)
+    file = [
+        customer("A"),
+        assignment("A", ana, valid_from="2023-01-01T00:00:00Z"),
+        assignment("A", bruno, valid_from="2024-01-01T00:00:00Z"),
+    ]
+    async with opening(mia) as work:
+        first = await imported(work, *file)
+    path = f"/v1/customers/{first[0]['customer_id']}"
+    await asyncio.sleep(1.1)  # what takes something soon holds in a second (D18)
+    ended = await shop.api.post(mia, f"{path}/assignments/{first[2]['assignment_id']}/end")
+    assert ended.status_code == 200, ended.text
+    for update in (False, True):
+        async with opening(mia, update=update) as work:
+            again = await imported(work, *file)
+        assert {one["outcome"] for one in again} == {"unchanged"}
+    await asyncio.sleep(1.1)
+    assert (await shop.api.get(bruno, path)).status_code == 404
+
+
+@pytest.mark.parametrize("taken", ["end", "reassign"])
+@pytest.mark.parametrize("relation", ["main", "additional"])
+async def test_an_earlier_end_in_a_file_gives_back_nothing(
+    shop: Shop, opening: Open, relation: str, taken: str
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana = await shop.member("sales_representative", valid_from=SINCE)
+    bruno = await shop.member("sales_representative", valid_from=SINCE)
+    row = assignment("A", ana, relation, valid_from="2023-01-01T00:00:00Z")
+    async with opening(mia) as work:
+        first = await imported(work, customer("A"), row)
+    path = f"/v1/customers/{first[0]['customer_id']}"
+    acts = {
+        "end": (f"{path}/assignments/{first[1]['assignment_id']}/end", None),
+        "reassign": (
+            f"{path}/assignments",
+            {"member_id": str(bruno.member_id), "relation": "main"},
+        ),
+    }
+    done = await shop.api.post(mia, *acts[taken])
+    assert done.status_code in {200, 201}, done.text
+    stays = relation == "additional" and taken == "reassign"
+    async with opening(mia, update=True) as work:
+        [outcome] = await imported(work, {**row, "valid_to": "2030-01-01T00:00:00Z"})
+    assert outcome["outcome"] == ("updated" if stays else "different")
+    await asyncio.sleep(1.1)
+    assert (await shop.api.get(ana, path)).status_code == (200 if stays else 404)
+
+
+async def test_who_was_suspended_here_is_not_reinstated_by_a_corrected_name(
+    shop: Shop, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    row = customer("A", status="approved")
+    async with opening(mia) as work:
+        [first] = await imported(work, row)
+    path = f"/v1/customers/{first['customer_id']}"
+    done = await shop.api.post(mia, f"{path}/suspend", headers={"If-Match": "*"})
+    assert done.status_code == 200, done.text
+    async with opening(mia, update=True) as work:
+        await imported(work, {**row, "name": "Corrected"})
+    now = (await shop.api.get(mia, path)).json()
+    assert (now["name"], now["status"]) == ("Corrected", "suspended")

@@ -401,3 +401,35 @@ async def test_an_order_is_found_by_the_number_that_it_had_before_and_shows_it(
             for one in items:
                 read = await market.shop.api.get(who, f"{PATH}/{one['order_id']}")
                 assert read.json()["external_ref"] == one["external_ref"]
+
+
+@pytest.mark.parametrize(
+    ("said", "verbs", "state"),
+    [
+        ("placed", ["confirm", "fulfil"], "fulfilled"),
+        ("confirmed", ["cancel"], "cancelled"),
+        ("draft", ["place"], "placed"),
+    ],
+)
+async def test_what_was_done_here_since_stands_whatever_else_a_row_says_later(
+    market: Market, opening: Open, said: str, verbs: list[str], state: str
+) -> None:
+    mia = await market.shop.member("brand_manager")
+    ana = await market.shop.member("sales_representative")
+    customer = await market.customer(main=ana)
+    row = record("1", customer, state=said, author_id=str(ana.member_id))
+    if said == "draft":
+        del row["order_date"]
+    async with opening(mia) as work:
+        [one] = await imported(work, row)
+    path = f"{PATH}/{one['order_id']}"
+    for verb in verbs:
+        done = await market.act(ana if verb == "place" else mia, path, verb)
+        assert done.status_code == 200, done.text
+    before = (await market.shop.api.get(mia, path)).json()
+    async with opening(mia, update=True) as work:
+        await imported(work, {**row, "note": "corrected"})
+    now = (await market.shop.api.get(mia, path)).json()
+    names = ("state", "placed_by", "placed_at", "order_date", "credited_to")
+    assert {name: now[name] for name in names} == {name: before[name] for name in names}
+    assert (now["state"], now["note"]) == (state, "corrected")

@@ -150,6 +150,8 @@ class _Batch:
         for one in existing.values():
             if _is_of(one, record):
                 return Imported(one.assignment_id, self._again(record, one, existing))
+        if record.ref in self.before and (later := _became(record, existing.values())):
+            return Imported(later.assignment_id, self._again(record, later, existing))
         begun = self._assigned(self._begun(record, customer_id), existing)
         return Imported(begun.assignment_id, Outcome.CREATED)
 
@@ -174,6 +176,8 @@ class _Batch:
         if until <= one.valid_from:
             message = "Choose an end after the beginning."
             raise Invalid(message, faults=(Fault("valid_to", "ends-before-it-begins", message),))
+        if until > one.valid_to and one.version > 1:
+            return Outcome.DIFFERENT  # ended here since, and a file gives nothing back
         if until > one.valid_to:
             self._assigned(
                 replace(self._like(one), valid_from=one.valid_to, valid_to=until), existing
@@ -222,6 +226,17 @@ def _is_of(assignment: Assignment, record: AssignmentRecord) -> bool:
     """Tell whether the assignment is what this record became, or would become."""
     same = (assignment.member_id, assignment.relation) == (record.member_id, record.relation)
     return same and record.valid_from in {None, assignment.valid_from}
+
+
+def _became(record: AssignmentRecord, existing: Iterable[Assignment]) -> Assignment | None:
+    """Return what an imported record became where it began later than it says: what takes has notice."""
+    same = [
+        one
+        for one in existing
+        if (one.member_id, one.relation) == (record.member_id, record.relation)
+        and (record.valid_from is None or one.valid_from >= record.valid_from)
+    ]
+    return min(same, key=lambda one: one.valid_from, default=None)
 
 
 def _check_customers(records: Sequence[AssignmentRecord], known: Mapping[str, UUID]) -> None:

@@ -103,6 +103,11 @@ async def import_customers(
     ]
 
 
+_FROM_HERE = {
+    Status.PENDING: frozenset({Status.APPROVED, Status.SUSPENDED}),
+    Status.APPROVED: frozenset({Status.SUSPENDED}),
+}
+"""Status → those that may follow. Who was suspended here is reinstated by a person, not by a file."""
 _TAKEN = {Outcome.CREATED, Outcome.UPDATED}
 
 
@@ -125,6 +130,8 @@ async def _update(
             )
             faults.append(Fault(f"[{place}].created_at", "not-allowed", message))
         changes = {name: getattr(record, name) for name in _UPDATED & record.said}
+        if record.status not in _FROM_HERE.get(customer.status, frozenset()):
+            changes.pop("status", None)
         customers.append(replace(customer, **changes, version=customer.version + 1))
     if faults:
         raise Invalid(faults=faults)

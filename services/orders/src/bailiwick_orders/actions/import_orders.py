@@ -151,6 +151,12 @@ _STAYS = (
 def _as_said(record: OrderRecord, order: Order, before: Order) -> Order:
     """Return the order that is there as its row says it now; what the row says nothing of stays."""
     has_author = record.author_id is not None  # else it is whoever imported it first
+    if order.placed_at is None and before.placed_at is not None:  # it was placed here, once (D22)
+        order = replace(
+            order,
+            **{name: getattr(before, name) for name in _PLACING},
+            listed_at=before.listed_at,
+        )
     return replace(
         order,
         order_id=before.order_id,
@@ -159,7 +165,7 @@ def _as_said(record: OrderRecord, order: Order, before: Order) -> Order:
         customer_name=before.customer_name,
         author_id=before.author_id,
         author_keeps_view=order.author_keeps_view if has_author else before.author_keeps_view,
-        state=before.state if before.placed_at and "state" not in record.said else order.state,
+        state=order.state if _comes_after(record, before) else before.state,
         note=order.note if "note" in record.said else before.note,
         credited_to=before.credited_to
         if _is_credited(record, order, before)
@@ -167,6 +173,21 @@ def _as_said(record: OrderRecord, order: Order, before: Order) -> Order:
         # A draft is listed when it was imported.
         listed_at=before.listed_at if order.placed_at is None else order.listed_at,
     )
+
+
+_PLACING = ("placed_by", "placed_at", "order_date", "credited_to", "author_keeps_view")
+_FROM_HERE = {
+    State.DRAFT: frozenset(State),
+    State.PLACED: frozenset({State.CONFIRMED, State.FULFILLED, State.CANCELLED}),
+    State.CONFIRMED: frozenset({State.FULFILLED, State.CANCELLED}),
+}
+"""State → those that may follow. A row says what its source knows: what was done here since stands."""
+
+
+def _comes_after(record: OrderRecord, before: Order) -> bool:
+    """Tell whether the row's state is a later one than that of the order that is there."""
+    is_said = "state" in record.said or before.placed_at is None
+    return is_said and record.state in _FROM_HERE.get(before.state, frozenset())
 
 
 def _is_credited(record: OrderRecord, order: Order, before: Order) -> bool:
