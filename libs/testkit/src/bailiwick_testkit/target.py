@@ -17,8 +17,10 @@ from bailiwick_testkit.waiting import wait_until
 
 BY_NAME: Mapping[str, Operation] = {one.name: one for one in operations()}
 """operationId → operation."""
-TAKING_BODIES = sorted(name for name, one in BY_NAME.items() if one.schema is not None)
-"""The operations that take a body of JSON."""
+TAKING_BODIES = sorted(
+    name for name, one in BY_NAME.items() if one.schema and one.schema.get("properties", True)
+)
+"""The operations that take a body of JSON with something in it."""
 
 
 @dataclass
