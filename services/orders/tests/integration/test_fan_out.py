@@ -1,5 +1,6 @@
 """An act over more orders than a transaction may take: in pieces, and nobody sees more meanwhile (ADR 17)."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -7,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from bailiwick_contracts.customers import Assignment
+from bailiwick_kit.database import Database
 from bailiwick_kit.position import versions_in
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.fan_out import FanOut
@@ -167,6 +169,44 @@ async def test_what_happens_between_two_pieces_counts(
     assert await sight(market, at + timedelta(seconds=1)) == {clara.member_id: 13}
     assert (await market.shop.api.get(clara, made["path"])).status_code == 200
     assert (await market.shop.api.get(bruno, made["path"])).status_code == 404
+
+
+async def test_an_act_is_written_though_customers_of_its_own_and_of_another_organization_are_locked(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 2)
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    held, database = await held_by(market, ana, 4, 5), market.shop.database
+    hand_over(market, held, bruno, datetime.now(UTC))
+    await market.tell()
+    own, other, cust = min(one.customer_id for one in held), UUID(int=1), UUID(int=5)
+    row = {"code": "x", "name": "x", "status": "approved", "created_by": cust}
+    key = {"org_id": other, "customer_id": cust}
+    async with database.writing(other) as connection:
+        await connection.execute(tables.customers.insert(), {**key, **row, "version": 1, "seq": 1})
+        late = {**key, "assignment_id": cust, "begins": False}
+        await connection.execute(tables.fan_outs.insert(), late)
+    after = datetime.now(UTC) + timedelta(seconds=1)
+
+    async def comes(expected: dict[UUID, int]) -> None:
+        async with asyncio.timeout(12):  # less than a transaction may idle
+            while await sight(market, after) != expected:  # noqa: ASYNC110 - a database tells no events
+                await asyncio.sleep(0.1)
+
+    url = database.engine.url.render_as_string(hide_password=False)
+    async with (
+        Database(url, pool=2) as locking,
+        locking.writing(market.shop.org_id) as one,
+        locking.writing(other) as two,
+    ):
+        await fan_out.lock_customers(one, market.shop.org_id, [own])
+        await fan_out.lock_customers(two, other, [cust])
+        beside = asyncio.create_task(FanOut(database).run())
+        try:
+            await comes({ana.member_id: 5, bruno.member_id: 15})
+        finally:
+            beside.cancel()
+            await asyncio.wait([beside])
 
 
 async def _moves(market: Market, customers: int, orders: int) -> float:

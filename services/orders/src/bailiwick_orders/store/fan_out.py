@@ -6,13 +6,15 @@ take; it is remembered in `fan_outs` and written in pieces (ADR 17). A piece rea
 are when it is written, under the customer's lock, so that it can be late and repeated but never wrong;
 ends are written before beginnings, so that nobody sees more meanwhile than before and after. Who has lost
 a customer reads none of its orders from the first commit on, whatever is written so far (`stale`).
+A piece that fails puts its customer off, and delays neither other customers nor other organizations.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,8 @@ PIECE = 2_000
 """Orders of which the visibility is written in one piece."""
 PAUSE = 0.25
 """Seconds between looks at what is left to write, when there was nothing."""
+PUT_OFF = 5.0
+"""Seconds that a customer waits whose piece failed."""
 
 _ids = sa.ARRAY(sa.Uuid)
 _org_id = sa.bindparam("org_id", type_=sa.Uuid)
@@ -122,10 +126,14 @@ _FIRST = START_OF_TIME, UUID(int=0)
 _ORGANIZATIONS = sa.select(fan_outs.c.org_id).distinct()
 _NEXT = (
     sa.select(fan_outs)
-    .where(fan_outs.c.org_id == _org_id)
+    .where(
+        fan_outs.c.org_id == _org_id,
+        fan_outs.c.customer_id != sa.all_(sa.bindparam("put_off", type_=_ids)),
+    )
     .order_by(fan_outs.c.begins, fan_outs.c.customer_id, fan_outs.c.assignment_id)
     .limit(1)
 )
+_SHORT_WAIT = sa.text("SET LOCAL lock_timeout = '1s'")
 _THE_ONE = sa.and_(
     fan_outs.c.org_id == sa.bindparam("of_org", type_=sa.Uuid),
     fan_outs.c.assignment_id == sa.bindparam("of_assignment", type_=sa.Uuid),
@@ -194,46 +202,63 @@ class FanOut:
 
     database: Database
     piece: int = PIECE
+    put_off: dict[tuple[UUID, UUID], float] = field(default_factory=dict, init=False)
+    """Organizations' customers of which a piece failed, and until when they wait (monotonic)."""
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             try:
                 found = await self.round()
-            except Exception as error:  # a job that stops is an outage: report and go on
-                if is_outage(error):
-                    log.warning("fan_out.interrupted", error=type(error).__name__)
-                else:
-                    log.exception("fan_out.failed")
+            except Exception as error:  # noqa: BLE001 - a job that stops is an outage: report and go on
+                _report(error)
                 found = 0
             if not found:
                 await asyncio.sleep(PAUSE)
 
     async def round(self) -> int:
-        """Write a piece of each organization; return of how many organizations there was one."""
+        """Write a piece of each organization; return of how many organizations one was written."""
         async with self.database.reading(None) as connection:
             waiting = (await connection.execute(_ORGANIZATIONS)).scalars().all()
-        for org_id in waiting:
-            await self._piece(org_id)
-        return len(waiting)
+        now = time.monotonic()
+        for key in [key for key, until in self.put_off.items() if until <= now]:
+            del self.put_off[key]
+        return sum([await self._next(org_id) for org_id in waiting])
 
-    async def _piece(self, org_id: UUID) -> None:
+    async def _next(self, org_id: UUID) -> bool:
+        """Write an organization's next piece; return whether there was one and it did not fail."""
+        one = None
+        put_off = [customer_id for of_org, customer_id in self.put_off if of_org == org_id]
+        try:
+            async with self.database.reading(org_id) as connection:
+                found = await connection.execute(_NEXT, {"org_id": org_id, "put_off": put_off})
+                one = found.mappings().first()
+            if one is not None:
+                await self._piece(one)
+        except Exception as error:  # noqa: BLE001 - one organization's, which the others do not wait for
+            _report(error, org_id=str(org_id))
+            if one is not None:
+                # The customer, not the assignment: its ends stay before its beginnings.
+                self.put_off[org_id, one["customer_id"]] = time.monotonic() + PUT_OFF
+            return False
+        return one is not None
+
+    async def _piece(self, one: sa.RowMapping) -> None:
+        org_id = one["org_id"]
         async with self.database.writing(org_id) as connection:
-            one = (await connection.execute(_NEXT, {"org_id": org_id})).mappings().first()
-            if one is None:
-                return
+            await connection.execute(_SHORT_WAIT)
             # As who applies assignments does: first the customer's row, then what hangs on it.
             await lock_customers(connection, org_id, [one["customer_id"]])
             the_one = {"of_org": org_id, "of_assignment": one["assignment_id"]}
             found = await connection.execute(_LOCKED, the_one)
-            if (one := found.mappings().first()) is None:
+            if (locked := found.mappings().first()) is None:
                 return
             bound = {
                 **{name: one[name] for name in ("org_id", "customer_id")},
                 "assignment_ids": [one["assignment_id"]],
                 "piece": self.piece,
-                "listed_after": one["listed_after"] or _FIRST[0],
-                "id_after": one["id_after"] or _FIRST[1],
+                "listed_after": locked["listed_after"] or _FIRST[0],
+                "id_after": locked["id_after"] or _FIRST[1],
             }
             await connection.execute(_FAN_OUT_LATER, bound)
             last = (await connection.execute(_LAST, bound)).first()
@@ -242,3 +267,10 @@ class FanOut:
             else:
                 reached = {"listed_after": last[0], "id_after": last[1]}
                 await connection.execute(fan_outs.update().where(_THE_ONE), {**the_one, **reached})
+
+
+def _report(error: Exception, **of: str) -> None:
+    if is_outage(error):
+        log.warning("fan_out.interrupted", error=type(error).__name__, **of)
+    else:
+        log.error("fan_out.failed", exc_info=error, **of)
