@@ -97,6 +97,13 @@ def _counted(outcome: Outcome, count: int) -> str:
 _ALWAYS_TOLD = {Outcome.CREATED, Outcome.UNCHANGED}
 
 
+_LEFT = "They were left as they are. Import with --update to take over what they say now."
+_LEFT_TO_PEOPLE = (
+    "They were left as they are: people have changed since what these rows are about."
+    " Change it in the application."
+)
+
+
 def _tell_different(stack: Stack, load: Load) -> None:
     """Say which rows say something else than when they were imported, and what to do."""
     if not load.different:
@@ -107,4 +114,4 @@ def _tell_different(stack: Stack, load: Load) -> None:
     count = sum(tally[Outcome.DIFFERENT] for tally in load.tallies.values())
     if more := count - len(load.different):
         stack.report(f"… and {more:,} more")
-    stack.report("They were left as they are. Import with --update to take over what they say now.")
+    stack.report(_LEFT_TO_PEOPLE if load.update else _LEFT)
