@@ -27,7 +27,7 @@ from bailiwick_testkit.sales import A_DAY, a_line
 from bailiwick_testkit.shop import Shop
 from bailiwick_testkit.waiting import until
 
-MANY = 20_000
+MANY = 8_000
 
 
 @pytest.fixture
@@ -194,8 +194,8 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ) -> Spooled:
         async def watched() -> AsyncGenerator[Any, None]:
             async for page in pages:
-                rows = (one for one in gc.get_objects() if isinstance(one, Group | Standing | Row))
-                counted.append(sum(1 for _ in rows))
+                kinds = {Group, Standing, Row}
+                counted.append(sum(1 for one in gc.get_objects() if type(one) in kinds))
                 yield page
 
         return await spool(kind, columns, watched(), **more)
@@ -222,7 +222,7 @@ async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_tim
         rows = await desk.exported(mia, report, query)
         assert len({row[column] for row in rows}) == len(rows) == MANY
     assert len(alive) == 2 * MANY / 1_000
-    assert max(alive) < 5_000
+    assert 0 < min(alive) <= max(alive) < 5_000
 
 
 @pytest.mark.slow
