@@ -17,8 +17,8 @@ import aiohttp
 from measure import Ask, Compared, compare
 
 from bailiwick_local.databases import DatabaseUrls
+from bailiwick_local.places import claimed_port
 from bailiwick_testkit.people import DOOR_SECRET, ISSUER, Person
-from bailiwick_testkit.servers import free_port
 
 KINDS = {
     "list of 50": "/v1/orders?limit=50",
@@ -32,7 +32,7 @@ def served_at(
     app: str, urls: DatabaseUrls, policy_url: str, identity_url: str, **more: str
 ) -> Iterator[str]:
     """Serve an application of this folder in a process of its own, and give its address."""
-    port = free_port()
+    port = claimed_port()
     environment = {
         **os.environ,
         "BAILIWICK_DATABASE_OWNER_URL": urls.owner,

@@ -22,6 +22,7 @@ from typing_extensions import override
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy import Policy
 from bailiwick_local import chart as carried
+from bailiwick_local.places import claimed_port
 from bailiwick_local.servers import knock, opa
 from bailiwick_testkit.chart import (
     FOLDER,
@@ -33,7 +34,6 @@ from bailiwick_testkit.chart import (
     of_kind,
     ran,
 )
-from bailiwick_testkit.servers import free_port
 from bailiwick_testkit.waiting import until, wait_until
 
 QUESTION = {
@@ -88,7 +88,7 @@ def started(manifests: list[Manifest], program: str, place: Path) -> Iterator[Si
     """Start the sidecar on its files below `place`."""
     (api,) = [one for one in of_kind(manifests, "Deployment") if component(one) == "orders-api"]
     sidecar, main = containers(api)
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{claimed_port()}"
     arguments = [one.replace("0.0.0.0:8282", address) for one in sidecar["args"]]
     log = place / "log"
     with log.open("w") as written:
@@ -241,7 +241,7 @@ async def test_remote_policy_counts_if_it_is_signed_by_the_key(
 async def test_sidecar_waits_for_a_policy_server_that_is_away_and_is_not_restarted(
     chart: Chart, opa_program: str, tmp_path: Path
 ) -> None:
-    manifests, port = chart.rendered("remote-policy"), free_port()
+    manifests, port = chart.rendered("remote-policy"), claimed_port()
     told(manifests, tmp_path, f"http://127.0.0.1:{port}/bundles", signed(opa_program, tmp_path))
     with started(manifests, opa_program, tmp_path) as sidecar:
         wait_until(lambda: "refused" in sidecar.log.read_text(), "it has asked")

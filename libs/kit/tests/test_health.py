@@ -18,9 +18,9 @@ from bailiwick_kit.operations import operations
 from bailiwick_kit.policy import Question
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
+from bailiwick_local.places import claimed_port
 from bailiwick_testkit.apps import settings_for
 from bailiwick_testkit.fake_opa import UCAST, fake_opa, raw, said
-from bailiwick_testkit.servers import free_port
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ def checks(state: dict[str, bool]) -> dict[str, Check]:
 
 async def test_ready_means_that_every_check_passes_and_live_that_somebody_answers() -> None:
     state = {"database": True, "policy": True}
-    async with asked(Health(checks(state), deadline=0.05), free_port()) as ask:
+    async with asked(Health(checks(state), deadline=0.05), claimed_port()) as ask:
         fine = {"database": "ok", "policy": "ok", "frozen": "ok"}
         assert await ask("/ready") == (200, {"status": "ok", "checks": fine})
         state |= {"policy": False, "frozen": True}
@@ -99,7 +99,7 @@ async def test_started_is_for_good_and_who_stops_is_not_ready() -> None:
             raise NotYetError
 
     health.also("http", has_begun)
-    async with asked(health, free_port()) as ask:
+    async with asked(health, claimed_port()) as ask:
         with capture_logs():
             assert (await ask("/started"))[0] == 503
             state["database"] = True
@@ -117,7 +117,7 @@ async def test_started_is_for_good_and_who_stops_is_not_ready() -> None:
 @pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - asked on loopback
 async def test_probe_exits_by_what_the_port_says(listen: str) -> None:
     state = {"database": True, "policy": True}
-    port = free_port()
+    port = claimed_port()
 
     async def probed(*arguments: str) -> int:
         process = await asyncio.create_subprocess_exec(

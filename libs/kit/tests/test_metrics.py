@@ -20,9 +20,9 @@ from bailiwick_kit.http import create_app
 from bailiwick_kit.metrics import DECLARED, REGISTRY, Reading
 from bailiwick_kit.operations import operations
 from bailiwick_kit.policy import Policy
+from bailiwick_local.places import claimed_port
 from bailiwick_testkit.fake_opa import UCAST, FakeOpa, fake_opa, said
 from bailiwick_testkit.figures import figure, rise_of
-from bailiwick_testkit.servers import free_port
 from bailiwick_testkit.things import Things
 from bailiwick_testkit.waiting import until
 
@@ -171,7 +171,7 @@ def test_a_reading_that_nobody_has_taken_is_absent() -> None:
 
 
 async def test_the_operations_port_shows_them_with_those_of_the_process() -> None:
-    port = free_port()
+    port = claimed_port()
     async with (
         operations("127.0.0.1", port, Health({})),
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,

@@ -21,7 +21,8 @@ from bailiwick_kit.health import Health
 from bailiwick_kit.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_testkit.servers import Postgres, Servers, free_port
+from bailiwick_local.places import claimed_port
+from bailiwick_testkit.servers import Postgres, Servers
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
 
@@ -67,7 +68,7 @@ async def program(
     drain_delay: float = 0,
     first: str = "",
 ) -> AsyncIterator[Program]:
-    port = port or free_port()
+    port = port or claimed_port()
     nowhere = "http://127.0.0.1:9"
     settings = {
         "DATABASE_OWNER_URL": things.urls.owner,
@@ -76,7 +77,7 @@ async def program(
         "BROKER_URL": things.broker_url,
         "POLICY_URL": nowhere,
         "LISTEN": f"127.0.0.1:{port}",
-        "OPERATIONS_LISTEN": f"127.0.0.1:{operations or free_port()}",
+        "OPERATIONS_LISTEN": f"127.0.0.1:{operations or claimed_port()}",
         "DRAIN_DELAY": str(drain_delay),
         "IDENTITY_URL": nowhere,
         "CUSTOMERS_URL": nowhere,
@@ -216,7 +217,7 @@ async def test_what_does_not_end_is_cut_off(silent: Things) -> None:
 async def test_who_is_told_to_stop_is_not_ready_and_serves_until_routers_have_forgotten_it(
     things: Things,
 ) -> None:
-    operations = free_port()
+    operations = claimed_port()
     async with (
         program(things, "api", operations=operations, drain_delay=2) as one,
         aiohttp.ClientSession() as session,

@@ -23,8 +23,8 @@ from bailiwick_kit.http import create_app
 from bailiwick_kit.mail import Mail, Mailer, PutOff
 from bailiwick_kit.policy import Policy
 from bailiwick_kit.tracing import LAST_WORDS, LONGEST
+from bailiwick_local.places import claimed_port
 from bailiwick_testkit.fake_opa import fake_opa, said
-from bailiwick_testkit.servers import free_port
 from bailiwick_testkit.spans import Collector, Spans, collecting, recorded
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
@@ -320,7 +320,7 @@ async def test_a_question_to_policy_is_a_span_with_its_answer(spans: Spans) -> N
 async def test_a_mail_is_a_span_that_names_nobody(spans: Spans) -> None:
     mail = Mail("<1@b.example>", "B <b@b.example>", CANARY, "Maria", "To Maria", "text", "<p></p>")
     with pytest.raises(PutOff), trace.span("send mail", parent=SAMPLED):
-        await Mailer(f"smtp://127.0.0.1:{free_port()}").send(mail)
+        await Mailer(f"smtp://127.0.0.1:{claimed_port()}").send(mail)
     span = spans.one("hand over mail")
     assert (span.kind, span.parent_id) == ("client", spans.one("send mail").span_id)
     assert span.attributes == {"error.type": "PutOff"}
@@ -384,7 +384,7 @@ def test_a_collector_that_hangs_keeps_no_request_waiting_and_the_end_hardly(
 def test_whatever_is_wrong_with_the_endpoint_requests_are_answered_and_the_end_comes(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{claimed_port()}")
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with trace.exported("things"):

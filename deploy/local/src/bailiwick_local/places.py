@@ -10,7 +10,8 @@ import random
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,8 @@ CHECKOUT = Path(__file__).resolve().parents[4]
 MEMBERS = ("contracts", "libs/kit", "libs/access", "libs/testkit", "deploy/local")
 _PORTS = range(20000, 32000)
 """Below the range from which Linux takes the ports of outgoing connections."""
+_CLAIM_HOLDS = 600
+"""Seconds. Far longer than a server takes from its start to listening."""
 _LONGEST_SOCKET = 100
 """A Unix socket's path has room for 107 bytes."""
 
@@ -120,9 +123,8 @@ class Kept:
         """
         with self._opened() as content:
             ports = content.setdefault("ports", {})
-            known = ports.get(name)
-            if known is None or not (in_use or _is_free(int(known))):
-                ports[name] = str(_a_free_port({int(port) for port in ports.values()}))
+            if not (in_use and name in ports):
+                ports[name] = str(claimed_port(int(ports[name]) if name in ports else None))
             return int(ports[name])
 
 
@@ -144,11 +146,38 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _a_free_port(taken: set[int]) -> int:
+def claimed_port(wished: int | None = None) -> int:
+    """Return a free port of loopback that nobody else is given in the next ten minutes.
+
+    A server listens seconds after its port was chosen. All stacks of one user on this machine
+    choose from one list, so that two which start at once never choose the same. The wished one
+    is returned where it is free.
+    """
+    folder = Path(tempfile.gettempdir()) / f"bailiwick-ports-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to somebody else; set TMPDIR to another folder")
+    with locked(folder / "lock"):
+        claims = _claims(folder / "claims.json")
+        port = wished if wished and _is_free(wished) else _unclaimed(claims)
+        (folder / "claims.json").write_text(json.dumps(claims | {str(port): time.time()}))
+    return port
+
+
+def _claims(file: Path) -> dict[str, float]:
+    try:
+        claims = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    oldest = time.time() - _CLAIM_HOLDS
+    return {port: since for port, since in claims.items() if since > oldest}
+
+
+def _unclaimed(claims: Mapping[str, float]) -> int:
     chooser = random.SystemRandom()
     while True:
         port = chooser.choice(_PORTS)
-        if port not in taken and _is_free(port):
+        if str(port) not in claims and _is_free(port):
             return port
 
 

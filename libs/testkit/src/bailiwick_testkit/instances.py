@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import aiohttp
 
+from bailiwick_local.places import claimed_port
 from bailiwick_local.processes import Process
 from bailiwick_local.stacks.native import NativeStack
-from bailiwick_testkit.servers import free_port
 from bailiwick_testkit.waiting import until
 
 LOOK = 0.25
@@ -41,7 +41,7 @@ def instances_of(stack: NativeStack, service: str) -> tuple[Instance, Instance]:
     """Return the stack's own process of a service, and another that is not started yet."""
     own = stack.service(service)
     first = Instance(own, stack.address(service), stack.operations(service))
-    listen, operations = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    listen, operations = f"127.0.0.1:{claimed_port()}", f"127.0.0.1:{claimed_port()}"
     environment = {
         **own.environment,
         "BAILIWICK_LISTEN": listen,

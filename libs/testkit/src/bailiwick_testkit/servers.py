@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -33,13 +32,6 @@ from bailiwick_local.servers.containers import stop_all as stop_containers
 def report(line: str) -> None:
     """Say what takes long, past pytest's capturing."""
     print(f"servers: {line}", file=sys.__stderr__, flush=True)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import pytest
 
 from bailiwick_kit import crash_points
 from bailiwick_kit.clock import SystemClock
+from bailiwick_local.places import claimed_port
 from bailiwick_testkit.mail_server import MailServer, mail_server
 from bailiwick_testkit.people import DOOR_SECRET, ISSUER
 from bailiwick_testkit.postroom import SENDER, Postroom
-from bailiwick_testkit.servers import Opa, free_port
+from bailiwick_testkit.servers import Opa
 
 KILLED = -9
 ENDS = {
@@ -43,7 +44,7 @@ async def killed_at(point: str, room: Postroom, opa: Opa, server: MailServer) ->
         "POLICY_URL": opa.url,
         "POLICY_DEADLINE": "5",
         "LISTEN": "127.0.0.1:0",
-        "OPERATIONS_LISTEN": f"127.0.0.1:{free_port()}",
+        "OPERATIONS_LISTEN": f"127.0.0.1:{claimed_port()}",
         "IDENTITY_URL": nowhere,
         "CUSTOMERS_URL": nowhere,
         "DOOR_SECRET": DOOR_SECRET,
