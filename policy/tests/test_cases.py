@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bailiwick_kit.policy import Decision, Policy
+from bailiwick_kit.policy.client import Decision, Policy
 from bailiwick_testkit.engine import includes
 from bailiwick_testkit.worlds import ENTITIES
 

@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.scope import All, Any, Compare, Condition, Nobody, Where, fields
-from bailiwick_kit.scope_sql import reads_facts
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.policy.scope import All, Any, Compare, Condition, Nobody, Where, fields
+from bailiwick_kit.policy.scope_sql import reads_facts
 from bailiwick_testkit.oracle import Member, Oracle, Settings, World, has_right, is_restricted
 from bailiwick_testkit.servers import Opa
 from bailiwick_testkit.worlds import ACTIONS, CALLERS, ENTITIES, NOW, caller_document

@@ -16,7 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from bailiwick_kit.policy import Filter, Policy
+from bailiwick_kit.policy.client import Filter, Policy
 from bailiwick_testkit.engine import Engine, includes
 from bailiwick_testkit.oracle import Answer, Member, Oracle, World, is_restricted
 from bailiwick_testkit.worlds import (

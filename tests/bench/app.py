@@ -18,9 +18,9 @@ from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
 from bailiwick_access.requests import Reads
-from bailiwick_kit.pages import Page
-from bailiwick_kit.policy import Decision, Filter, Policy
-from bailiwick_kit.scope import Everybody
+from bailiwick_kit.policy.client import Decision, Filter, Policy
+from bailiwick_kit.policy.scope import Everybody
+from bailiwick_kit.web.pages import Page
 from bailiwick_orders import main
 from bailiwick_orders.actions.ports import Seen
 from bailiwick_orders.api import wire

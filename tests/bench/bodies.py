@@ -12,10 +12,10 @@ from measure import ROUNDS, Compared
 from pydantic import BaseModel
 from rich.console import Console
 
-from bailiwick_kit.bodies import SentBody
-from bailiwick_kit.envelope import MIB
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.problems import TooLarge
+from bailiwick_kit.web.bodies import SentBody
+from bailiwick_kit.web.middleware import MIB
+from bailiwick_kit.web.problems import TooLarge
 from bailiwick_testkit.heavy_bodies import readers, sent, shapes
 
 NAME = "the worst accepted body / a megabyte of zeros"

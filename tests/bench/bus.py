@@ -21,12 +21,12 @@ from measure import Compared, compare_rates, compare_times
 
 from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderPlaced
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.database import Database
-from bailiwick_kit.outbox import record
-from bailiwick_kit.relay import BULK, Relay
-from bailiwick_kit.topology import direct_exchange
-from bailiwick_kit.wake import Wake, plain_dsn
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.outbox import record
+from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
+from bailiwick_kit.bus.relay import BULK, Relay
+from bailiwick_kit.bus.topology import direct_exchange
+from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import CHECKOUT
 from bailiwick_orders.store import tables

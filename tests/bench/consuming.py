@@ -24,13 +24,13 @@ from bailiwick_contracts.envelope import EXCHANGE, Event
 from bailiwick_contracts.identity import MemberChanged
 from bailiwick_contracts.orders import OrderPlaced
 from bailiwick_customers.store import tables as customers_tables
-from bailiwick_kit import topology
+from bailiwick_kit.bus import topology
+from bailiwick_kit.bus.consumer import Consumer
+from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.consumer import Consumer
-from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
-from bailiwick_kit.messages import to_message
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_local.places import CHECKOUT
 from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.store import tables as notifier_tables

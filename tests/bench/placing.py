@@ -15,8 +15,8 @@ from bus import drained, relay_at
 from lists import until_ready
 from measure import Compared, burst, compare_rates
 
-from bailiwick_kit.service import declare_topology
-from bailiwick_kit.wake import plain_dsn
+from bailiwick_kit.bus.outbox_notify import plain_dsn
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.people import Person

@@ -11,7 +11,7 @@ import asyncpg
 from lists import Client, until_ready
 from measure import Compared, compare
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_reports.store.recounting import Cube
 from bailiwick_testkit.people import Person

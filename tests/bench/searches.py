@@ -21,9 +21,9 @@ from bailiwick_access.requests import Reading
 from bailiwick_customers.actions.ports import Filters as CustomerFilters
 from bailiwick_customers.store import tables as customers_tables
 from bailiwick_customers.store.queries import CustomerQueries
-from bailiwick_kit.database import Database
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.policy.scope import Scope
 from bailiwick_orders.actions.ports import Filters as OrderFilters
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.queries import OrderQueries

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from bailiwick_kit.wake import plain_dsn
+from bailiwick_kit.bus.outbox_notify import plain_dsn
 
 ORDERS = 100_000
 CUSTOMERS = 20_000

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from bailiwick_kit import migrations
+from bailiwick_kit.database import migrations
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES

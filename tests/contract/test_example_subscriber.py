@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_contracts.orders import OrderCancelled, OrderEvent, OrderPlaced
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.messages import to_message
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.messages import to_message
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.subscribing import subscriber_commands

@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 
 from bailiwick_contracts.instants import END_OF_TIME, FIRST_DAY, LAST_DAY, START_OF_TIME
-from bailiwick_kit import migrations
+from bailiwick_kit.database import migrations
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
 from bailiwick_testkit.servers import Postgres
 

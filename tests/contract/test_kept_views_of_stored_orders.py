@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from alembic import command
 
-from bailiwick_kit import migrations
+from bailiwick_kit.database import migrations
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.servers import Postgres
 

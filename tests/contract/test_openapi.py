@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ValidationError
 
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.problems import TooLarge
+from bailiwick_kit.web.problems import TooLarge
 from bailiwick_local import documents
 from bailiwick_testkit import declared, heavy_bodies
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released

@@ -20,8 +20,8 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.identity import MemberChanged
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.topology import direct_exchange
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.topology import direct_exchange
 from bailiwick_local.processes import Process
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.listening import a_message, deliver

@@ -17,7 +17,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_kit.policy import DEADLINE
+from bailiwick_kit.policy.client import DEADLINE
 from bailiwick_local.servers import Server
 from bailiwick_testkit.company import Company, Someone, a_company, done
 from bailiwick_testkit.ledger import Busy, Ledger, under_load

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import bulk
-from bailiwick_kit.metrics import DECLARED
+from bailiwick_kit.telemetry.metrics import DECLARED
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.company import Company, Someone, a_company
 from bailiwick_testkit.stack import Running

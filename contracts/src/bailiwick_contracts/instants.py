@@ -31,7 +31,7 @@ def _day_within(day: date) -> date:
 
 
 # Events of versions that let any instant in are still in outboxes and queues. They are repaired as the
-# rows were (kit.migrations.keep_finite), so that owner and replicas agree.
+# rows were (kit.database.migrations.keep_finite), so that owner and replicas agree.
 Instant = Annotated[datetime, AfterValidator(_within)]
 """An instant in an event, at the nearest bound where it is beyond them."""
 

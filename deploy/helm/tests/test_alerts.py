@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from bailiwick_kit.metrics import DECLARED
+from bailiwick_kit.telemetry.metrics import DECLARED
 from bailiwick_testkit.chart import FOLDER, Chart, of_kind
 from bailiwick_testkit.checkout import CHECKOUT
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailiwick_kit.broker_accounts import OPERATOR, accounts
+from bailiwick_kit.bus.broker_accounts import OPERATOR, accounts
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.chart import (
     VALUES,

@@ -20,7 +20,7 @@ import yaml
 from typing_extensions import override
 
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy.client import Policy
 from bailiwick_local import chart as carried
 from bailiwick_local.places import claimed_port
 from bailiwick_local.servers import knock, opa

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_local import broker
 from bailiwick_testkit.servers import Rabbitmq
 

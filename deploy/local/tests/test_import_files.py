@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_kit.validation import where
+from bailiwick_kit.web.validation import where
 from bailiwick_local.importing import records
 from bailiwick_testkit import wrong_records
 from bailiwick_testkit.importable import MAPPING, Checker

@@ -19,7 +19,6 @@ import pytest
 from aiosmtpd.smtp import SMTP
 from typer.testing import CliRunner
 
-from bailiwick_kit.mail import Mail, Mailer, PutOff
 from bailiwick_local.cli import app
 from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.mailbox.__main__ import Keeper
@@ -27,6 +26,7 @@ from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock
 from bailiwick_local.servers import mailbox as provider
+from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.stack import ReadMailbox
 

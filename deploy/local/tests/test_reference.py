@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from bailiwick_kit import metrics
+from bailiwick_kit.telemetry import metrics
 from bailiwick_local import reference, watching
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from bailiwick_identity.store.signing_keys import SigningKeys
-from bailiwick_kit.broker_accounts import OPERATOR, definitions, password_hash
+from bailiwick_kit.bus.broker_accounts import OPERATOR, definitions, password_hash
 from bailiwick_local.broker import ACCOUNTS
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES

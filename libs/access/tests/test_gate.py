@@ -17,8 +17,8 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import QUESTIONS, Gate, none_of_theirs
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing
-from bailiwick_kit.policy import Decision, Filter, Policy
-from bailiwick_kit.scope import All, Compare, Everybody, Nobody, Scope, Where
+from bailiwick_kit.policy.client import Decision, Filter, Policy
+from bailiwick_kit.policy.scope import All, Compare, Everybody, Nobody, Scope, Where
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.figures import rise_of
 from bailiwick_testkit.servers import Opa

@@ -13,10 +13,10 @@ import pytest
 
 from bailiwick_access.caller import MembershipNotHereYet
 from bailiwick_access.requests import Act, Entrance
-from bailiwick_kit.bodies import SentBody
 from bailiwick_kit.clock import FixedClock
-from bailiwick_kit.idempotency import SentKey
-from bailiwick_kit.wire import Model
+from bailiwick_kit.web.bodies import SentBody
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.idempotency import SentKey
 
 ORG = UUID(int=1)
 

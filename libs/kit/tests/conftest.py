@@ -7,19 +7,11 @@ from uuid import uuid4
 import pytest
 
 from bailiwick_contracts.envelope import bulk
-from bailiwick_kit import migrations
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.topology import dead_queue, retry_queue
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.topology import dead_queue, retry_queue
 from bailiwick_local.databases import DatabaseUrls, create_database
 from bailiwick_testkit.servers import Postgres, Rabbitmq, Servers
-from bailiwick_testkit.things import MIGRATIONS, QUEUE, Things, open_things
-
-
-async def migrated(postgres: Postgres) -> DatabaseUrls:
-    urls = await postgres.fresh_database("things", migrated=False)
-    roles = {"api_role": "things_api", "worker_role": "things_worker"}
-    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
-    return urls
+from bailiwick_testkit.things import QUEUE, Things, migrated, open_things
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ from httpx2 import Response
 from pydantic import Field
 from starlette.testclient import TestClient
 
-from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Forbidden, Invalid
-from bailiwick_kit.http import create_app
-from bailiwick_kit.submitted import Submitted
-from bailiwick_kit.text import Text
-from bailiwick_kit.verbs import IfMatchAlone
-from bailiwick_kit.wire import Exact, Instant, Model
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.web.fields import Exact, Instant, Model
+from bailiwick_kit.web.submitted import Submitted
+from bailiwick_kit.web.verbs import IfMatchAlone
 
 
 class Line(Model):

@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 from yarl import URL
 
-from bailiwick_kit import broker
+from bailiwick_kit.bus import broker
 
 
 class Dead:

@@ -24,9 +24,8 @@ from aiormq.exceptions import ChannelAccessRefused, PublishError
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import EXCHANGE, bulk
-from bailiwick_kit import service
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.broker_accounts import (
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.broker_accounts import (
     EVENTS,
     MIGRATIONS,
     SERVICES,
@@ -34,7 +33,8 @@ from bailiwick_kit.broker_accounts import (
     definitions,
     password_hash,
 )
-from bailiwick_kit.topology import dead_queue, direct_exchange, retry_queue
+from bailiwick_kit.bus.topology import dead_queue, direct_exchange, retry_queue
+from bailiwick_kit.process import service
 from bailiwick_testkit.servers import Rabbitmq
 
 Try = Callable[[AbstractChannel], Coroutine[Any, Any, object]]

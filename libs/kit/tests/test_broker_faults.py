@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_kit.lanes import in_both_lanes
+from bailiwick_kit.bus.lanes import in_both_lanes
 from bailiwick_testkit.servers import Servers
 from bailiwick_testkit.things import Things, changed
 from bailiwick_testkit.waiting import running, until

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from bailiwick_kit import broker_management
-from bailiwick_kit.broker_management import Management, ManagementError
+from bailiwick_kit.bus import broker_management
+from bailiwick_kit.bus.broker_management import Management, ManagementError
 from bailiwick_testkit.apps import served
 
 

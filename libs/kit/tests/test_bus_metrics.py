@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.door import Changes, Door
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.handling import PoisonError
+from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.handling import PoisonError
-from bailiwick_kit.messages import to_message
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.replication.change_feed_client import Changes, Door
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_testkit.figures import figure, rise_of
 from bailiwick_testkit.things import (
     EXCHANGE,

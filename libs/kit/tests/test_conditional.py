@@ -13,13 +13,13 @@ import uvicorn
 from fastapi import APIRouter, Response
 from starlette.responses import StreamingResponse
 
-from bailiwick_kit.bodies import SentBody, json_body
-from bailiwick_kit.deadline import lift
 from bailiwick_kit.errors import Forbidden
-from bailiwick_kit.etags import IfNoneMatch
-from bailiwick_kit.http import create_app
-from bailiwick_kit.ids import NOBODYS, PathId
-from bailiwick_kit.wire import Model
+from bailiwick_kit.timeouts import lift
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.bodies import SentBody, json_body
+from bailiwick_kit.web.etags import IfNoneMatch
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.path_ids import NOBODYS, PathId
 
 router = APIRouter(prefix="/v1/things")
 MAIN = {"name": "Ana"}

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit import consumer as consumers
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.consumer import PREFETCH
-from bailiwick_kit.dead_letters import DeadLetter, DeadLetters
-from bailiwick_kit.handling import Received
-from bailiwick_kit.messages import Envelope, to_message
+from bailiwick_kit.bus import consumer as consumers
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.consumer import PREFETCH
+from bailiwick_kit.bus.dead_letters import DeadLetter, DeadLetters
+from bailiwick_kit.bus.handling import Received
+from bailiwick_kit.bus.messages import Envelope, to_message
 from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
 

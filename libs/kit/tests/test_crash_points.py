@@ -43,7 +43,7 @@ async def exit_code(things: Things, job: str, crash_at: str) -> int:
 
 def test_every_point_is_known_and_reached_somewhere() -> None:
     here = Path(crash_points.__file__)
-    sources = list(here.parent.glob("*.py")) + list(here.parents[4].glob("services/*/src/**/*.py"))
+    sources = list(here.parent.rglob("*.py")) + list(here.parents[4].glob("services/*/src/**/*.py"))
     reached = {
         point
         for source in sources

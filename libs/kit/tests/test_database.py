@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_kit.database import Database, plan_for_values
+from bailiwick_kit.database.engine import Database, plan_for_values
 from bailiwick_kit.errors import Conflict
-from bailiwick_kit.problems import answer_to
+from bailiwick_kit.web.problems import answer_to
 from bailiwick_testkit.things import Things, changed, originals, upsert
 from bailiwick_testkit.waiting import until
 

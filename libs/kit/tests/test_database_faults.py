@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit.database import Database
-from bailiwick_kit.problems import answer_to
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.web.problems import answer_to
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.servers import Rabbitmq, Servers
 from bailiwick_testkit.things import Things, changed, copy, open_things

@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bailiwick_kit.bodies import SentQuery
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Invalid, PreconditionRequired, Stale
-from bailiwick_kit.etags import Expected, etag, is_held, shown
-from bailiwick_kit.pages import CursorInvalid, Cursors, Key, PageQuery
-from bailiwick_kit.text import Text
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.bodies import SentQuery
+from bailiwick_kit.web.etags import Expected, etag, is_held, shown
+from bailiwick_kit.web.pages import CursorInvalid, Cursors, Key, PageQuery
 
 ANA, BRUNO = UUID(int=1), UUID(int=2)
 CURSORS = Cursors("a secret of the service")

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_kit.health import Check, Health, NotYetError, health_of
-from bailiwick_kit.operations import operations
-from bailiwick_kit.policy import Question
+from bailiwick_kit.policy.client import Question
+from bailiwick_kit.process.health import Check, Health, NotYetError, health_of
+from bailiwick_kit.process.operations import operations
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import claimed_port

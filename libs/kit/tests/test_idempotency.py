@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.errors import Invalid
-from bailiwick_kit.idempotency import (
+from bailiwick_kit.web.idempotency import (
     Claim,
     IdempotencyKeys,
     KeyInFlight,

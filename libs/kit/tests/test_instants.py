@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bailiwick_contracts import instants
 from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME, beginning
-from bailiwick_kit.wire import Day, Instant
+from bailiwick_kit.web.fields import Day, Instant
 
 SENT: TypeAdapter[datetime] = TypeAdapter(Instant)
 SENT_DAY: TypeAdapter[date] = TypeAdapter(Day)

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from bailiwick_kit.ids import canonical_path
-from bailiwick_kit.iso import Country, CountryOrNone, Currency, Subdivision
-from bailiwick_kit.text import Text
-from bailiwick_kit.wire import Exact
+from bailiwick_kit.text.iso import Country, CountryOrNone, Currency, Subdivision
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.fields import Exact
+from bailiwick_kit.web.path_ids import canonical_path
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event, bulk
-from bailiwick_kit import consumer as consumers
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.dead_letters import DeadLetter, DeadLetters
-from bailiwick_kit.lanes import in_both_lanes
-from bailiwick_kit.messages import to_message
+from bailiwick_kit.bus import consumer as consumers
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.dead_letters import DeadLetter, DeadLetters
+from bailiwick_kit.bus.lanes import in_both_lanes
+from bailiwick_kit.bus.messages import to_message
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
 

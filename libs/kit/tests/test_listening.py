@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 from typing_extensions import override
 
-from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
-from bailiwick_kit.replica import Replica
-from bailiwick_kit.wake import CHANNEL, Wake, plain_dsn
+from bailiwick_kit.bus.outbox_notify import CHANNEL, Wake, plain_dsn
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_testkit.things import Things, replica_positions
 from bailiwick_testkit.waiting import running, until
 

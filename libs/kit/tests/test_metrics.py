@@ -13,13 +13,13 @@ from starlette.responses import StreamingResponse
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from bailiwick_kit import metrics
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.health import Health
-from bailiwick_kit.http import create_app
-from bailiwick_kit.metrics import DECLARED, REGISTRY, Reading
-from bailiwick_kit.operations import operations
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.process.health import Health
+from bailiwick_kit.process.operations import operations
+from bailiwick_kit.telemetry import metrics
+from bailiwick_kit.telemetry.metrics import DECLARED, REGISTRY, Reading
+from bailiwick_kit.web.app import create_app
 from bailiwick_local.places import claimed_port
 from bailiwick_testkit.fake_opa import UCAST, FakeOpa, fake_opa, said
 from bailiwick_testkit.figures import figure, rise_of

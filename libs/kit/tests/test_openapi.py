@@ -8,15 +8,15 @@ from fastapi import APIRouter
 from openapi_spec_validator import validate
 from pydantic import Field, PlainSerializer
 
-from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
-from bailiwick_kit.etags import IfMatch
-from bailiwick_kit.http import create_app
-from bailiwick_kit.idempotency import IdempotencyKey
-from bailiwick_kit.pages import Page, PageQuery
-from bailiwick_kit.position import After
-from bailiwick_kit.problems import problems
-from bailiwick_kit.text import Text
-from bailiwick_kit.wire import Exact, Model
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.web.etags import IfMatch
+from bailiwick_kit.web.fields import Exact, Model
+from bailiwick_kit.web.idempotency import IdempotencyKey
+from bailiwick_kit.web.pages import Page, PageQuery
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.read_your_writes import After
 
 
 class Terms(Model):

@@ -8,12 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.outbox_commands import outbox_commands
-from bailiwick_kit.relay import LIVE, UNCONFIRMED, LaneRelay
-from bailiwick_kit.relay_statements import PARKED_AFTER
-from bailiwick_kit.topology import direct_exchange
-from bailiwick_kit.wake import plain_dsn
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.outbox_notify import plain_dsn
+from bailiwick_kit.bus.relay import LIVE, UNCONFIRMED, LaneRelay
+from bailiwick_kit.bus.relay_statements import PARKED_AFTER
+from bailiwick_kit.bus.topology import direct_exchange
+from bailiwick_kit.process.outbox_commands import outbox_commands
 from bailiwick_testkit.things import Things, changed
 from bailiwick_testkit.waiting import running, until
 

@@ -11,10 +11,10 @@ from typing import Any as Json
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_kit import trace
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.policy import Decision, Filter, Policy
-from bailiwick_kit.scope import All, Any, Compare, Everybody, Nobody, Not, Where
+from bailiwick_kit.policy.client import Decision, Filter, Policy
+from bailiwick_kit.policy.scope import All, Any, Compare, Everybody, Nobody, Not, Where
+from bailiwick_kit.telemetry import trace
 from bailiwick_testkit.fake_opa import (
     JSON,
     UCAST,

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bailiwick_kit import policy as policy_module
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy import client as policy_module
+from bailiwick_kit.policy.client import Policy
 from bailiwick_testkit.fake_opa import FakeOpa, fake_opa, never, said
 
 DEADLINE = 0.25

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from bailiwick_kit import errors
 from bailiwick_kit.errors import Fault, Refusal
-from bailiwick_kit.http import create_app
-from bailiwick_kit.text import Text
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.app import create_app
 
 KINDS = [
     (errors.Malformed, 400),

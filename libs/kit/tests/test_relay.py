@@ -16,14 +16,14 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from bailiwick_contracts.envelope import bulk
-from bailiwick_kit import relay
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.messages import from_message
-from bailiwick_kit.outbox import record
-from bailiwick_kit.relay import LIVE, LaneRelay, Relay
-from bailiwick_kit.shares import Shares
-from bailiwick_kit.topology import direct_exchange
-from bailiwick_kit.wake import Wake, plain_dsn
+from bailiwick_kit.bus import relay
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.messages import from_message
+from bailiwick_kit.bus.outbox import record
+from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
+from bailiwick_kit.bus.relay import LIVE, LaneRelay, Relay
+from bailiwick_kit.bus.shares import Shares
+from bailiwick_kit.bus.topology import direct_exchange
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
 

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 
 from bailiwick_contracts.envelope import bulk
-from bailiwick_kit import relay_statements as statements
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.relay import BULK, LIVE, MOST_BYTES, LaneRelay
-from bailiwick_kit.shares import BURST, RATE, UNIT, Shares
-from bailiwick_kit.wake import Wake, plain_dsn
+from bailiwick_kit.bus import relay_statements as statements
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
+from bailiwick_kit.bus.relay import BULK, LIVE, MOST_BYTES, LaneRelay
+from bailiwick_kit.bus.shares import BURST, RATE, UNIT, Shares
 from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
 

@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit import metrics
-from bailiwick_kit import replica as replicas
-from bailiwick_kit.door import Changes, Door
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.handling import Received
-from bailiwick_kit.replica import Replica, ask_to_pull
+from bailiwick_kit.replication import replica as replicas
+from bailiwick_kit.replication.change_feed_client import Changes, Door
+from bailiwick_kit.replication.replica import Replica, ask_to_pull
+from bailiwick_kit.telemetry import metrics
 from bailiwick_testkit.figures import figure
 from bailiwick_testkit.things import (
     ThingChanged,

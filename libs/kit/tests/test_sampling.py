@@ -9,10 +9,10 @@ from uuid import UUID
 import aio_pika
 from structlog.testing import capture_logs
 
-from bailiwick_kit import topology
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.metrics import Reading
-from bailiwick_kit.sampling import OutboxSampling, QueueSampling, sampling
+from bailiwick_kit.bus import topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.process.sampling import OutboxSampling, QueueSampling, sampling
+from bailiwick_kit.telemetry.metrics import Reading
 from bailiwick_testkit.figures import figure
 from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.things import (

@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.scope import All, Any, Compare, Condition, Not, Operator, fields, settled
-from bailiwick_kit.scope_sql import reads_facts, to_sql
+from bailiwick_kit.policy.scope import All, Any, Compare, Condition, Not, Operator, fields, settled
+from bailiwick_kit.policy.scope_sql import reads_facts, to_sql
 from bailiwick_testkit.engine import meets
 from bailiwick_testkit.servers import Postgres
 

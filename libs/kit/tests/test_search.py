@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bailiwick_kit.search import (
+from bailiwick_kit.text.search import (
     LONGEST,
     MOST_ASKED,
     after,

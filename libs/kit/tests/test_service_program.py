@@ -16,9 +16,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from bailiwick_kit import migrations
-from bailiwick_kit.health import Health
-from bailiwick_kit.service import Service, Work
+from bailiwick_kit.database import migrations
+from bailiwick_kit.process.health import Health
+from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import claimed_port
@@ -190,7 +190,7 @@ async def test_whose_database_and_broker_are_frozen_and_client_is_slow_ends_in_t
     stiff: Things, fragile: Servers
 ) -> None:
     # It is the orderly end that is timed, not the last resort.
-    first = "from bailiwick_kit import service; service.AT_MOST = 60"
+    first = "from bailiwick_kit.process import service; service.AT_MOST = 60"
     running = program(stiff, "serve", drain_delay=5, first=first)
     async with running as one, aiohttp.ClientSession() as session:
         await until(lambda: is_answering(one))
@@ -205,7 +205,7 @@ async def test_whose_database_and_broker_are_frozen_and_client_is_slow_ends_in_t
 
 
 async def test_what_does_not_end_is_cut_off(silent: Things) -> None:
-    first = "from bailiwick_kit import service; service.GRACE, service.AT_MOST = 60, 3"
+    first = "from bailiwick_kit.process import service; service.GRACE, service.AT_MOST = 60, 3"
     async with program(silent, "serve", first=first) as one, aiohttp.ClientSession() as session:
         await until(lambda: is_answering(one))
         async with session.get(f"http://127.0.0.1:{one.port}/endless") as endless:

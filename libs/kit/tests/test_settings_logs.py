@@ -15,8 +15,8 @@ from fastapi.exceptions import ResponseValidationError
 from pydantic import BaseModel, SecretStr, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from bailiwick_kit.logs import BLANK, set_up
 from bailiwick_kit.settings import NOT_GIVEN, ServiceSettings, SettingsError
+from bailiwick_kit.telemetry.logs import BLANK, set_up
 from bailiwick_testkit.things import Things
 
 GOOD = {

@@ -17,11 +17,11 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Sequenced
-from bailiwick_kit.door import MOST_BYTES, Door, door_guard
-from bailiwick_kit.door_routes import door_routes
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.http import create_app
-from bailiwick_kit.jwks import KeySet, usable_keys
+from bailiwick_kit.replication.change_feed_client import MOST_BYTES, Door, door_guard
+from bailiwick_kit.replication.change_feed_routes import door_routes
+from bailiwick_kit.tokens.jwks import KeySet, usable_keys
+from bailiwick_kit.web.app import create_app
 from bailiwick_testkit.things import ThingChanged, changed
 
 ORG = UUID(int=1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bailiwick_kit.text import MultilineText, Text, TextRule, clean
+from bailiwick_kit.text.strings import MultilineText, Text, TextRule, clean
 
 text = TypeAdapter(Text)
 lines = TypeAdapter(MultilineText)

@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.errors import Unauthenticated
-from bailiwick_kit.jwks import StaticKeys
-from bailiwick_kit.tokens import Claims, TokenInvalid, TokenVerifier, bearer_token
+from bailiwick_kit.tokens.access_tokens import Claims, TokenInvalid, TokenVerifier, bearer_token
+from bailiwick_kit.tokens.jwks import StaticKeys
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ISSUER = "http://127.0.0.1:8000"

@@ -9,9 +9,10 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED
 from bailiwick_contracts.envelope import EXCHANGE
-from bailiwick_kit import service, topology
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.topology import RETRY_AFTER_MS, dead_queue, direct_exchange, retry_queue
+from bailiwick_kit.bus import topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.topology import RETRY_AFTER_MS, dead_queue, direct_exchange, retry_queue
+from bailiwick_kit.process import service
 from bailiwick_testkit.servers import Rabbitmq
 from bailiwick_testkit.things import QUEUE, Things
 from bailiwick_testkit.waiting import until

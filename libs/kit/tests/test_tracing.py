@@ -18,11 +18,11 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit import trace
-from bailiwick_kit.http import create_app
-from bailiwick_kit.mail import Mail, Mailer, PutOff
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.tracing import LAST_WORDS, LONGEST
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.telemetry import trace
+from bailiwick_kit.telemetry.export import exported
+from bailiwick_kit.telemetry.tracing import LAST_WORDS, LONGEST
+from bailiwick_kit.web.app import create_app
 from bailiwick_local.places import claimed_port
 from bailiwick_testkit.fake_opa import fake_opa, said
 from bailiwick_testkit.spans import Collector, Spans, collecting, recorded
@@ -146,11 +146,12 @@ def test_where_nobody_collects_the_callers_ids_go_on_and_its_flag_does_not() -> 
 
 def test_where_nobody_collects_the_sdk_is_not_even_loaded() -> None:
     code = """
-import os, sys, bailiwick_kit.http as h, bailiwick_kit.service as s
+import os, sys, bailiwick_kit.web.app as h, bailiwick_kit.process.service as s
+from bailiwick_kit.telemetry import trace
 for os.environ["OTEL_SDK_DISABLED"] in ("", "true"):
-    with s.trace.exported("x"):
+    with s.exported("x"):
         h.create_app(title="t", version="1", routers=[])
-    print(s.trace.provider(), [m for m in sys.modules if m.startswith("opentelemetry.sdk")])
+    print(trace.provider(), [m for m in sys.modules if m.startswith("opentelemetry.sdk")])
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://h"
 """
     environment = {name: value for name, value in os.environ.items() if "OTEL" not in name}
@@ -317,17 +318,6 @@ async def test_a_question_to_policy_is_a_span_with_its_answer(spans: Spans) -> N
     assert CANARY not in spans.shown()
 
 
-async def test_a_mail_is_a_span_that_names_nobody(spans: Spans) -> None:
-    mail = Mail("<1@b.example>", "B <b@b.example>", CANARY, "Maria", "To Maria", "text", "<p></p>")
-    with pytest.raises(PutOff), trace.span("send mail", parent=SAMPLED):
-        await Mailer(f"smtp://127.0.0.1:{claimed_port()}").send(mail)
-    span = spans.one("hand over mail")
-    assert (span.kind, span.parent_id) == ("client", spans.one("send mail").span_id)
-    assert span.attributes == {"error.type": "PutOff"}
-    assert "Maria" not in spans.shown()
-    assert "example" not in spans.shown()
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     with collecting() as collector:
@@ -338,13 +328,13 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def test_spans_are_sent_before_the_process_ends_with_the_name_of_the_service(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with trace.exported("things"):
+    with exported("things"):
         answer = a_client().get("/v1/things/1")
     [span] = collector.all(trace_id=answer.headers["trace-id"])
     assert (span.service, span.name) == ("things", "GET /v1/things/{thing_id}")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "orders-blue")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=trial")
-    with trace.exported("things"):
+    with exported("things"):
         a_client().get("/v1/things/1")
     assert {span.service for span in collector.all()} == {"things", "orders-blue"}
     assert b"trial" in collector.raw[-1]
@@ -358,7 +348,7 @@ def test_a_collector_that_hangs_keeps_no_request_waiting_and_the_end_hardly(
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")
     collector.answering.clear()
-    with trace.exported("things"):
+    with exported("things"):
         client = a_client()
         assert client.get("/v1/things/1").status_code == 200
         assert collector.asked.wait(20)
@@ -387,7 +377,7 @@ def test_whatever_is_wrong_with_the_endpoint_requests_are_answered_and_the_end_c
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{claimed_port()}")
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    with trace.exported("things"):
+    with exported("things"):
         answer = a_client().get("/v1/things/1")
         assert answer.status_code == 200
         ended = time.monotonic()

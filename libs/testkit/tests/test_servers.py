@@ -8,7 +8,7 @@ import os
 import asyncpg
 import pytest
 
-from bailiwick_kit.broker import open_channel
+from bailiwick_kit.bus.broker import open_channel
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock

@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from bailiwick_kit.broker_accounts import MIGRATIONS, accounts, definitions, password_hash
-from bailiwick_kit.broker_management import Management
+from bailiwick_kit.bus.broker_accounts import MIGRATIONS, accounts, definitions, password_hash
+from bailiwick_kit.bus.broker_management import Management
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md: every metric as `kit.metrics` declares it, and every alarm as the chart has it."""
+"""docs/metrics.md: every metric as kit declares it, and every alarm as the chart has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from bailiwick_kit.metrics import DECLARED
+from bailiwick_kit.telemetry.metrics import DECLARED
 from bailiwick_local.configuration import section
 from bailiwick_local.places import CHECKOUT
 

@@ -16,8 +16,8 @@ from fastapi import Depends, Request, Response
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import AtEntrance, Entrance, Reading, SignedIn
-from bailiwick_kit.etags import etag
-from bailiwick_kit.position import Position
+from bailiwick_kit.web.etags import etag
+from bailiwick_kit.web.read_your_writes import Position
 
 
 class Versioned(Protocol):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Missing, Unavailable
-from bailiwick_kit.tokens import Claims
+from bailiwick_kit.tokens.access_tokens import Claims
 
 
 class MembershipNotHereYet(Unavailable):

@@ -13,16 +13,16 @@ from bailiwick_access.gate import Gate
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_access.requests import Entrance
 from bailiwick_contracts.envelope import Event
+from bailiwick_kit.bus.outbox_notify import Wake
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
-from bailiwick_kit.jwks import Keys, KeySet
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.position import Lookup, Positions, Seal
-from bailiwick_kit.replica import Applier, Replica, ask_to_pull
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.replica import Applier, Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_kit.tokens import TokenVerifier
-from bailiwick_kit.wake import Wake
+from bailiwick_kit.tokens.access_tokens import TokenVerifier
+from bailiwick_kit.tokens.jwks import Keys, KeySet
+from bailiwick_kit.web.read_your_writes import Lookup, Positions, Seal
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ import structlog
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit import metrics
 from bailiwick_kit.errors import Forbidden, Missing, Refusal
-from bailiwick_kit.policy import Decision, Masks, Policy, Question
-from bailiwick_kit.scope import Nobody, Scope, Where, fields
+from bailiwick_kit.policy.client import Decision, Masks, Policy, Question
+from bailiwick_kit.policy.scope import Nobody, Scope, Where, fields
+from bailiwick_kit.telemetry import metrics
 
 _log = structlog.get_logger(__name__)
 

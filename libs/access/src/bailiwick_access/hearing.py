@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
-from bailiwick_kit.consumer import Consumer
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.bus.consumer import Consumer
+from bailiwick_kit.replication.replica import Replica
 
 
 def keeping(service: str, replica: Replica, broker_url: str, inbox: sa.Table) -> Consumer:

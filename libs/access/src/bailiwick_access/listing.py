@@ -11,9 +11,9 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from bailiwick_access.requests import Reads
-from bailiwick_kit.bodies import SentQuery
-from bailiwick_kit.pages import Cursors, Key, Page, PageQuery
-from bailiwick_kit.wire import Model
+from bailiwick_kit.web.bodies import SentQuery
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.pages import Cursors, Key, Page, PageQuery
 
 RowT = TypeVar("RowT")
 RowT_co = TypeVar("RowT_co", covariant=True)

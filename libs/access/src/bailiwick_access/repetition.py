@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from bailiwick_access.answering import Repeated
 from bailiwick_access.requests import Act
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.idempotency import Claim, Replay
+from bailiwick_kit.web.idempotency import Claim, Replay
 
 
 class KnowsKeys(Protocol):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
-from bailiwick_kit.replica import Applier
+from bailiwick_kit.replication.replica import Applier
 
 
 async def upsert(

@@ -20,15 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller, Callers, MembershipNotHereYet
 from bailiwick_access.gate import Gate
-from bailiwick_kit.bodies import SentBody
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.database import Database
-from bailiwick_kit.idempotency import Claim, SentKey
-from bailiwick_kit.ids import canonical_path
-from bailiwick_kit.position import After, Position, Positions
-from bailiwick_kit.replica import ask_to_pull
-from bailiwick_kit.tokens import TokenVerifier, bearer_token
-from bailiwick_kit.wire import Model
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.replica import ask_to_pull
+from bailiwick_kit.tokens.access_tokens import TokenVerifier, bearer_token
+from bailiwick_kit.web.bodies import SentBody
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.idempotency import Claim, SentKey
+from bailiwick_kit.web.path_ids import canonical_path
+from bailiwick_kit.web.read_your_writes import After, Position, Positions
 
 _PATIENCE = 0.5
 """Seconds that a request waits for the replica of its own membership, and as long once it is pulled (D2)."""

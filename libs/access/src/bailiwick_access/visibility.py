@@ -15,8 +15,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bailiwick_kit.scope import Condition, Everybody, Nobody, Scope, Where, settled
-from bailiwick_kit.scope_sql import reads_facts, to_sql
+from bailiwick_kit.policy.scope import Condition, Everybody, Nobody, Scope, Where, settled
+from bailiwick_kit.policy.scope_sql import reads_facts, to_sql
 
 FACTS = ("main", "additional", "author", "cover")
 """How a member can stand to a row."""

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 
 class Kind(StrEnum):
-    """What sort of no it is; `kit.problems` alone maps it to an HTTP status."""
+    """What sort of no it is; `kit.web.problems` alone maps it to an HTTP status."""
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bailiwick_contracts.orders import OrderEvent
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.domain.differences import Cell, Sums

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from bailiwick_kit import crash_points
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import PolicyUnavailable, Unauthenticated, Unavailable
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.tokens import TokenVerifier
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.tokens.access_tokens import TokenVerifier
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bailiwick_kit.scope import (
+from bailiwick_kit.policy.scope import (
     All,
     Any,
     Compare,

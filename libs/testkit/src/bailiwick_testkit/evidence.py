@@ -18,7 +18,7 @@ import asyncpg
 import httpx2
 
 from bailiwick_contracts.envelope import EXCHANGE, bulk
-from bailiwick_kit.broker import open_channel
+from bailiwick_kit.bus.broker import open_channel
 from bailiwick_testkit.mail_server import Accepted
 from bailiwick_testkit.spans import Spans
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bailiwick_kit.metrics import REGISTRY
+from bailiwick_kit.telemetry.metrics import REGISTRY
 
 
 def figure(name: str, **labels: str) -> float | None:

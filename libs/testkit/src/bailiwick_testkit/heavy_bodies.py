@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bailiwick_kit.bodies import BodyReader, SentBody
+from bailiwick_kit.web.bodies import BodyReader, SentBody
 from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import SERVICES
 

@@ -21,7 +21,7 @@ from bailiwick_identity.actions.create_organization import NewOrganization, crea
 from bailiwick_identity.actions.ports import NewMember
 from bailiwick_identity.domain.grants import Mode, Role, granted
 from bailiwick_identity.settings import Settings
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.apps import Api, in_process, settings_for
 from bailiwick_testkit.people import Person

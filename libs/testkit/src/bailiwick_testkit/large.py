@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from bailiwick_kit.wake import plain_dsn
+from bailiwick_kit.bus.outbox_notify import plain_dsn
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.servers import Postgres
 

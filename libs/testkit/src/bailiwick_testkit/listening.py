@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import aio_pika
 
 from bailiwick_contracts.envelope import EXCHANGE, Event, bulk
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.messages import Envelope, from_message, to_message
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.messages import Envelope, from_message, to_message
 from bailiwick_testkit.people import LONG_AGO
 
 ResultT = TypeVar("ResultT")

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
-from bailiwick_kit.messages import to_message
+from bailiwick_kit.bus.messages import to_message
 from bailiwick_testkit.listening import deliver
 from bailiwick_testkit.market import an_order
 from bailiwick_testkit.provoking import (

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from bailiwick_contracts.envelope import Sequenced
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged, Settings
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.position import Position, Seal
+from bailiwick_kit.web.read_your_writes import Position, Seal
 
 ISSUER = "http://bailiwick.test"
 DOOR_SECRET = "a-door-secret-for-tests"  # noqa: S105

@@ -20,12 +20,11 @@ from bailiwick_contracts.orders import (
     OrderLine,
     OrderPlaced,
 )
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import FixedClock
-from bailiwick_kit.handling import Received
-from bailiwick_kit.mail import Mail
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.replica import Replica
-from bailiwick_kit.trace import trace_parent
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.replication.replica import Replica
+from bailiwick_kit.telemetry.trace import trace_parent
 from bailiwick_notifier.actions.fix_recipients import Desk
 from bailiwick_notifier.actions.ports import Letters
 from bailiwick_notifier.actions.rounds import Fixing, Sending
@@ -33,6 +32,7 @@ from bailiwick_notifier.actions.send_dispatch import Office
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.events.orders import from_orders
+from bailiwick_notifier.mail.sending import Mail
 from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_notifier.store.notices import KeepChanged, StoredNotices, TakeNotice
 from bailiwick_testkit.people import Person

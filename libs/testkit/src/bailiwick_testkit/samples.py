@@ -21,11 +21,11 @@ from typing_extensions import override
 
 from bailiwick_contracts.catalogue import SUBSCRIBED
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit.consumer import Consumer
-from bailiwick_kit.database import Database
-from bailiwick_kit.handling import Applying
-from bailiwick_kit.messages import Envelope
-from bailiwick_kit.service import Service
+from bailiwick_kit.bus.consumer import Consumer
+from bailiwick_kit.bus.handling import Applying
+from bailiwick_kit.bus.messages import Envelope
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.process.service import Service
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.apps import settings_for
 from bailiwick_testkit.checkout import CHECKOUT, released

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bailiwick_kit import migrations
+from bailiwick_kit.database import migrations
 from bailiwick_local.databases import DatabaseUrls, create_database, drop_database
 from bailiwick_local.places import Places, locked, of_the_checkout
 from bailiwick_local.processes import Process, Runner, StackError, pid_files, stop_by

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.apps import Api, in_process, served, settings_for
 from bailiwick_testkit.people import MadeUpIdentity, Person

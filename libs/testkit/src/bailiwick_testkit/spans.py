@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from typing_extensions import override
 
-from bailiwick_kit.tracing import Bare, recording
+from bailiwick_kit.telemetry.tracing import Bare, recording
 
 PATH = "/v1/traces"
 

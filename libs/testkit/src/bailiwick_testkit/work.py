@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_kit.policy import Decision, Filter, Policy
+from bailiwick_kit.policy.client import Decision, Filter, Policy
 
 
 @contextmanager

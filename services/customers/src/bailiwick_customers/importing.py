@@ -31,15 +31,15 @@ from bailiwick_customers.domain.assignment import Relation
 from bailiwick_customers.domain.customer import Status, Terms
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import imports, tables
-from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.imports import digest_of
-from bailiwick_kit.patience import patiently
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.text import Text, TextRule
-from bailiwick_kit.wire import Instant, Model
+from bailiwick_kit.imports import jsonl
+from bailiwick_kit.imports.imported_rows import digest_of
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.retrying import patiently
+from bailiwick_kit.text.strings import Text, TextRule
+from bailiwick_kit.web.fields import Instant, Model
 
 BATCH = 500
 """Records a transaction."""
@@ -148,10 +148,10 @@ class Import:
         for batch in _batches(sent):
             try:
                 imported = await patiently(
-                    partial(self._apply, batch), lines.PATIENCE, lines.waiting
+                    partial(self._apply, batch), jsonl.PATIENCE, jsonl.waiting
                 )
             except Refusal as refusal:
-                raise lines.about(refusal, first) from None
+                raise jsonl.about(refusal, first) from None
             for line, became in zip(batch, imported, strict=True):
                 yield line.answer(became)
             first += len(batch)
@@ -170,8 +170,8 @@ class Import:
 
 def _batches(sent: Iterable[bytes]) -> Iterator[list[Line]]:
     """Give the lines in batches of one kind each."""
-    read = lines.each_once(
-        lines.read(sent, _LINE.validate_json, drop=1),
+    read = jsonl.each_once(
+        jsonl.read(sent, _LINE.validate_json, drop=1),
         lambda line: line.external_ref if isinstance(line, CustomerLine) else None,
     )
     for _, same in itertools.groupby(read, key=lambda line: line.kind):
@@ -198,7 +198,7 @@ async def opened(
         ) as identity,
         policy,
     ):
-        await identity.pull(org_id, patience=lines.PATIENCE, tell=lines.waiting)
+        await identity.pull(org_id, patience=jsonl.PATIENCE, tell=jsonl.waiting)
         callers = Callers(tables.members, tables.organizations)
 
         async def importer() -> Caller:
@@ -206,18 +206,18 @@ async def opened(
                 now = SystemClock().now()
                 return await callers.at_command_line(connection, org_id, member_id, now)
 
-        caller = await patiently(importer, lines.PATIENCE, lines.waiting)
+        caller = await patiently(importer, jsonl.PATIENCE, jsonl.waiting)
         yield Import(imports.OpenImport(database), Gate(policy), caller, source, update)
 
 
 def run(
     settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
 ) -> int:
-    """Import what is on standard input; return the exit code (`kit.lines.tell`)."""
+    """Import what is on standard input; return the exit code (`kit.imports.jsonl.tell`)."""
 
     async def answers() -> AsyncIterator[dict[str, Any]]:
         async with opened(settings, org_id, member_id, source, update=update) as work:
             async for answer in work.run(sys.stdin.buffer):
                 yield answer
 
-    return lines.tell(answers())
+    return jsonl.tell(answers())

@@ -24,17 +24,17 @@ from bailiwick_customers.store.changes import CustomerChanges
 from bailiwick_customers.store.queries import CustomerQueries
 from bailiwick_customers.store.searching import Refolding
 from bailiwick_customers.store.unit_of_work import OpenUnit
-from bailiwick_kit.database import Database
-from bailiwick_kit.door_routes import door_routes
-from bailiwick_kit.housekeeping import Housekeeping
-from bailiwick_kit.http import create_app
-from bailiwick_kit.lanes import in_both_lanes
-from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.position import versions_in
-from bailiwick_kit.relay import Relay
-from bailiwick_kit.sampling import OutboxSampling
-from bailiwick_kit.service import Service, Work
+from bailiwick_kit.bus.lanes import in_both_lanes
+from bailiwick_kit.bus.relay import Relay
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.process.housekeeping import Housekeeping
+from bailiwick_kit.process.sampling import OutboxSampling
+from bailiwick_kit.process.service import Service, Work
+from bailiwick_kit.replication.change_feed_routes import door_routes
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.pages import Cursors
+from bailiwick_kit.web.read_your_writes import versions_in
 
 
 def application(settings: Settings) -> FastAPI:

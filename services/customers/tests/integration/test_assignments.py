@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from bailiwick_customers.domain.assignment import Changeset
 from bailiwick_customers.store.unit_of_work import OpenUnit
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.shop import Shop
 from bailiwick_testkit.waiting import until

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_kit.door import MOST_BYTES, MOST_CHANGES
+from bailiwick_kit.replication.change_feed_client import MOST_BYTES, MOST_CHANGES
 from bailiwick_testkit.people import DOOR_SECRET
 from bailiwick_testkit.shop import Shop
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.shop import Shop
 from bailiwick_testkit.work import work_done

@@ -18,7 +18,7 @@ from bailiwick_customers.importing import BATCH, Import, opened
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
 from bailiwick_kit.errors import Forbidden, Refusal
-from bailiwick_kit.lines import LineError
+from bailiwick_kit.imports.jsonl import LineError
 from bailiwick_testkit.apps import served, settings_for
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.servers import Opa

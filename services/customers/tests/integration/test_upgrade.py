@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import bailiwick_customers.store
 from bailiwick_customers.store.searching import Refolding, find, narrowed
 from bailiwick_customers.store.tables import customers
-from bailiwick_kit import migrations
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.database import Database
+from bailiwick_kit.database import migrations
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.servers import Postgres
 
 _INSERT = sa.text(

@@ -22,14 +22,14 @@ from bailiwick_identity.actions.create_organization import (
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, SignIns
 from bailiwick_identity.api import wire
 from bailiwick_identity.domain.grants import Mode, Role, granted
-from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.iso import Currency
-from bailiwick_kit.patience import may_pass, patiently
-from bailiwick_kit.text import Text
-from bailiwick_kit.validation import refusal_of
-from bailiwick_kit.wire import Model
+from bailiwick_kit.imports import jsonl
+from bailiwick_kit.retrying import may_pass, patiently
+from bailiwick_kit.text.iso import Currency
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.validation import refusal_of
 
 ResultT = TypeVar("ResultT")
 
@@ -144,8 +144,8 @@ async def _create(open_tools: Open, asked: dict[str, Any], *, if_absent: bool) -
             )
 
         # Without `if_absent`, one whose answer was lost would be founded twice.
-        patience = lines.PATIENCE if if_absent else 0.0
-        return await patiently(create, patience, lines.waiting)
+        patience = jsonl.PATIENCE if if_absent else 0.0
+        return await patiently(create, patience, jsonl.waiting)
 
 
 def done(work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -154,12 +154,12 @@ def done(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return asyncio.run(work)
     except Exception as error:
         if may_pass(error):
-            raise typer.Exit(lines.later(error)) from None
+            raise typer.Exit(jsonl.later(error)) from None
         if not isinstance(error, Refusal):
             raise
         for message in told(error):
             typer.echo(message, err=True)
-        raise typer.Exit(lines.REFUSED) from None
+        raise typer.Exit(jsonl.REFUSED) from None
 
 
 def told(refusal: Refusal) -> list[str]:

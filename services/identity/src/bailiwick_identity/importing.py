@@ -26,13 +26,13 @@ from bailiwick_identity.actions.import_members import (
 )
 from bailiwick_identity.api import wire
 from bailiwick_identity.founding import Open, Tools, done, told
-from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.imports import digest_of
-from bailiwick_kit.patience import patiently
-from bailiwick_kit.text import Text
-from bailiwick_kit.validation import refusal_of
+from bailiwick_kit.imports import jsonl
+from bailiwick_kit.imports.imported_rows import digest_of
+from bailiwick_kit.retrying import patiently
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.validation import refusal_of
 
 BATCH = 50
 """Members written in one transaction."""
@@ -128,7 +128,7 @@ async def _import(
         while batch := list(islice(remaining, BATCH)):
             write = partial(_write, tools, org_id, source, batch, update=update)
             try:
-                made = await patiently(write, lines.PATIENCE, lines.waiting)
+                made = await patiently(write, jsonl.PATIENCE, jsonl.waiting)
             except RecordRefused as refused:
                 raise RecordsRefused(_at(refused.line, refused.refusal)) from None
             for one in made:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from bailiwick_identity.store.expiry import SessionExpiry, kinds
-from bailiwick_kit.database import Database
-from bailiwick_kit.housekeeping import AT_ONCE, deletion
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.process.housekeeping import AT_ONCE, deletion
 from bailiwick_testkit.house import House
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)

@@ -18,8 +18,8 @@ from bailiwick_contracts.identity import Settings
 from bailiwick_identity.domain import organization as domain
 from bailiwick_identity.main import service
 from bailiwick_identity.store import tables
-from bailiwick_kit import migrations
-from bailiwick_kit.wake import plain_dsn
+from bailiwick_kit.bus.outbox_notify import plain_dsn
+from bailiwick_kit.database import migrations
 from bailiwick_testkit.house import House
 from bailiwick_testkit.people import DOOR_SECRET, Person
 

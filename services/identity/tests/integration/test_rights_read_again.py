@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_identity.store import tables
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.house import PASSWORD, House
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.waiting import until

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.expiry import SessionExpiry
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.house import House, claims_of
 
 

@@ -20,9 +20,9 @@ from bailiwick_identity.domain.errors import TooManyAttempts
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.sign_ins import StoredSignIns
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.jwks import StaticKeys, usable_keys
-from bailiwick_kit.tokens import TokenVerifier
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.tokens.access_tokens import TokenVerifier
+from bailiwick_kit.tokens.jwks import StaticKeys, usable_keys
 from bailiwick_testkit.house import PASSWORD, House, claims_of
 from bailiwick_testkit.people import ISSUER
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import bailiwick_identity.store
 from bailiwick_identity.store.queries import found_by
 from bailiwick_identity.store.tables import members
-from bailiwick_kit import migrations
+from bailiwick_kit.database import migrations
 from bailiwick_testkit.servers import Postgres
 
 _MEMBER = sa.text(

@@ -16,16 +16,15 @@ from bailiwick_access.composition import (
     identity_replica,
 )
 from bailiwick_access.gate import QUESTIONS, Gate
+from bailiwick_kit.bus.lanes import in_both_lanes
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.housekeeping import Housekeeping
-from bailiwick_kit.http import create_app
-from bailiwick_kit.lanes import in_both_lanes
-from bailiwick_kit.mail import Mailer
-from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.position import versions_in
-from bailiwick_kit.service import Service, Work
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.process.housekeeping import Housekeeping
+from bailiwick_kit.process.service import Service, Work
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.pages import Cursors
+from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_notifier import letters
 from bailiwick_notifier.actions.fix_recipients import Desk
 from bailiwick_notifier.actions.rounds import Fixing, Patient, Sending
@@ -34,6 +33,7 @@ from bailiwick_notifier.api import deliveries, preferences
 from bailiwick_notifier.events.customers import from_customers
 from bailiwick_notifier.events.identity import from_identity
 from bailiwick_notifier.events.orders import from_orders
+from bailiwick_notifier.mail.sending import Mailer
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.dispatches import StoredDispatches

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 
-from bailiwick_kit.mail_message import Undeliverable, domain_of
 from bailiwick_kit.settings import NOT_GIVEN, For, ServiceSettings
+from bailiwick_notifier.mail.message import Undeliverable, domain_of
 
 
 class Settings(ServiceSettings):

@@ -20,8 +20,9 @@ import typer
 
 from bailiwick_contracts.catalogue import EVENTS, SNAPSHOTS, SUBSCRIBER
 from bailiwick_contracts.envelope import EXCHANGE
-from bailiwick_kit.broker_management import Management, ManagementError
-from bailiwick_kit.queue_readers import (
+from bailiwick_kit.bus.broker_management import Management, ManagementError
+from bailiwick_notifier.settings import Settings
+from bailiwick_notifier.subscribers import (
     KEPT_DAYS,
     KEPT_MESSAGES,
     KEPT_MIB,
@@ -29,7 +30,6 @@ from bailiwick_kit.queue_readers import (
     Reader,
     Readers,
 )
-from bailiwick_notifier.settings import Settings
 
 OFFERED = tuple(sorted(EVENTS.keys() - SNAPSHOTS))
 """What may be subscribed to. Snapshots go to one consumer that rebuilds (D19), never round."""

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_kit.clock import FixedClock
-from bailiwick_kit.door import Door
-from bailiwick_kit.policy import Policy
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_testkit.apps import served

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_notifier.main import work
 from bailiwick_notifier.settings import Settings
 from bailiwick_testkit.apps import served, settings_for

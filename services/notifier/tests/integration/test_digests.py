@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_access.gate import Gate
-from bailiwick_kit.mail import PutOff, Undeliverable
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy.client import Policy
+from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
 from bailiwick_testkit.waiting import until

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_kit.database import Database
-from bailiwick_kit.mail import PutOff
+from bailiwick_kit.database.engine import Database
+from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
 

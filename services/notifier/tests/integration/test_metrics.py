@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_kit.mail import PutOff, Undeliverable
-from bailiwick_kit.metrics import MAIL
+from bailiwick_kit.telemetry.metrics import MAIL
 from bailiwick_notifier.actions.send_dispatch import OUTCOMES
+from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_notifier.store.waiting import Waiting
 from bailiwick_testkit.figures import figure, rise_of
 from bailiwick_testkit.people import Person

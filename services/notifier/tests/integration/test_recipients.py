@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from bailiwick_kit import replica
-from bailiwick_kit.door import Door
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.replication import replica
+from bailiwick_kit.replication.change_feed_client import Door
 from bailiwick_testkit.people import DOOR_SECRET
 from bailiwick_testkit.postroom import Postroom
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from bailiwick_kit.mail import PutOff
+from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_notifier.store.retention import KEPT, Retention
 from bailiwick_testkit.postroom import Postroom
 

@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 from typing_extensions import override
 
 from bailiwick_contracts.orders import OrderPlaced
-from bailiwick_kit.mail import PutOff, Undeliverable
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.policy.client import Policy
 from bailiwick_notifier.actions import send_dispatch as sending
 from bailiwick_notifier.actions.send_dispatch import send_dispatch
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
+from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_testkit.figures import rise_of
 from bailiwick_testkit.people import Person

@@ -25,16 +25,16 @@ from bailiwick_contracts.catalogue import BOUND, SNAPSHOTS
 from bailiwick_contracts.envelope import EXCHANGE, Event, bulk
 from bailiwick_contracts.headers import headers
 from bailiwick_contracts.orders import OrderCancelled, OrderEvent, OrderPlaced, OrderSnapshot
-from bailiwick_kit import migrations
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.broker_management import Management
-from bailiwick_kit.outbox import record
-from bailiwick_kit.queue_readers import Readers
-from bailiwick_kit.relay import Relay
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.bus.broker_management import Management
+from bailiwick_kit.bus.outbox import record
+from bailiwick_kit.bus.relay import Relay
+from bailiwick_kit.database import migrations
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier import subscribing
 from bailiwick_notifier.settings import Settings
+from bailiwick_notifier.subscribers import Readers
 from bailiwick_testkit.apps import settings_for
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.servers import Postgres, Rabbitmq

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_kit.mail import Undeliverable
+from bailiwick_notifier.mail.sending import Undeliverable
 from bailiwick_notifier.store.notices import open_anew
 from bailiwick_testkit.figures import rise_of
 from bailiwick_testkit.people import Person

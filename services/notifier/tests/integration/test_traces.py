@@ -10,8 +10,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from bailiwick_kit import trace
-from bailiwick_kit.mail import PutOff
+from bailiwick_kit.telemetry import trace
+from bailiwick_local.places import claimed_port
+from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom
 from bailiwick_testkit.spans import Spans, recorded
@@ -115,3 +116,16 @@ async def test_an_order_that_came_in_without_a_trace_is_told_of_all_the_same(
     assert room.mailed() == ["Ana"]
     assert [span.name for span in spans.all("send mail")] == []
     assert [span.name for span in spans.all("fix recipients")] == []
+
+
+async def test_a_mail_is_a_span_that_names_nobody(spans: Spans) -> None:
+    mail = Mail(
+        "<1@b.example>", "B <b@b.example>", "a@b.example", "Maria", "To Maria", "text", "<p></p>"
+    )
+    with pytest.raises(PutOff), trace.span("send mail", parent=f"00-{TRACE}-00f067aa0ba902b7-01"):
+        await Mailer(f"smtp://127.0.0.1:{claimed_port()}").send(mail)
+    span = spans.one("hand over mail")
+    assert (span.kind, span.parent_id) == ("client", spans.one("send mail").span_id)
+    assert span.attributes == {"error.type": "PutOff"}
+    assert "Maria" not in spans.shown()
+    assert "example" not in spans.shown()

@@ -17,9 +17,9 @@ from bailiwick_contracts.orders import (
     OrderFulfilled,
     OrderPlaced,
 )
-from bailiwick_kit.handling import Received
-from bailiwick_kit.mail import PutOff
+from bailiwick_kit.bus.handling import Received
 from bailiwick_notifier import letters
+from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_notifier.store.retention import KEPT, Retention
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.postroom import Postroom

@@ -16,12 +16,12 @@ from uuid import UUID
 import pytest
 from typing_extensions import override
 
-from bailiwick_kit.mail import Mail
-from bailiwick_kit.mail_message import envelope
 from bailiwick_notifier import letters
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import Line, NewOrder
 from bailiwick_notifier.letters.writer import LANGUAGES
+from bailiwick_notifier.mail.message import envelope
+from bailiwick_notifier.mail.sending import Mail
 
 NASTY = [
     "<script>alert(1)</script>",

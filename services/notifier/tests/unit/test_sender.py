@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bailiwick_kit.mail_message import Mail, domain_of, envelope
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier.domain.delivery import Dispatch
+from bailiwick_notifier.mail.message import Mail, domain_of, envelope
 from bailiwick_notifier.settings import Settings
 from bailiwick_testkit.apps import settings_for
 

@@ -24,21 +24,21 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_access.composition import customers_replica, identity_replica
 from bailiwick_access.gate import Gate
-from bailiwick_kit import lines
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.imports import digest_of
-from bailiwick_kit.iso import CurrencyEver
-from bailiwick_kit.money import FOUR_PLACES, line_net
-from bailiwick_kit.patience import patiently
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.replica import Replica
-from bailiwick_kit.text import MultilineText, Text, TextRule
-from bailiwick_kit.wire import Day, Exact, Finer, Instant, Model
+from bailiwick_kit.imports import jsonl
+from bailiwick_kit.imports.imported_rows import digest_of
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.replication.replica import Replica
+from bailiwick_kit.retrying import patiently
+from bailiwick_kit.text.iso import CurrencyEver
+from bailiwick_kit.text.strings import MultilineText, Text, TextRule
+from bailiwick_kit.web.fields import Day, Exact, Finer, Instant, Model
 from bailiwick_orders.actions.import_orders import import_orders
 from bailiwick_orders.actions.import_ports import Imported, OpenImport, OrderRecord
 from bailiwick_orders.api import wire
+from bailiwick_orders.domain.money import FOUR_PLACES, line_net
 from bailiwick_orders.domain.order import MOST_LINES, Line, State
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import imports, tables
@@ -175,10 +175,10 @@ class Import:
         for batch in _batches(sent):
             try:
                 imported = await patiently(
-                    partial(self._apply, batch), lines.PATIENCE, lines.waiting
+                    partial(self._apply, batch), jsonl.PATIENCE, jsonl.waiting
                 )
             except Refusal as refusal:
-                raise lines.about(refusal, first) from None
+                raise jsonl.about(refusal, first) from None
             for line, became in zip(batch, imported, strict=True):
                 yield {
                     "kind": line.kind,
@@ -197,8 +197,8 @@ class Import:
 
 
 def _batches(sent: Iterable[bytes]) -> Iterator[list[OrderLine]]:
-    read = lines.each_once(
-        lines.read(sent, OrderLine.model_validate_json), lambda line: line.external_ref
+    read = jsonl.each_once(
+        jsonl.read(sent, OrderLine.model_validate_json), lambda line: line.external_ref
     )
     while batch := list(itertools.islice(read, BATCH)):
         yield batch
@@ -219,7 +219,7 @@ async def opened(
     async with Database(url, name="orders-import", pool=2) as database, policy:
         async with replicas(settings, database) as both:
             for replica in both:
-                await replica.pull(org_id, patience=lines.PATIENCE, tell=lines.waiting)
+                await replica.pull(org_id, patience=jsonl.PATIENCE, tell=jsonl.waiting)
         callers = Callers(tables.members, tables.organizations)
 
         async def importer() -> Caller:
@@ -227,7 +227,7 @@ async def opened(
                 now = SystemClock().now()
                 return await callers.at_command_line(connection, org_id, member_id, now)
 
-        caller = await patiently(importer, lines.PATIENCE, lines.waiting)
+        caller = await patiently(importer, jsonl.PATIENCE, jsonl.waiting)
         yield Import(imports.OpenImport(database), Gate(policy), caller, source, update)
 
 
@@ -250,11 +250,11 @@ async def replicas(
 def run(
     settings: Settings, org_id: UUID, member_id: UUID, source: str, *, update: bool = False
 ) -> int:
-    """Import what is on standard input; return the exit code (`kit.lines.tell`)."""
+    """Import what is on standard input; return the exit code (`kit.imports.jsonl.tell`)."""
 
     async def answers() -> AsyncIterator[dict[str, Any]]:
         async with opened(settings, org_id, member_id, source, update=update) as work:
             async for answer in work.run(sys.stdin.buffer):
                 yield answer
 
-    return lines.tell(answers())
+    return jsonl.tell(answers())

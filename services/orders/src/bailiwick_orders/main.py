@@ -17,20 +17,20 @@ from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
 from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderSnapshot
-from bailiwick_kit import lines
-from bailiwick_kit.broker import LOST
+from bailiwick_kit.bus.broker import LOST
+from bailiwick_kit.bus.lanes import in_both_lanes
+from bailiwick_kit.bus.relay import Relay
+from bailiwick_kit.bus.topology import is_declared
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.housekeeping import Housekeeping
-from bailiwick_kit.http import create_app
-from bailiwick_kit.lanes import in_both_lanes
-from bailiwick_kit.pages import Cursors
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.position import versions_in
-from bailiwick_kit.relay import Relay
-from bailiwick_kit.sampling import OutboxSampling
-from bailiwick_kit.service import Service, Work
-from bailiwick_kit.topology import is_declared
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.imports import jsonl
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.process.housekeeping import Housekeeping
+from bailiwick_kit.process.sampling import OutboxSampling
+from bailiwick_kit.process.service import Service, Work
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.pages import Cursors
+from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_orders import importing
 from bailiwick_orders.api import orders
 from bailiwick_orders.events.customers import from_customers
@@ -187,4 +187,4 @@ def tally(
             async for row in Tally(database).rows(org):
                 yield row
 
-    raise typer.Exit(lines.tell(counted()))
+    raise typer.Exit(jsonl.tell(counted()))

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from bailiwick_access import requests
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_contracts.identity import MemberChanged
-from bailiwick_kit.database import Database
-from bailiwick_kit.position import Position
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.web.read_your_writes import Position
 from bailiwick_orders.store import tables
 from bailiwick_testkit.market import PATH, Market, a_line
 from bailiwick_testkit.waiting import until

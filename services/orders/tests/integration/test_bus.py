@@ -10,8 +10,8 @@ import aio_pika
 import pytest
 
 from bailiwick_contracts.envelope import EXCHANGE
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_orders.main import work
 from bailiwick_orders.settings import Settings
 from bailiwick_testkit.apps import served, settings_for

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 import bailiwick_contracts
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.migrations import check
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.database.migrations import check
 from bailiwick_orders.main import service
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.snapshots import Snapshots

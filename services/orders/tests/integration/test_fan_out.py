@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from bailiwick_contracts.customers import Assignment
-from bailiwick_kit.database import Database
-from bailiwick_kit.position import versions_in
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.fan_out import FanOut
 from bailiwick_testkit.market import Market

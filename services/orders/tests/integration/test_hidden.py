@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_testkit.market import PATH, Market, a_line, an_order
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.waiting import until

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Forbidden
-from bailiwick_kit.lines import LineError
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.imports.jsonl import LineError
+from bailiwick_kit.policy.client import Policy
 from bailiwick_orders.importing import BATCH, Import, opened
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables

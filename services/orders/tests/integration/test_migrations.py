@@ -17,9 +17,9 @@ from alembic import command
 from alembic.config import Config
 
 import bailiwick_orders
-from bailiwick_kit import migrations
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.database import Database
+from bailiwick_kit.database import migrations
+from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_orders.store.customer_names import NUMBER, RARE, Renaming, find
 from bailiwick_testkit.large import superuser_dsn

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from bailiwick_contracts.customers import Assignment, Relation
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.database import Database
-from bailiwick_kit.door import Door
-from bailiwick_kit.handling import Received
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_testkit.apps import served

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
-from bailiwick_kit.broker import open_channel
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.bus.broker import open_channel
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_kit.settings import PREFIX
 from bailiwick_orders.main import program
 from bailiwick_orders.settings import Settings

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_testkit.market import Market, an_order

@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bailiwick_access.gate import Gate
-from bailiwick_kit.policy import Decision
+from bailiwick_kit.policy.client import Decision
 from bailiwick_testkit.market import PATH, Market, a_line, an_order
 from bailiwick_testkit.people import Person
 from bailiwick_testkit.timing import Clock, burn, told_apart

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from bailiwick_kit.service import Service
+from bailiwick_kit.process.service import Service
 from bailiwick_orders.main import HEARING, program
 
 ORG, OTHER = UUID(int=1), UUID(int=2)

@@ -19,20 +19,20 @@ from bailiwick_access.composition import (
     identity_replica,
 )
 from bailiwick_access.gate import QUESTIONS
-from bailiwick_kit.database import Database
+from bailiwick_kit.bus.lanes import in_both_lanes
+from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.housekeeping import Housekeeping
-from bailiwick_kit.http import create_app
-from bailiwick_kit.lanes import in_both_lanes
-from bailiwick_kit.lines import LineError
-from bailiwick_kit.policy import policy_of
-from bailiwick_kit.position import versions_in
-from bailiwick_kit.replica import Replica
-from bailiwick_kit.service import Service, Work
-from bailiwick_kit.sheets import Shelf
+from bailiwick_kit.imports.jsonl import LineError
+from bailiwick_kit.policy.client import policy_of
+from bailiwick_kit.process.housekeeping import Housekeeping
+from bailiwick_kit.process.service import Service, Work
+from bailiwick_kit.replication.replica import Replica
+from bailiwick_kit.web.app import create_app
+from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports
+from bailiwick_reports.api.spreadsheets import Shelf
 from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.events.customers import from_customers
 from bailiwick_reports.events.identity import from_identity

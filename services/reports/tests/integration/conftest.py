@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bailiwick_kit.service import declare_topology
+from bailiwick_kit.process.service import declare_topology
 from bailiwick_testkit.books import Books, open_books
 from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq
 from bailiwick_testkit.shop import Shop, open_shop

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.envelope import EXCHANGE, bulk
-from bailiwick_kit.position import Position
+from bailiwick_kit.web.read_your_writes import Position
 from bailiwick_reports.main import work
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import tables

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit.migrations import check
+from bailiwick_kit.database.migrations import check
 from bailiwick_kit.settings import PREFIX, ServiceSettings
 from bailiwick_reports.main import program, service, work
 from bailiwick_reports.settings import Settings

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from bailiwick_contracts.orders import OrderConfirmed, OrderEvent
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_reports.store import cube, tables
 from bailiwick_reports.store.cube import FIGURES
 from bailiwick_testkit.sales import KEY, MadeUpOrders, a_line

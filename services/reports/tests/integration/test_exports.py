@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from bailiwick_kit.sheets import Kind, Shelf, Spooled, spool
 from bailiwick_reports.api import exports
+from bailiwick_reports.api.spreadsheets import Kind, Shelf, Spooled, spool
 from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.envelope import Event, Sequenced
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.handling import Received
 from bailiwick_reports.main import operator
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import cube, tables

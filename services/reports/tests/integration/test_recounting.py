@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_reports.main import DEADLINE
 from bailiwick_reports.store import cube, tables
 from bailiwick_reports.store.cube import keep_counting_out

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bailiwick_kit.position import Position
+from bailiwick_kit.web.read_your_writes import Position
 from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
 from bailiwick_testkit.sales import A_DAY, a_line
 from bailiwick_testkit.shop import Shop

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_kit.lines import LineError
+from bailiwick_kit.imports.jsonl import LineError
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, RowApart, Sums
 from bailiwick_reports.events.tally import read_tally

@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 from bailiwick_local.importing import mapping
 from bailiwick_local.importing.checking import Check
 from bailiwick_local.importing.faults import Faults, UnreadableError

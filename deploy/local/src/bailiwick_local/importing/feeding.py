@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bailiwick_kit.lines import LATER, PATIENCE, REFUSED, WAITING
+from bailiwick_kit.imports.jsonl import LATER, PATIENCE, REFUSED, WAITING
 from bailiwick_local.stacks import Stack
 
 _LOOK_EVERY = 0.5

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from bailiwick_kit.iso import CURRENCIES
+from bailiwick_kit.text.iso import CURRENCIES
 from bailiwick_local.importing import shapes
 from bailiwick_local.importing.decimals import SEPARATORS
 from bailiwick_local.importing.faults import Faults, UnreadableError

@@ -19,7 +19,7 @@ from bailiwick_customers.importing import AssignmentLine, CustomerLine
 from bailiwick_identity.actions.enrolment import check_record
 from bailiwick_identity.importing import RecordLine
 from bailiwick_kit.errors import Refusal
-from bailiwick_kit.validation import fault_of, own_errors
+from bailiwick_kit.web.validation import fault_of, own_errors
 from bailiwick_orders.actions.import_orders import checked
 from bailiwick_orders.importing import ImportedLine, OrderLine
 

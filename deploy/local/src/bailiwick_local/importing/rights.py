@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit.lines import PATIENCE, WAITING
-from bailiwick_kit.patience import patiently
-from bailiwick_kit.policy import Policy
+from bailiwick_kit.imports.jsonl import PATIENCE, WAITING
+from bailiwick_kit.policy.client import Policy
+from bailiwick_kit.retrying import patiently
 from bailiwick_local.importing.records import NO_ID
 
 

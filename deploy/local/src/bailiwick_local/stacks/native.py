@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import IO, Any
 
-from bailiwick_kit.broker_accounts import MIGRATIONS
-from bailiwick_kit.broker_management import ManagementError
+from bailiwick_kit.bus.broker_accounts import MIGRATIONS
+from bailiwick_kit.bus.broker_management import ManagementError
 from bailiwick_local import broker
 from bailiwick_local.databases import DatabaseUrls, create_database, urls
 from bailiwick_local.mailbox import Mailbox

@@ -7,6 +7,7 @@ how often each version had its effect and so shows whatever was doubled.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -24,18 +25,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from bailiwick_contracts.envelope import Event, Sequenced
-from bailiwick_kit import crash_points, topology
-from bailiwick_kit.audit import audit_table
-from bailiwick_kit.consumer import Consumer
-from bailiwick_kit.database import Database
-from bailiwick_kit.handling import Handler, SingleHandler, one_by_one
-from bailiwick_kit.inbox import inbox_table
-from bailiwick_kit.outbox import outbox_table, record
-from bailiwick_kit.relay import Relay
-from bailiwick_kit.replica import replica_positions_table
-from bailiwick_kit.sequence import change_counters_table
-from bailiwick_kit.trace import trace_parent
+from bailiwick_kit import crash_points
+from bailiwick_kit.bus import topology
+from bailiwick_kit.bus.consumer import Consumer
+from bailiwick_kit.bus.handling import Handler, SingleHandler, one_by_one
+from bailiwick_kit.bus.inbox import inbox_table
+from bailiwick_kit.bus.outbox import outbox_table, record
+from bailiwick_kit.bus.relay import Relay
+from bailiwick_kit.database import migrations
+from bailiwick_kit.database.audit import audit_table
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.change_counter import change_counters_table
+from bailiwick_kit.replication.replica import replica_positions_table
+from bailiwick_kit.telemetry.trace import trace_parent
 from bailiwick_local.databases import DatabaseUrls
+from bailiwick_testkit.servers import Postgres
 
 EXCHANGE = "things"
 QUEUE = "listener.things"
@@ -222,6 +226,14 @@ class Things:
 
     def _own_admin_dsn(self) -> str:
         return urlsplit(self.admin_dsn)._replace(path=f"/{self.urls.name}").geturl()
+
+
+async def migrated(postgres: Postgres) -> DatabaseUrls:
+    """Return a database of the toy service with its tables made."""
+    urls = await postgres.fresh_database("things", migrated=False)
+    roles = {"api_role": "things_api", "worker_role": "things_worker"}
+    await asyncio.to_thread(migrations.upgrade, MIGRATIONS, urls.owner, **roles)
+    return urls
 
 
 @asynccontextmanager

@@ -18,9 +18,9 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from bailiwick_kit.http import create_app
-from bailiwick_kit.service import Service, Work
+from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
+from bailiwick_kit.web.app import create_app
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
 

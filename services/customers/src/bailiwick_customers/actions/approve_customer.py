@@ -11,8 +11,8 @@ from bailiwick_customers.actions.assign_customer import NewAssignment, write_ass
 from bailiwick_customers.actions.permits import permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_customers.domain.assignment import Relation
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def approve_customer(

@@ -22,7 +22,7 @@ from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset,
 from bailiwick_customers.domain.errors import LeavesNoMain, SingleAssignmentModel
 from bailiwick_customers.domain.timeline import Outcome, assign
 from bailiwick_kit.errors import Fault, Invalid
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 Gap: TypeAlias = tuple[datetime | None, datetime]
 """A time without a main; None stands for the act's own beginning, where that was left out."""

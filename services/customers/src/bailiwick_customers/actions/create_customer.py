@@ -27,7 +27,7 @@ from bailiwick_customers.domain.customer import (
 )
 from bailiwick_customers.domain.errors import UnknownParent
 from bailiwick_kit.errors import Fault
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from bailiwick_customers.actions.create_customer import check_parent
 from bailiwick_customers.actions.permits import Permit, permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.customer import check_size
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def edit_customer(

@@ -16,7 +16,7 @@ from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset
 from bailiwick_customers.domain.timeline import end
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def end_assignment(

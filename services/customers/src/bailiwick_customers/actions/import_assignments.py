@@ -37,7 +37,7 @@ from bailiwick_customers.domain.timeline import Outcome as TimelineOutcome
 from bailiwick_customers.domain.timeline import end
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class AssignmentRecord:
     valid_from: datetime | None
     valid_to: datetime | None
     digest: str
-    """Of all that it says (`kit.imports`)."""
+    """Of all that it says (`kit.imports.imported_rows`)."""
 
     @property
     def ref(self) -> str:

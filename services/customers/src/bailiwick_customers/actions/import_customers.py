@@ -22,7 +22,7 @@ from bailiwick_customers.domain.customer import (
     random_code,
 )
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CustomerRecord:
     said: frozenset[str]
     """The fields that the source has something in; the others are not changed by an update."""
     digest: str
-    """Of all that it says (`kit.imports`)."""
+    """Of all that it says (`kit.imports.imported_rows`)."""
 
 
 KIND = "customer"

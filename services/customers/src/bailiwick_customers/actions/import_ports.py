@@ -11,7 +11,7 @@ from uuid import UUID
 
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.ports import Unit, Viewed
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.policy import Masks
+from bailiwick_kit.policy.client import Masks
 
 
 @dataclass(frozen=True)

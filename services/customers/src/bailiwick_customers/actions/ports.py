@@ -14,9 +14,9 @@ from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
-from bailiwick_kit.idempotency import Claim, Replay
-from bailiwick_kit.policy import Masks
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.client import Masks
+from bailiwick_kit.policy.scope import Scope
+from bailiwick_kit.web.idempotency import Claim, Replay
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.permits import permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Viewed
-from bailiwick_kit.etags import Expected
+from bailiwick_kit.web.etags import Expected
 
 
 async def suspend_customer(

@@ -23,12 +23,12 @@ from bailiwick_customers.domain.errors import (
     MayNotHoldPortfolio,
     SingleAssignmentModel,
 )
-from bailiwick_kit.bodies import SentBody, json_body
-from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
-from bailiwick_kit.ids import PathId
-from bailiwick_kit.problems import problems
-from bailiwick_kit.submitted import Mapped
-from bailiwick_kit.told import POSITION, tells
+from bailiwick_kit.web.answer_headers import POSITION, tells
+from bailiwick_kit.web.bodies import SentBody, json_body
+from bailiwick_kit.web.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.web.path_ids import PathId
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.submitted import Mapped
 
 router = APIRouter(tags=["assignments"])
 

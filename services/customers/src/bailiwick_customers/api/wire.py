@@ -20,11 +20,11 @@ from bailiwick_customers.actions.ports import Filters, LookedUp, Shown
 from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
 from bailiwick_kit.errors import Fault, Invalid
-from bailiwick_kit.iso import Country, Subdivision
-from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.policy import Masks
-from bailiwick_kit.text import Text, TextRule
-from bailiwick_kit.wire import Edit, Exact, Instant, Model
+from bailiwick_kit.policy.client import Masks
+from bailiwick_kit.text.iso import Country, Subdivision
+from bailiwick_kit.text.strings import Text, TextRule
+from bailiwick_kit.web.fields import Edit, Exact, Instant, Model
+from bailiwick_kit.web.pages import PageQuery
 
 Status = Literal["pending", "approved", "suspended"]
 

@@ -17,7 +17,7 @@ from bailiwick_customers.store.rows import (
     to_customer,
 )
 from bailiwick_customers.store.tables import assignments, change_counters, customers
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 
 MOST_ASSIGNMENTS = 2000
 """Assignments that are read at once, but for one act that has more."""

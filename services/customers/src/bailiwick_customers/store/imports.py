@@ -24,11 +24,11 @@ from bailiwick_customers.store.rows import (
     to_customer,
 )
 from bailiwick_customers.store.unit_of_work import Assignments, Customers, author_row
+from bailiwick_kit.bus.outbox import record
 from bailiwick_kit.clock import Clock, SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.imports import ImportedRows
-from bailiwick_kit.outbox import record
-from bailiwick_kit.sequence import next_numbers
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.imports.imported_rows import ImportedRows
+from bailiwick_kit.replication.change_counter import next_numbers
 
 
 class ImportUnit:

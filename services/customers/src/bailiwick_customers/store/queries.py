@@ -25,9 +25,9 @@ from bailiwick_customers.domain.customer import Customer, Status
 from bailiwick_customers.store.rows import to_assignment, to_customer
 from bailiwick_customers.store.searching import EVERYTHING, Shape, Sought, find, narrowed
 from bailiwick_customers.store.tables import assignments, customers, members, visibility
-from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Scope
-from bailiwick_kit.search import place_of
+from bailiwick_kit.database.engine import plan_for_values
+from bailiwick_kit.policy.scope import Scope
+from bailiwick_kit.text.search import place_of
 
 LISTED = Listed(entity="customer", table=customers, visibility=visibility, columns=("status",))
 

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_customers.store.tables import change_counters, customer_words, customers
-from bailiwick_kit import search
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.text import search
 
 FEW = 1000
 """Customers that are looked at one by one, because the word is so rare."""

@@ -28,13 +28,14 @@ from bailiwick_customers.store.rows import (
     customer_row,
     to_assignment,
 )
-from bailiwick_kit import audit, crash_points
+from bailiwick_kit import crash_points
+from bailiwick_kit.bus.outbox import record
 from bailiwick_kit.clock import END_OF_TIME, Clock, SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.idempotency import Claim, IdempotencyKeys, Replay
-from bailiwick_kit.outbox import record
-from bailiwick_kit.sequence import next_numbers
-from bailiwick_kit.trace import trace_parent
+from bailiwick_kit.database import audit
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.replication.change_counter import next_numbers
+from bailiwick_kit.telemetry.trace import trace_parent
+from bailiwick_kit.web.idempotency import Claim, IdempotencyKeys, Replay
 
 _KEYS = IdempotencyKeys(tables.idempotency_keys)
 _CALLERS = Callers(tables.members, tables.organizations)

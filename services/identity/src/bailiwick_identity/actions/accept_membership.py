@@ -11,7 +11,7 @@ from bailiwick_access.answering import Written
 from bailiwick_identity.actions.ports import Membership, OpenUnit, SignIns
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def accept_membership(

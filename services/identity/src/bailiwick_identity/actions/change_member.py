@@ -17,8 +17,8 @@ from bailiwick_identity.domain.grants import check_grant, regranted
 from bailiwick_identity.domain.member import Kind, Member
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 
 GRANTS = frozenset({"mode", "role", "permissions", "ticks", "collections"})
 

@@ -11,8 +11,8 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_identity.actions.ports import Administered, OpenUnit
 from bailiwick_identity.domain.organization import changed_settings, widening
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 
 
 def facts_of(org_id: UUID) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_identity.domain.member import Member
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def create_member(

@@ -17,7 +17,7 @@ from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
 from bailiwick_identity.domain.member import Kind, Member, Status
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 
 
 async def create_service_account(

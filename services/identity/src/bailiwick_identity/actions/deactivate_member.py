@@ -11,7 +11,7 @@ from bailiwick_identity.actions.permits import check_leaders, permitted
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_identity.domain.member import Member
-from bailiwick_kit.etags import Expected
+from bailiwick_kit.web.etags import Expected
 
 
 async def deactivate_member(

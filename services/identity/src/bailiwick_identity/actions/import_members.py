@@ -14,7 +14,7 @@ from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_kit.errors import Fault, Invalid, Missing, Refusal
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Record:
     external_ref: str
     member: NewMember
     rights: str
-    """A digest of all that the row says but name, language and password (`kit.imports`)."""
+    """A digest of all that the row says but name, language and password (`kit.imports.imported_rows`)."""
     rest: str
     """A digest of all that it says but the password."""
 

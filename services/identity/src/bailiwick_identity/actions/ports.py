@@ -15,8 +15,8 @@ from bailiwick_identity.domain.grants import Grants
 from bailiwick_identity.domain.member import Kind, Member, Standing, Status
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_identity.domain.session import Session, Use
-from bailiwick_kit.idempotency import Claim, Replay
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.scope import Scope
+from bailiwick_kit.web.idempotency import Claim, Replay
 
 OPERATOR = UUID(int=0)
 """Who acts in the audit trail when a command line does: nobody of the organization."""

@@ -32,16 +32,16 @@ from bailiwick_identity.domain.errors import (
     SeatLimitReached,
 )
 from bailiwick_identity.domain.member import Member
-from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
-from bailiwick_kit.ids import PathId
-from bailiwick_kit.pages import CursorInvalid, Key, Page
-from bailiwick_kit.problems import problems
-from bailiwick_kit.submitted import Mapped
-from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
-from bailiwick_kit.verbs import IfMatchAlone
+from bailiwick_kit.web.answer_headers import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
+from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.web.etags import IfMatch, IfNoneMatch
+from bailiwick_kit.web.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.web.pages import CursorInvalid, Key, Page
+from bailiwick_kit.web.path_ids import PathId
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.submitted import Mapped
+from bailiwick_kit.web.verbs import IfMatchAlone
 
 router = APIRouter(tags=["members"])
 

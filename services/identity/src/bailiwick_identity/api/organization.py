@@ -16,14 +16,14 @@ from bailiwick_identity.api import wire
 from bailiwick_identity.api.parts import AtDesk, Open, Queried
 from bailiwick_identity.domain.errors import NotInvited
 from bailiwick_identity.domain.member import Member
-from bailiwick_kit.bodies import SentBody, json_body
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.ids import PathId
-from bailiwick_kit.problems import problems
-from bailiwick_kit.submitted import Mapped
-from bailiwick_kit.told import ETAG, POSITION, TAGGED, tells
-from bailiwick_kit.verbs import NoBody
+from bailiwick_kit.web.answer_headers import ETAG, POSITION, TAGGED, tells
+from bailiwick_kit.web.bodies import SentBody, json_body
+from bailiwick_kit.web.etags import IfMatch, IfNoneMatch
+from bailiwick_kit.web.path_ids import PathId
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.submitted import Mapped
+from bailiwick_kit.web.verbs import NoBody
 
 router = APIRouter(tags=["organization"])
 

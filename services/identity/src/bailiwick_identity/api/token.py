@@ -27,9 +27,9 @@ from bailiwick_identity.domain.errors import (
     TooManyAttempts,
 )
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.problems import answer_to, problems
-from bailiwick_kit.text import clean
-from bailiwick_kit.trace import trace_id_of
+from bailiwick_kit.telemetry.trace import trace_id_of
+from bailiwick_kit.text.strings import clean
+from bailiwick_kit.web.problems import answer_to, problems
 
 router = APIRouter(tags=["sign-in"])
 

@@ -13,9 +13,9 @@ from bailiwick_identity.actions.ports import Filters, Membership, NewMember
 from bailiwick_identity.domain.grants import Grants, Mode, Permission, Role, Tick, granted
 from bailiwick_identity.domain.member import Member, Standing, standing
 from bailiwick_identity.domain.organization import Organization
-from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.text import Text, TextRule
-from bailiwick_kit.wire import Edit, Instant, Model
+from bailiwick_kit.text.strings import Text, TextRule
+from bailiwick_kit.web.fields import Edit, Instant, Model
+from bailiwick_kit.web.pages import PageQuery
 
 Status = Literal["invited", "active", "inactive", "expired"]
 KindName = Literal["member", "service"]

@@ -14,7 +14,7 @@ from bailiwick_identity.store.rows import (
     to_organization,
 )
 from bailiwick_identity.store.tables import change_counters, members, organizations
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 
 
 class IdentityChanges:

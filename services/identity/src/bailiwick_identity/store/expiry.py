@@ -14,8 +14,8 @@ from bailiwick_identity.actions.throttle import WINDOW
 from bailiwick_identity.domain.session import LIFETIME
 from bailiwick_identity.store import tables
 from bailiwick_kit.clock import SystemClock
-from bailiwick_kit.database import Database
-from bailiwick_kit.housekeeping import delete_past
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.process.housekeeping import delete_past
 
 EVERY = 3600.0
 """Seconds between rounds."""

@@ -14,10 +14,10 @@ from bailiwick_identity.domain.member import Member, Standing
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_identity.store.rows import to_member, to_organization
 from bailiwick_identity.store.tables import members, organizations
-from bailiwick_kit import search
-from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Everybody, Nobody, Scope, Where
-from bailiwick_kit.scope_sql import to_sql
+from bailiwick_kit.database.engine import plan_for_values
+from bailiwick_kit.policy.scope import Everybody, Nobody, Scope, Where
+from bailiwick_kit.policy.scope_sql import to_sql
+from bailiwick_kit.text import search
 
 _FIELDS = {"member.org_id": members.c.org_id}
 

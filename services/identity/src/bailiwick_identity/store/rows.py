@@ -12,7 +12,7 @@ from bailiwick_contracts import identity as wire
 from bailiwick_identity.domain.grants import Grants, Mode, Permission, Role, Tick
 from bailiwick_identity.domain.member import Kind, Member, Status
 from bailiwick_identity.domain.organization import Organization, Settings
-from bailiwick_kit import search
+from bailiwick_kit.text import search
 
 
 def folded(text: str) -> str:

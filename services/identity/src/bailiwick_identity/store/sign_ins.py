@@ -20,7 +20,7 @@ from bailiwick_identity.domain.member import Kind, Status
 from bailiwick_identity.domain.session import Session, Use
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.unit_of_work import account_of
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 
 _MEMBERSHIPS = sa.text(
     "SELECT org_id, member_id, account_id, kind, status, valid_from, valid_until, version,"

@@ -21,7 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from bailiwick_identity.actions.ports import Membership
-from bailiwick_kit.tokens import ALGORITHM, AUDIENCE, MAX_LIFETIME, TOKEN_TYPE
+from bailiwick_kit.tokens.access_tokens import ALGORITHM, AUDIENCE, MAX_LIFETIME, TOKEN_TYPE
 
 DEVICE_LIFETIME = timedelta(days=180)
 """So long a device is known after a sign-in."""

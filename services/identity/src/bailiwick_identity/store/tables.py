@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from bailiwick_access.tables import member_columns, organization_columns
-from bailiwick_kit.audit import audit_table
-from bailiwick_kit.database import NAMING
-from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
-from bailiwick_kit.imports import imported_rows_table
-from bailiwick_kit.outbox import outbox_table
-from bailiwick_kit.sequence import change_counters_table
+from bailiwick_kit.bus.outbox import outbox_table
+from bailiwick_kit.database.audit import audit_table
+from bailiwick_kit.database.engine import NAMING
+from bailiwick_kit.imports.imported_rows import imported_rows_table
+from bailiwick_kit.replication.change_counter import change_counters_table
+from bailiwick_kit.web.idempotency import idempotency_keys as idempotency_keys_table
 
 metadata = sa.MetaData(naming_convention=NAMING)
 

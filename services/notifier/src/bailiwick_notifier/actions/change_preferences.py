@@ -7,8 +7,8 @@ from uuid import UUID
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 from bailiwick_notifier.actions.ports import OpenUnit
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences
 

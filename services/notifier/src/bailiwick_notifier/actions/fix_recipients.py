@@ -17,9 +17,9 @@ import structlog
 from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit import metrics, trace
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable, Unavailable
+from bailiwick_kit.telemetry import metrics, trace
 from bailiwick_notifier.actions.ports import Authority, Notices, Person
 from bailiwick_notifier.domain.notice import Notice
 

@@ -12,13 +12,13 @@ from uuid import UUID
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_contracts.identity import Settings
-from bailiwick_kit.mail import Mail
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.scope import Scope
 from bailiwick_notifier.domain.delivery import Delivery, Dispatch, State
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.domain.preferences import Preferences
+from bailiwick_notifier.mail.sending import Mail
 
 
 class Letters(Protocol):
@@ -40,8 +40,8 @@ class Mailer(Protocol):
         """Send it.
 
         Raises:
-            bailiwick_kit.mail.Undeliverable: it never will arrive.
-            bailiwick_kit.mail.PutOff: it may arrive later, or may have arrived.
+            bailiwick_notifier.mail.sending.Undeliverable: it never will arrive.
+            bailiwick_notifier.mail.sending.PutOff: it may arrive later, or may have arrived.
         """
         ...
 

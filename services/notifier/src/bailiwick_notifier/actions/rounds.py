@@ -11,9 +11,9 @@ from uuid import UUID
 
 import structlog
 
-from bailiwick_kit import metrics
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.outages import is_outage
+from bailiwick_kit.telemetry import metrics
+from bailiwick_kit.transient_errors import is_outage
 from bailiwick_notifier.actions.fix_recipients import LATER, Desk, fix_recipients
 from bailiwick_notifier.actions.ports import Authority
 from bailiwick_notifier.actions.send_dispatch import OUTCOMES, Office, send_dispatch

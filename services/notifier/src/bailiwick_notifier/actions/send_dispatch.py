@@ -14,12 +14,11 @@ import structlog
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_kit import crash_points, metrics, trace
+from bailiwick_kit import crash_points
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable
-from bailiwick_kit.mail import Mail, PutOff, Undeliverable
-from bailiwick_kit.mail_message import domain_of
-from bailiwick_kit.outages import is_outage
+from bailiwick_kit.telemetry import metrics, trace
+from bailiwick_kit.transient_errors import is_outage
 from bailiwick_notifier.actions.ports import (
     Dispatches,
     Item,
@@ -32,6 +31,8 @@ from bailiwick_notifier.domain.letter import Addressee, one_line
 from bailiwick_notifier.domain.preferences import NewOrders
 from bailiwick_notifier.domain.relation import represents
 from bailiwick_notifier.domain.timing import FIRST_PAUSE, next_attempt, next_digest
+from bailiwick_notifier.mail.message import domain_of
+from bailiwick_notifier.mail.sending import Mail, PutOff, Undeliverable
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Gated, Reads
-from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.ids import PathId
-from bailiwick_kit.pages import Count, CursorInvalid, Key, Page
-from bailiwick_kit.problems import problems
-from bailiwick_kit.told import LINK, tells
+from bailiwick_kit.web.answer_headers import LINK, tells
+from bailiwick_kit.web.bodies import SentQuery, query
+from bailiwick_kit.web.pages import Count, CursorInvalid, Key, Page
+from bailiwick_kit.web.path_ids import PathId
+from bailiwick_kit.web.problems import problems
 from bailiwick_notifier.api import wire
 from bailiwick_notifier.api.parts import Queried
 

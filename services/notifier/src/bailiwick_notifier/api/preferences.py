@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from bailiwick_access.requests import Gated, Reads, SignedIn
-from bailiwick_kit.bodies import SentBody, json_body
-from bailiwick_kit.etags import IfMatch, IfNoneMatch, etag
-from bailiwick_kit.problems import problems
-from bailiwick_kit.submitted import Mapped
-from bailiwick_kit.told import ETAG, TAGGED, tells
+from bailiwick_kit.web.answer_headers import ETAG, TAGGED, tells
+from bailiwick_kit.web.bodies import SentBody, json_body
+from bailiwick_kit.web.etags import IfMatch, IfNoneMatch, etag
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.submitted import Mapped
 from bailiwick_notifier.actions.change_preferences import change_preferences, facts_of
 from bailiwick_notifier.api import wire
 from bailiwick_notifier.api.parts import Open, Queried

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.wire import Model
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.pages import PageQuery
 from bailiwick_notifier.actions.ports import Filters
 from bailiwick_notifier.domain.delivery import Delivery
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.catalogue import SUBSCRIBED, queue_name
 from bailiwick_contracts.orders import OrderPlaced
-from bailiwick_kit.consumer import Consumer
-from bailiwick_kit.database import Database
-from bailiwick_kit.handling import Received
+from bailiwick_kit.bus.consumer import Consumer
+from bailiwick_kit.bus.handling import Received
+from bailiwick_kit.database.engine import Database
 
 QUEUE = queue_name("notifier", "orders")
 

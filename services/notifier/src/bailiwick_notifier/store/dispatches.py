@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_notifier.actions.ports import Opened
 from bailiwick_notifier.domain.delivery import IN_VAIN, Dispatch, Problem, State, digest_id
 from bailiwick_notifier.store.notices import open_anew

@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.identity import Settings
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.database import Database
-from bailiwick_kit.handling import Received
+from bailiwick_kit.database.engine import Database
 from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import IN_VAIN, State, delivery_id
 from bailiwick_notifier.domain.notice import Notice

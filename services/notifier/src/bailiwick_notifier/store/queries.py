@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
-from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Everybody, Nobody, Scope, Where
-from bailiwick_kit.scope_sql import to_sql
+from bailiwick_kit.database.engine import plan_for_values
+from bailiwick_kit.policy.scope import Everybody, Nobody, Scope, Where
+from bailiwick_kit.policy.scope_sql import to_sql
 from bailiwick_notifier.actions.ports import Filters
 from bailiwick_notifier.domain.delivery import Delivery
 from bailiwick_notifier.domain.preferences import Preferences

@@ -11,7 +11,7 @@ from bailiwick_access.assignments import write_assignments
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.replica import Applier
+from bailiwick_kit.replication.replica import Applier
 from bailiwick_notifier.store.tables import assignments, customer_names
 
 

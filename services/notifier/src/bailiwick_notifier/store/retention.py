@@ -11,8 +11,8 @@ import sqlalchemy as sa
 import structlog
 
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.database import Database
-from bailiwick_kit.housekeeping import AT_ONCE, EVERY
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.process.housekeeping import AT_ONCE, EVERY
 from bailiwick_notifier.store.tables import (
     changed_orders,
     customer_names,

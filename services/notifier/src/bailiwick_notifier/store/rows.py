@@ -10,8 +10,8 @@ from sqlalchemy.engine import RowMapping
 
 from bailiwick_access.caller import caller_of
 from bailiwick_contracts.orders import OrderEvent, OrderPlaced
+from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.handling import Received
 from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import Delivery, State
 from bailiwick_notifier.domain.notice import Notice

@@ -7,10 +7,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from bailiwick_access.assignments import assignments_table
 from bailiwick_access.tables import members_table, organizations_table
-from bailiwick_kit.audit import audit_table
-from bailiwick_kit.database import NAMING
-from bailiwick_kit.inbox import inbox_table
-from bailiwick_kit.replica import replica_positions_table
+from bailiwick_kit.bus.inbox import inbox_table
+from bailiwick_kit.database.audit import audit_table
+from bailiwick_kit.database.engine import NAMING
+from bailiwick_kit.replication.replica import replica_positions_table
 
 metadata = sa.MetaData(naming_convention=NAMING)
 

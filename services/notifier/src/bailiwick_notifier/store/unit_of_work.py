@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit import crash_points
-from bailiwick_kit.audit import note
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.audit import note
+from bailiwick_kit.database.engine import Database
 from bailiwick_notifier.domain.preferences import Preferences
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.opening import PREFERENCES

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bailiwick_kit import metrics
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.database import Database
-from bailiwick_kit.sampling import DATABASE_EVERY, sampling
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.process.sampling import DATABASE_EVERY, sampling
+from bailiwick_kit.telemetry import metrics
 from bailiwick_notifier.domain.delivery import State
 from bailiwick_notifier.store.tables import deliveries, digests, notices
 

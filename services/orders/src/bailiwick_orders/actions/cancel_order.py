@@ -7,7 +7,7 @@ from uuid import UUID
 from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
-from bailiwick_kit.etags import Expected
+from bailiwick_kit.web.etags import Expected
 from bailiwick_orders.actions.permits import permitted
 from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 

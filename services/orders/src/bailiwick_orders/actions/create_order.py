@@ -13,7 +13,7 @@ from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.submitted import Submitted
 from bailiwick_orders.actions.credit import credit
 from bailiwick_orders.actions.permits import permitted_parent, written
 from bailiwick_orders.actions.ports import (

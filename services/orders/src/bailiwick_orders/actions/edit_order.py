@@ -9,8 +9,8 @@ from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Fault, Invalid
-from bailiwick_kit.etags import Expected
-from bailiwick_kit.submitted import Submitted
+from bailiwick_kit.web.etags import Expected
+from bailiwick_kit.web.submitted import Submitted
 from bailiwick_orders.actions.permits import permitted
 from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 from bailiwick_orders.domain.order import Line, State, check_currency

@@ -15,7 +15,7 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 from bailiwick_orders.actions.import_credit import credited, holders, mains
 from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport, OrderRecord
 from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
-from bailiwick_kit.imports import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome
 from bailiwick_orders.actions.ports import Change, FoundCustomer
 from bailiwick_orders.domain.order import Line, Order, State
 
@@ -39,7 +39,7 @@ class OrderRecord:
     said: frozenset[str]
     """The fields that the source has something in; state and note stay without."""
     digest: str
-    """Of all that it says (`kit.imports`)."""
+    """Of all that it says (`kit.imports.imported_rows`)."""
 
     @property
     def members(self) -> set[UUID]:

@@ -9,7 +9,7 @@ from bailiwick_access.answering import Written
 from bailiwick_access.caller import Caller
 from bailiwick_access.gate import Gate
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.policy import Masks
+from bailiwick_kit.policy.client import Masks
 from bailiwick_orders.actions.ports import (
     Change,
     FoundCustomer,

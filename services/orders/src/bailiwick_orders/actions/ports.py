@@ -13,9 +13,9 @@ from uuid import UUID
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
-from bailiwick_kit.idempotency import Claim, Replay
-from bailiwick_kit.policy import Masks
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.client import Masks
+from bailiwick_kit.policy.scope import Scope
+from bailiwick_kit.web.idempotency import Claim, Replay
 from bailiwick_orders.domain.customer import Customer
 from bailiwick_orders.domain.order import Line, Order
 from bailiwick_orders.domain.representation import Representation

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bailiwick_kit.iso import CountryOrNone, CurrencyEver
-from bailiwick_kit.pages import PageQuery
-from bailiwick_kit.text import Text
-from bailiwick_kit.wire import Day, Model, id_or
+from bailiwick_kit.text.iso import CountryOrNone, CurrencyEver
+from bailiwick_kit.text.strings import Text
+from bailiwick_kit.web.fields import Day, Model, id_or
+from bailiwick_kit.web.pages import PageQuery
 from bailiwick_orders.actions.ports import Filters
 from bailiwick_orders.api.wire import AnySource, State
 

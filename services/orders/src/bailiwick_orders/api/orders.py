@@ -13,17 +13,17 @@ from bailiwick_access.answering import Again, Answer, answering
 from bailiwick_access.gate import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
-from bailiwick_kit.bodies import SentBody, SentQuery, json_body, query
-from bailiwick_kit.envelope import MIB
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.etags import IfMatch, IfNoneMatch
-from bailiwick_kit.idempotency import IdempotencyKey, KeyInFlight, KeyReused
-from bailiwick_kit.ids import PathId
-from bailiwick_kit.pages import Count, CursorInvalid, Key, Page, PageQuery
-from bailiwick_kit.problems import problems
-from bailiwick_kit.submitted import Mapped
-from bailiwick_kit.told import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
-from bailiwick_kit.verbs import IfMatchAlone
+from bailiwick_kit.web.answer_headers import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
+from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
+from bailiwick_kit.web.etags import IfMatch, IfNoneMatch
+from bailiwick_kit.web.idempotency import IdempotencyKey, KeyInFlight, KeyReused
+from bailiwick_kit.web.middleware import MIB
+from bailiwick_kit.web.pages import Count, CursorInvalid, Key, Page, PageQuery
+from bailiwick_kit.web.path_ids import PathId
+from bailiwick_kit.web.problems import problems
+from bailiwick_kit.web.submitted import Mapped
+from bailiwick_kit.web.verbs import IfMatchAlone
 from bailiwick_orders.actions.cancel_order import cancel_order
 from bailiwick_orders.actions.confirm_order import confirm_order
 from bailiwick_orders.actions.create_order import create_order

@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bailiwick_access.gate import hides
-from bailiwick_kit.iso import Currency, CurrencyEver
-from bailiwick_kit.text import MultilineText, Text, TextRule
-from bailiwick_kit.wire import Edit, Exact, Model
+from bailiwick_kit.text.iso import Currency, CurrencyEver
+from bailiwick_kit.text.strings import MultilineText, Text, TextRule
+from bailiwick_kit.web.fields import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
 from bailiwick_orders.actions.edit_order import OrderEdit
 from bailiwick_orders.actions.ports import EarlierVersion, Seen, Viewed

@@ -13,9 +13,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bailiwick_kit.errors import Fault
-from bailiwick_kit.money import line_net
 from bailiwick_orders.domain.customer import Customer
 from bailiwick_orders.domain.errors import AmountTooLarge, OrderStateForbids, OtherCurrency
+from bailiwick_orders.domain.money import line_net
 
 NUMBER_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 """No vowels: a random number spells nothing (D5)."""

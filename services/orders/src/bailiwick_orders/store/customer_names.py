@@ -19,8 +19,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller
-from bailiwick_kit import search
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.text import search
 from bailiwick_orders.store.tables import (
     assignments,
     customer_name_words,

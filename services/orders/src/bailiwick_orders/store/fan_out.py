@@ -25,8 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_contracts.customers import AssignmentChanged
 from bailiwick_kit.clock import START_OF_TIME
-from bailiwick_kit.database import Database
-from bailiwick_kit.outages import is_outage
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.transient_errors import is_outage
 from bailiwick_orders.store.tables import assignments, customers, fan_outs, orders, visibility
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import subject_of
-from bailiwick_kit.database import Database
-from bailiwick_kit.imports import ImportedRows
+from bailiwick_kit.database.engine import Database
+from bailiwick_kit.imports.imported_rows import ImportedRows
 from bailiwick_orders.actions.ports import Change, FoundCustomer
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations

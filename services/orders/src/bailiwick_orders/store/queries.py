@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
-from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Nobody, Scope
+from bailiwick_kit.database.engine import plan_for_values
+from bailiwick_kit.policy.scope import Nobody, Scope
 from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
 from bailiwick_orders.store.customer_names import find, find_in_sight
 from bailiwick_orders.store.filters import asked, begins, narrowed

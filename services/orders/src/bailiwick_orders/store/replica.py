@@ -7,7 +7,7 @@ then touches assignments and orders. Whoever comes second waits for the first on
 statement under READ COMMITTED sees what was committed before it began: a writer finds the new
 assignments, an applier finds the new order. A customer whose row is not here yet is no hole: it cannot
 be ordered for, and its row is written under the replica's advisory lock of the organization
-(`kit.replica`), which the applier of its assignments holds until it has committed.
+(`kit.replication.replica`), which the applier of its assignments holds until it has committed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bailiwick_access.assignments import write_assignments
 from bailiwick_access.replica import upsert
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
-from bailiwick_kit.replica import Applier
+from bailiwick_kit.replication.replica import Applier
 from bailiwick_orders.store.customer_names import keep
 from bailiwick_orders.store.fan_out import fan_out, lock_customers
 from bailiwick_orders.store.tables import assignments, customers

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit.clock import Clock
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_orders.actions.ports import Change, Happening
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations

@@ -8,13 +8,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from bailiwick_access.assignments import assignments_table
 from bailiwick_access.tables import members_table, organizations_table
 from bailiwick_access.visibility import visibility_table
-from bailiwick_kit.audit import audit_table
-from bailiwick_kit.database import NAMING
-from bailiwick_kit.idempotency import idempotency_keys as idempotency_keys_table
-from bailiwick_kit.imports import imported_rows_table
-from bailiwick_kit.inbox import inbox_table
-from bailiwick_kit.outbox import outbox_table
-from bailiwick_kit.replica import replica_positions_table
+from bailiwick_kit.bus.inbox import inbox_table
+from bailiwick_kit.bus.outbox import outbox_table
+from bailiwick_kit.database.audit import audit_table
+from bailiwick_kit.database.engine import NAMING
+from bailiwick_kit.imports.imported_rows import imported_rows_table
+from bailiwick_kit.replication.replica import replica_positions_table
+from bailiwick_kit.web.idempotency import idempotency_keys as idempotency_keys_table
 
 metadata = sa.MetaData(naming_convention=NAMING)
 

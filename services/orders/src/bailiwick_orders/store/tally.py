@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import RowMapping
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_orders.store.tables import orders
 
 BATCH = 5_000

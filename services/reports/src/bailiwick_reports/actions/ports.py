@@ -9,7 +9,7 @@ from uuid import UUID
 
 from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
 from bailiwick_reports.domain.sales import Asked, Group
 from bailiwick_reports.domain.team import Team

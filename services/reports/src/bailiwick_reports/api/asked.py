@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from bailiwick_kit.iso import CountryOrNone, CurrencyEver
-from bailiwick_kit.wire import Day, Model, id_or
+from bailiwick_kit.text.iso import CountryOrNone, CurrencyEver
+from bailiwick_kit.web.fields import Day, Model, id_or
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Relation
 from bailiwick_reports.domain.sales import COUNTING, Asked, Dimension
 

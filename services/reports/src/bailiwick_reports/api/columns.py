@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from bailiwick_kit.sheets import Cell, Row
+from bailiwick_reports.api.spreadsheets import Cell, Row
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Dimension, Figures, Group, Value
 from bailiwick_reports.domain.team import Team

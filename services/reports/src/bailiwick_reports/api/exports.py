@@ -13,10 +13,15 @@ from pydantic import Field, model_validator
 
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import AtEntrance, Entrance, Gated, Reading, SignedIn
-from bailiwick_kit.bodies import SentQuery, query
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.problems import problems
-from bailiwick_kit.sheets import (
+from bailiwick_kit.web.bodies import SentQuery, query
+from bailiwick_kit.web.fields import Model
+from bailiwick_kit.web.problems import problems
+from bailiwick_reports.actions.ports import Queries
+from bailiwick_reports.api import columns
+from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
+from bailiwick_reports.api.parts import Queried, sight_of
+from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
     FileTooLarge,
@@ -26,11 +31,6 @@ from bailiwick_kit.sheets import (
     Spooled,
     spool,
 )
-from bailiwick_kit.wire import Model
-from bailiwick_reports.actions.ports import Queries
-from bailiwick_reports.api import columns
-from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
-from bailiwick_reports.api.parts import Queried, sight_of
 from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import today_in

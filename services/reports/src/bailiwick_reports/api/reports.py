@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from bailiwick_access.requests import Gated, Reads
-from bailiwick_kit.bodies import SentQuery, query
-from bailiwick_kit.problems import problems
+from bailiwick_kit.web.bodies import SentQuery, query
+from bailiwick_kit.web.problems import problems
 from bailiwick_reports.api import wire
 from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.parts import Queried, may_view_orders, sight_of

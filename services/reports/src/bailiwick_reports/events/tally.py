@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from bailiwick_contracts.envelope import Payload
-from bailiwick_kit import lines
+from bailiwick_kit.imports import jsonl
 from bailiwick_reports.domain.differences import NOTHING, Cell, Sums
 
 
@@ -47,7 +47,7 @@ def read_tally(sent: Iterable[bytes]) -> dict[Cell, Sums]:
         LineError: a line is not one of a tally.
     """
     tally: dict[Cell, Sums] = {}
-    for line in lines.read(sent, TallyLine.model_validate_json):
+    for line in jsonl.read(sent, TallyLine.model_validate_json):
         told = Sums(line.orders, line.pieces, line.net)
         tally[line.cell] = tally.get(line.cell, NOTHING) + told
     return tally

@@ -18,7 +18,7 @@ from bailiwick_access.assignments import assignment_rows
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
 from bailiwick_contracts.envelope import Event
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
-from bailiwick_kit.replica import Replica
+from bailiwick_kit.replication.replica import Replica
 from bailiwick_reports.domain.differences import RowApart
 from bailiwick_reports.store.replica import customer_row
 from bailiwick_reports.store.tables import assignments, customers, members, organizations

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.policy.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
 from bailiwick_reports.domain.sales import CANCELLED, COUNTING, Figures
 from bailiwick_reports.store.grouping import sums

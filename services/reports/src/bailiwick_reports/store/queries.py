@@ -14,8 +14,8 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import holding
 from bailiwick_access.requests import Reading
-from bailiwick_kit.database import plan_for_values
-from bailiwick_kit.scope import Scope
+from bailiwick_kit.database.engine import plan_for_values
+from bailiwick_kit.policy.scope import Scope
 from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing, silent_since, today_in
 from bailiwick_reports.domain.sales import Asked, Dimension, Figures, Group

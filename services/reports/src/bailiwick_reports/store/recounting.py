@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bailiwick_kit.database import Database
+from bailiwick_kit.database.engine import Database
 from bailiwick_reports.domain.differences import NOTHING, Cell, Sums
 from bailiwick_reports.store.cube import FIGURES, KEY, keep_counting_out
 from bailiwick_reports.store.tables import HOUSE, orders, sales

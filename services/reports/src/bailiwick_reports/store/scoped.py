@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from bailiwick_access.assignments import held_now
 from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
-from bailiwick_kit.scope import Everybody, Nobody, Scope, Where, fields
-from bailiwick_kit.scope_sql import requires_a_fact, to_sql
+from bailiwick_kit.policy.scope import Everybody, Nobody, Scope, Where, fields
+from bailiwick_kit.policy.scope_sql import requires_a_fact, to_sql
 from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.store.cube import FIGURES, KEY
 from bailiwick_reports.store.tables import assignments, customers, orders, sales

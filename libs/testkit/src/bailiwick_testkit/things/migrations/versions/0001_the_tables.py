@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from bailiwick_kit.migrations import grant, isolate, show_all_to_worker
+from bailiwick_kit.database.migrations import grant, isolate, show_all_to_worker
 from bailiwick_testkit.things import metadata
 
 revision = "0001"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import every_organization, keep_finite
+from bailiwick_kit.database.migrations import every_organization, keep_finite
 
 revision = "0003"
 down_revision = "0002"

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from bailiwick_customers.store.searching import searched
-from bailiwick_kit.migrations import every_organization, grant, isolate
+from bailiwick_kit.database.migrations import every_organization, grant, isolate
 
 revision = "0006"
 down_revision = "0005"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from bailiwick_kit.migrations import every_organization
+from bailiwick_kit.database.migrations import every_organization
 
 revision = "0007"
 down_revision = "0006"

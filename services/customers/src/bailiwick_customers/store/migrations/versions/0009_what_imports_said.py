@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import grant, isolate
+from bailiwick_kit.database.migrations import grant, isolate
 
 revision = "0009"
 down_revision = "0008"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from bailiwick_identity.store.rows import searched
-from bailiwick_kit.migrations import every_organization
+from bailiwick_kit.database.migrations import every_organization
 
 revision = "0005"
 down_revision = "0004"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from bailiwick_kit.migrations import grant, isolate, show_all_to_worker
+from bailiwick_kit.database.migrations import grant, isolate, show_all_to_worker
 
 revision = "0001"
 down_revision = None

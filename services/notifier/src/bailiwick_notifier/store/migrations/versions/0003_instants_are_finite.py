@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bailiwick_kit.migrations import keep_finite
+from bailiwick_kit.database.migrations import keep_finite
 
 revision = "0003"
 down_revision = "0002"

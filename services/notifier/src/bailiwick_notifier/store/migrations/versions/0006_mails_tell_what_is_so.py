@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from bailiwick_kit.migrations import grant, isolate, keep_finite, show_all_to_worker
+from bailiwick_kit.database.migrations import grant, isolate, keep_finite, show_all_to_worker
 
 revision = "0006"
 down_revision = "0005"

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import (
+from bailiwick_kit.database.migrations import (
     every_organization,
     grant,
     isolate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from bailiwick_kit.migrations import every_organization, keep_finite
+from bailiwick_kit.database.migrations import every_organization, keep_finite
 
 revision = "0002"
 down_revision = "0001"

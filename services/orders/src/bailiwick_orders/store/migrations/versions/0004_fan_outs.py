@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import grant, isolate, keep_finite, show_all_to_worker
+from bailiwick_kit.database.migrations import grant, isolate, keep_finite, show_all_to_worker
 
 revision: str = "0004"
 down_revision: str | None = "0003"

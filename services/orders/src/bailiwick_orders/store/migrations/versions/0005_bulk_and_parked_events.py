@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import keep_finite
+from bailiwick_kit.database.migrations import keep_finite
 
 revision = "0005"
 down_revision = "0004"

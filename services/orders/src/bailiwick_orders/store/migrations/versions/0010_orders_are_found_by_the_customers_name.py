@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import every_organization, grant, isolate, show_all_to_worker
-from bailiwick_kit.search import kept, words_of
+from bailiwick_kit.database.migrations import every_organization, grant, isolate, show_all_to_worker
+from bailiwick_kit.text.search import kept, words_of
 
 revision = "0010"
 down_revision = "0009"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.migrations import every_organization
+from bailiwick_kit.database.migrations import every_organization
 
 revision = "0003"
 down_revision = "0002"

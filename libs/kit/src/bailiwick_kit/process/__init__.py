@@ -1,0 +1,1 @@
+"""A service's process: its commands, health, periodic work."""

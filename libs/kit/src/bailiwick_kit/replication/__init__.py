@@ -1,0 +1,1 @@
+"""Copies of what another service owns: its feed of changes, and who follows it."""

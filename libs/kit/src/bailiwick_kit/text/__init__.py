@@ -1,0 +1,1 @@
+"""Strings from outside: clean, folded for search, codes of ISO."""

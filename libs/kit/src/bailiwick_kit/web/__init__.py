@@ -1,0 +1,1 @@
+"""HTTP as all services speak it: the application, bodies late, errors, pages, tags, positions."""

@@ -1,0 +1,1 @@
+"""Mail: the message, and the server that takes it."""
