@@ -32,7 +32,7 @@ from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports
-from bailiwick_reports.api.spreadsheets import Shelf
+from bailiwick_reports.api.spreadsheets import DownloadQuota
 from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.events.customers import from_customers
 from bailiwick_reports.events.identity import from_identity
@@ -69,7 +69,7 @@ def application(settings: Settings) -> FastAPI:
             yield {
                 "entrance": entrance,
                 "queries": ReportQueries(),
-                "shelf": Shelf(exports.ROOM, exports.SHARE),
+                "quota": DownloadQuota(exports.ROOM, exports.SHARE),
                 "turns": Turns(exports.AT_ONCE, exports.OF_ONE),
             }
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from bailiwick_reports.api import exports
-from bailiwick_reports.api.spreadsheets import Kind, Shelf, Spooled, spool
+from bailiwick_reports.api.spreadsheets import DownloadQuota, Kind, Spooled, spool
 from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group
@@ -283,20 +283,20 @@ async def test_while_finished_files_take_all_the_room_no_other_is_begun(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Spooled] = []
-    put = Shelf.put
+    put = DownloadQuota.put
 
-    def keeping(shelf: Shelf, org_id: UUID, spooled: Spooled) -> bool:
+    def keeping(quota: DownloadQuota, org_id: UUID, spooled: Spooled) -> bool:
         counted.append(spooled)
-        return put(shelf, org_id, spooled)
+        return put(quota, org_id, spooled)
 
-    monkeypatch.setattr(Shelf, "put", keeping)
+    monkeypatch.setattr(DownloadQuota, "put", keeping)
     await cast.desk.exported(cast.people["Mia"], "sales")
     assert [one.file.closed for one in counted] == [True]
-    monkeypatch.setattr(Shelf, "has_room", lambda *_: True)
-    monkeypatch.setattr(Shelf, "put", lambda *_: False)  # others were put there meanwhile
+    monkeypatch.setattr(DownloadQuota, "has_room", lambda *_: True)
+    monkeypatch.setattr(DownloadQuota, "put", lambda *_: False)  # others were put there meanwhile
     refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
-    monkeypatch.setattr(Shelf, "has_room", lambda *_: False)
+    monkeypatch.setattr(DownloadQuota, "has_room", lambda *_: False)
     refused = await cast.desk.shop.api.get(cast.people["Mia"], f"{PATH}/sales/export?format=csv")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
 

@@ -26,10 +26,10 @@ from bailiwick_reports.api.csv_injection import harmless
 from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
+    DownloadQuota,
     FileTooLarge,
     Kind,
     Row,
-    Shelf,
     spool,
 )
 from bailiwick_testkit.waiting import until
@@ -301,27 +301,27 @@ async def test_a_client_that_goes_away_leaves_no_file_open(gone_after: int) -> N
 async def test_a_shelf_has_room_until_files_that_are_open_take_it_all() -> None:
     first = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
     second = await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20))
-    shelf, owner = Shelf(first.size + 1, first.size + 1), uuid4()
-    assert shelf.put(owner, first)
-    assert shelf.has_room(owner)
-    assert not shelf.has_room(owner, 2)
-    assert not shelf.put(uuid4(), second)
+    quota, owner = DownloadQuota(first.size + 1, first.size + 1), uuid4()
+    assert quota.put(owner, first)
+    assert quota.has_room(owner)
+    assert not quota.has_room(owner, 2)
+    assert not quota.put(uuid4(), second)
     first.file.close()
-    assert shelf.put(owner, second)
+    assert quota.put(owner, second)
     second.file.close()
 
 
 async def test_slow_clients_of_an_organization_leave_room_for_the_others() -> None:
-    shelf, slow, other = Shelf(100_000, 50_000), uuid4(), uuid4()
+    quota, slow, other = DownloadQuota(100_000, 50_000), uuid4(), uuid4()
     held = []
     # Written at the same time, each had room when it was begun.
     for _ in range(4):
-        assert shelf.has_room(slow)
+        assert quota.has_room(slow)
         held.append(await spool(Kind.CSV, ("note",), pages_of([["x" * 1000]] * 20)))
-    assert [shelf.put(slow, one) for one in held] == [True, True, False, False]
-    assert shelf.has_room(other, held[0].size)
+    assert [quota.put(slow, one) for one in held] == [True, True, False, False]
+    assert quota.has_room(other, held[0].size)
     held[0].file.close()
-    assert shelf.put(slow, held[2])
+    assert quota.put(slow, held[2])
     for one in held:
         one.file.close()
 

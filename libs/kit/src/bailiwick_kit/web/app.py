@@ -1,4 +1,4 @@
-"""Builds a service's HTTP application: one envelope, one shape of errors, one OpenAPI document."""
+"""Builds a service's HTTP application: one middleware, one shape of errors, one OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing_extensions import override
 from bailiwick_kit.telemetry.trace import provider, trace_id_of
 from bailiwick_kit.web import openapi
 from bailiwick_kit.web.conditional import Conditional
-from bailiwick_kit.web.middleware import MIB, Envelope
+from bailiwick_kit.web.middleware import MIB, Middleware
 from bailiwick_kit.web.problems import answer_to, install, problems
 
 Lifespan: TypeAlias = (
@@ -74,7 +74,7 @@ def create_app(
     install(app)
     app.add_exception_handler(405, _method_not_allowed)
     app.add_middleware(Conditional)
-    app.add_middleware(Envelope, deadline=deadline, max_body_size=max_body_size)
+    app.add_middleware(Middleware, deadline=deadline, max_body_size=max_body_size)
     for router in routers:
         app.include_router(router)
     return app
@@ -90,6 +90,6 @@ async def _method_not_allowed(request: Request, _error: Exception) -> Response:
             if match is Match.FULL:
                 allowed.add(method)
     if "GET" in allowed:
-        allowed.add("HEAD")  # the envelope makes one of the other
+        allowed.add("HEAD")  # the middleware makes one of the other
     headers = {"Allow": ", ".join(sorted(allowed))}
     return answer_to(HTTPException(405, headers=headers), trace_id_of(request.scope))

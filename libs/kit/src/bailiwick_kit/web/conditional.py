@@ -16,7 +16,7 @@ _OF_CONTENT = ("content-length", "content-type")
 
 
 class Conditional:
-    """Wraps the application; see the module. Inside of the envelope, where HEAD is GET already."""
+    """Wraps the application; see the module. Inside of the middleware, where HEAD is GET already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

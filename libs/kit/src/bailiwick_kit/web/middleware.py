@@ -36,7 +36,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _log = structlog.get_logger(__name__)
 
 
-class Envelope:
+class Middleware:
     """Wraps the application; see the module.
 
     Starlette has a body limit of its own, but that answers in plain text and without these headers.

@@ -24,10 +24,10 @@ from bailiwick_reports.api.parts import Queried, sight_of
 from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
+    DownloadQuota,
     FileTooLarge,
     Kind,
     Row,
-    Shelf,
     Spooled,
     spool,
 )
@@ -172,7 +172,7 @@ class Export:
         self._caller: Caller = caller
         self._entrance: Entrance = entrance
         self._queries: Queries = queries
-        self._shelf: Shelf = request.state.shelf
+        self._quota: DownloadQuota = request.state.quota
         self._turns: Turns = request.state.turns
 
     async def of(self, table: Table, granted: T, ask: Callable[[Caller], Awaitable[T]]) -> Response:
@@ -198,12 +198,12 @@ class Export:
     async def _spooled(self, table: Table) -> tuple[Spooled, object]:
         org_id = self._caller.org_id
         async with self._turns.of(org_id):
-            if not self._shelf.has_room(org_id):
+            if not self._quota.has_room(org_id):
                 raise Unavailable(_NO_ROOM, retry_after=30)
             try:
                 async with asyncio.timeout(_LONGEST) as limit:
                     spooled, held = await self._written(table)
-                    if not self._shelf.put(org_id, spooled):
+                    if not self._quota.put(org_id, spooled):
                         spooled.file.close()
                         raise Unavailable(_NO_ROOM, retry_after=30)
                     return spooled, held

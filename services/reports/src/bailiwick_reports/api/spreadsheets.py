@@ -91,7 +91,7 @@ class Spooled:
     file: IO[bytes]
 
 
-class Shelf:
+class DownloadQuota:
     """Finished files that are still being sent, and whether there is room for more of them.
 
     A process has little room for temporary files, and clients are slow, some on purpose. So an organization
