@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.servers.real import Opa
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from bailiwick_kit.policy.client import Decision, Policy
-from bailiwick_testkit.engine import includes
-from bailiwick_testkit.worlds import ENTITIES
+from bailiwick_testkit.policy.engine import includes
+from bailiwick_testkit.policy.worlds import ENTITIES
 
 POLICY = Path(__file__).parents[1]
 

@@ -11,9 +11,16 @@ from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy.client import Policy
 from bailiwick_kit.policy.scope import All, Any, Compare, Condition, Nobody, Where, fields
 from bailiwick_kit.policy.scope_sql import reads_facts
-from bailiwick_testkit.oracle import Member, Oracle, Settings, World, has_right, is_restricted
-from bailiwick_testkit.servers import Opa
-from bailiwick_testkit.worlds import ACTIONS, CALLERS, ENTITIES, NOW, caller_document
+from bailiwick_testkit.policy.oracle import (
+    Member,
+    Oracle,
+    Settings,
+    World,
+    has_right,
+    is_restricted,
+)
+from bailiwick_testkit.policy.worlds import ACTIONS, CALLERS, ENTITIES, NOW, caller_document
+from bailiwick_testkit.servers.real import Opa
 
 RELATIONS = {"main", "additional", "author", "cover"}
 COLUMNS = {"org_id", "state", "author_keeps_view", "recipient", "above"}

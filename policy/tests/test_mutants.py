@@ -21,8 +21,8 @@ import hypothesis
 import pytest
 
 from bailiwick_local.servers.opa import program
-from bailiwick_testkit.oracle import Oracle, World
-from bailiwick_testkit.worlds import CALLERS, questions, world_of, worlds
+from bailiwick_testkit.policy.oracle import Oracle, World
+from bailiwick_testkit.policy.worlds import CALLERS, questions, world_of, worlds
 
 POLICY = Path(__file__).parents[1]
 WANTED = os.environ.get("BAILIWICK_MUTANTS", "16")

@@ -17,9 +17,9 @@ import hypothesis
 import pytest
 
 from bailiwick_kit.policy.client import Filter, Policy
-from bailiwick_testkit.engine import Engine, includes
-from bailiwick_testkit.oracle import Answer, Member, Oracle, World, is_restricted
-from bailiwick_testkit.worlds import (
+from bailiwick_testkit.policy.engine import Engine, includes
+from bailiwick_testkit.policy.oracle import Answer, Member, Oracle, World, is_restricted
+from bailiwick_testkit.policy.worlds import (
     ACTIONS,
     ENTITIES,
     Question,

@@ -11,9 +11,9 @@ from fastapi import APIRouter, FastAPI
 
 from bailiwick_access import requests
 from bailiwick_local.routes import ROUTES, Route
-from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import SERVICES, read
-from bailiwick_testkit.links import leads_somewhere, order_link
+from bailiwick_testkit.checks import introspection
+from bailiwick_testkit.checks.links import leads_somewhere, order_link
 
 ASKS_WHO_CALLS = {requests._reads, requests._signed_in}
 OPEN_TO_ALL = {
@@ -27,7 +27,7 @@ ID = "01930000-0000-7000-8000-000000000001"
 SERVED = [
     (service, one)
     for service in SERVICES
-    for one in declared.served(service)
+    for one in introspection.served(service)
     if one.method != "HEAD"
 ]
 
@@ -37,14 +37,14 @@ def _names(value: object) -> str:
     return f"{service} {getattr(one, 'method', '')} {getattr(one, 'path', '')}"
 
 
-def _is_guarded(one: declared.Served) -> bool:
+def _is_guarded(one: introspection.Served) -> bool:
     if one.path.startswith(INTERNAL):
         return any(getattr(ask, "__qualname__", "").startswith("door_guard.") for ask in one.asks)
     return f"{one.method} {one.path}" in OPEN_TO_ALL or bool(ASKS_WHO_CALLS & one.asks)
 
 
 @pytest.mark.parametrize("served", SERVED, ids=_names)
-def test_route_asks_who_calls(served: tuple[str, declared.Served]) -> None:
+def test_route_asks_who_calls(served: tuple[str, introspection.Served]) -> None:
     _, one = served
     assert _is_guarded(one), (
         f"{one.method} {one.path}: take `caller: SignedIn` or `reading: Reads` (access.requests), or "
@@ -63,7 +63,7 @@ def test_a_route_that_asks_nobody_is_found() -> None:
 
     app = FastAPI()
     app.include_router(router)
-    found = {one.path: _is_guarded(one) for one in declared._served(app) if "v1" in one.path}
+    found = {one.path: _is_guarded(one) for one in introspection._served(app) if "v1" in one.path}
     assert found == {"/v1/secrets": False, "/v1/guarded": True}
 
 
@@ -79,7 +79,7 @@ def _routes_to(path: str) -> list[Route]:
 
 @pytest.mark.parametrize("served", SERVED, ids=_names)
 def test_gateway_leads_to_what_is_documented_and_to_nothing_else(
-    served: tuple[str, declared.Served],
+    served: tuple[str, introspection.Served],
 ) -> None:
     service, one = served
     leads_to = {route.service for route in _routes_to(one.path)}
@@ -114,24 +114,24 @@ def test_gateway_does_not_lead_to(path: str) -> None:
 def test_every_documented_operation_is_a_route_and_every_route_an_operation(service: str) -> None:
     operations = {
         (method.upper(), path)
-        for path, item in declared.document(service)["paths"].items()
+        for path, item in introspection.document(service)["paths"].items()
         for method in item
     }
     documented = {
         (one.method, one.path)
-        for one in declared.served(service)
+        for one in introspection.served(service)
         if one.is_documented and one.method != "HEAD"
     }
     assert operations == documented
 
 
 @pytest.mark.parametrize("served", SERVED, ids=_names)
-def test_paths_are_kebab_case_under_a_version(served: tuple[str, declared.Served]) -> None:
+def test_paths_are_kebab_case_under_a_version(served: tuple[str, introspection.Served]) -> None:
     _, one = served
     assert _is_well_named(one), f"{one.path}: /v1/<plural in kebab-case>/{{its_id}}/<verb> (D30)"
 
 
-def _is_well_named(one: declared.Served) -> bool:
+def _is_well_named(one: introspection.Served) -> bool:
     if not one.is_documented or one.path.startswith("/.well-known/"):
         return True
     return bool(re.fullmatch(r"/v1(/[a-z][a-z0-9-]*|/\{[a-z_]+\})+", one.path))

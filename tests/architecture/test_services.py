@@ -12,8 +12,8 @@ import pytest
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local import services as local
-from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources, tree
+from bailiwick_testkit.checks import introspection
 
 HEADINGS = [
     "Owns",
@@ -174,7 +174,7 @@ def test_readme_has_the_headings_that_all_have(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_readme_lists_what_is_served(service: str) -> None:
-    operations = [one for one in declared.served(service) if one.method != "HEAD"]
+    operations = [one for one in introspection.served(service) if one.method != "HEAD"]
     documented = {f"{one.method} {one.path}" for one in operations if one.is_documented}
     internal = {f"{one.method} {one.path}" for one in operations if not one.is_documented}
     listed = _first_cells(_page(service)["HTTP"])
@@ -192,12 +192,12 @@ def test_readme_lists_what_is_published_and_consumed(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_readme_lists_the_tables(service: str) -> None:
     listed = _first_cells(_page(service)["Tables"])
-    assert listed == declared.tables(service).keys(), f"services/{service}/README.md, Tables"
+    assert listed == introspection.tables(service).keys(), f"services/{service}/README.md, Tables"
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_readme_leads_to_the_settings_of_its_own(service: str) -> None:
-    own = declared.settings(service).model_fields.keys() - ServiceSettings.model_fields.keys()
+    own = introspection.settings(service).model_fields.keys() - ServiceSettings.model_fields.keys()
     wanted = {"every-service"} | ({f"{service}-alone"} if own else set())
     links = re.findall(r"\(\.\./\.\./docs/configuration\.md#([\w-]+)\)", _page(service)["Settings"])
     assert set(links) == wanted, f"services/{service}/README.md, Settings: link to {wanted}"

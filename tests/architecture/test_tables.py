@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from bailiwick_local.places import CHECKOUT
-from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import SERVICES
-from bailiwick_testkit.tenancy import WITHOUT_ORGANIZATION
+from bailiwick_testkit.checks import introspection
+from bailiwick_testkit.checks.tenancy import WITHOUT_ORGANIZATION
 
 
 def _keys(table: sa.Table) -> Iterator[tuple[str, str]]:
@@ -36,7 +36,7 @@ def _faults(table: sa.Table) -> list[str]:
 def test_keys_begin_with_the_organization(service: str) -> None:
     faults = [
         fault
-        for table in declared.tables(service).values()
+        for table in introspection.tables(service).values()
         if table.name not in WITHOUT_ORGANIZATION[service]
         for fault in _faults(table)
     ]
@@ -45,12 +45,12 @@ def test_keys_begin_with_the_organization(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_tables_that_belong_to_no_organization_are_there(service: str) -> None:
-    assert WITHOUT_ORGANIZATION[service] <= declared.tables(service).keys()
+    assert WITHOUT_ORGANIZATION[service] <= introspection.tables(service).keys()
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_instants_have_a_zone_and_amounts_are_exact(service: str) -> None:
-    for table in declared.tables(service).values():
+    for table in introspection.tables(service).values():
         for column in table.columns:
             name = f"{table.name}.{column.name}"
             assert not isinstance(column.type, sa.Float), f"{name}: amounts are Numeric(18, 4)"

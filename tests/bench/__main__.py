@@ -28,10 +28,10 @@ from world import ORDERS, PORTFOLIOS, fill
 
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_reports.store import tables as reports_tables
-from bailiwick_testkit.apps import served
-from bailiwick_testkit.large import superuser_dsn
-from bailiwick_testkit.people import MadeUpIdentity
-from bailiwick_testkit.servers import Servers, folder_of_runs
+from bailiwick_testkit.fakes.people import MadeUpIdentity
+from bailiwick_testkit.servers.real import Servers, folder_of_runs
+from bailiwick_testkit.services.application import served
+from bailiwick_testkit.services.large_company import superuser_dsn
 
 VOID_BEYOND = 0.15
 console = Console()

@@ -16,7 +16,7 @@ from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.bodies import SentBody
 from bailiwick_kit.web.middleware import MIB
 from bailiwick_kit.web.problems import TooLarge
-from bailiwick_testkit.heavy_bodies import readers, sent, shapes
+from bailiwick_testkit.security.heavy_bodies import readers, sent, shapes
 
 NAME = "the worst accepted body / a megabyte of zeros"
 _PLAIN = b"[" + b"0," * (MIB // 2 - 1) + b"0]"

@@ -30,7 +30,7 @@ from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import CHECKOUT
 from bailiwick_orders.store import tables
-from bailiwick_testkit.servers import Postgres, Rabbitmq
+from bailiwick_testkit.servers.real import Postgres, Rabbitmq
 from bailiwick_testkit.waiting import until
 
 EVENTS = 10_000

@@ -40,7 +40,7 @@ from bailiwick_orders.store.replica import CustomersReplica
 from bailiwick_reports.events.orders import from_orders as counted
 from bailiwick_reports.store import cube
 from bailiwick_reports.store import tables as reports_tables
-from bailiwick_testkit.servers import Postgres, Rabbitmq
+from bailiwick_testkit.servers.real import Postgres, Rabbitmq
 from bailiwick_testkit.waiting import until
 
 EVENTS = 5_000

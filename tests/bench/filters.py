@@ -35,10 +35,10 @@ from bailiwick_orders.actions.ports import Filters as OrderFilters
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_reports.store import tables as reports_tables
-from bailiwick_testkit.apps import served
-from bailiwick_testkit.large import Company, fill, superuser_dsn
-from bailiwick_testkit.people import MadeUpIdentity, Person
-from bailiwick_testkit.servers import Postgres, Servers
+from bailiwick_testkit.fakes.people import MadeUpIdentity, Person
+from bailiwick_testkit.servers.real import Postgres, Servers
+from bailiwick_testkit.services.application import served
+from bailiwick_testkit.services.large_company import Company, fill, superuser_dsn
 
 TIMES = 20
 ROUNDS = 2

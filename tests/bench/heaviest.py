@@ -11,9 +11,9 @@ from rich.console import Console
 from tell import tell
 
 from bailiwick_customers.store import tables
-from bailiwick_testkit.apps import served
-from bailiwick_testkit.people import MadeUpIdentity, Person
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.fakes.people import MadeUpIdentity, Person
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.services.application import served
 
 CUSTOMERS = 200
 """The most that a page may be asked for."""

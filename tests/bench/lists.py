@@ -18,7 +18,7 @@ from measure import Ask, Compared, compare
 
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.people import DOOR_SECRET, ISSUER, Person
+from bailiwick_testkit.fakes.people import DOOR_SECRET, ISSUER, Person
 
 KINDS = {
     "list of 50": "/v1/orders?limit=50",

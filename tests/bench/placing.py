@@ -18,9 +18,9 @@ from measure import Compared, burst, compare_rates
 from bailiwick_kit.bus.outbox_notify import plain_dsn
 from bailiwick_kit.process.service import declare_topology
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.orders import an_order
 
 CUSTOMERS = 1_000
 """Orders are placed for so many customers in turn, so that none waits for another's."""

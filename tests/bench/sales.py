@@ -14,7 +14,7 @@ from measure import Compared, compare
 from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_reports.store.recounting import Cube
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
 
 PAIRS = 40
 """Fewer than of the quick ones: those by hand take their time."""

@@ -27,9 +27,9 @@ from bailiwick_kit.policy.scope import Scope
 from bailiwick_orders.actions.ports import Filters as OrderFilters
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.queries import OrderQueries
-from bailiwick_testkit.large import Company
-from bailiwick_testkit.people import MadeUpIdentity
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.fakes.people import MadeUpIdentity
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.services.large_company import Company
 
 TEXTS = {
     "nothing": "nowhere",

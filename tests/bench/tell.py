@@ -8,7 +8,7 @@ from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_testkit.people import MadeUpIdentity
+from bailiwick_testkit.fakes.people import MadeUpIdentity
 
 
 async def tell(identity: MadeUpIdentity, urls: DatabaseUrls, tables: Any) -> None:

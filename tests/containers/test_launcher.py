@@ -20,7 +20,7 @@ from bailiwick_local.processes import StackError
 from bailiwick_local.servers import containers, daemon
 from bailiwick_local.stacks import choosing, images, sign_ins
 from bailiwick_local.stacks.compose import ComposeStack
-from bailiwick_testkit.servers import Servers, folder_of_runs, report
+from bailiwick_testkit.servers.real import Servers, folder_of_runs, report
 
 
 @contextmanager

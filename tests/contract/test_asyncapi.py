@@ -21,7 +21,7 @@ from bailiwick_kit.bus.messages import to_message
 from bailiwick_local.places import locked, of_the_checkout
 from bailiwick_local.servers import install
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.servers import report
+from bailiwick_testkit.servers.real import report
 
 Json = dict[str, Any]
 DOCUMENT: Json = json.loads((CHECKOUT / "contracts" / "asyncapi.json").read_text("utf-8"))

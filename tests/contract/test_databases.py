@@ -14,10 +14,10 @@ import pytest
 
 from bailiwick_kit.database import migrations
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_testkit import declared
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
-from bailiwick_testkit.servers import Postgres
-from bailiwick_testkit.tenancy import WITHOUT_ORGANIZATION
+from bailiwick_testkit.checks import introspection
+from bailiwick_testkit.checks.tenancy import WITHOUT_ORGANIZATION
+from bailiwick_testkit.servers.real import Postgres
 
 MARKS_OF_ALEMBIC = "alembic_version"
 WITHOUT = {"identity": {"inbox"}, "reports": {"outbox", "audit"}, "notifier": {"outbox"}}
@@ -70,7 +70,7 @@ async def test_code_and_migrations_agree(migrated: Migrated) -> None:
 async def test_tables_are_those_of_the_code(migrated: Migrated) -> None:
     rows = await migrated.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     found = {row["tablename"] for row in rows} - {MARKS_OF_ALEMBIC}
-    assert found == declared.tables(migrated.service).keys()
+    assert found == introspection.tables(migrated.service).keys()
 
 
 async def tables_without_row_security(migrated: Migrated) -> set[str]:
@@ -96,7 +96,7 @@ async def test_every_table_isolates_its_organizations_even_from_its_owner(
 ) -> None:
     assert await tables_without_row_security(migrated) == WITHOUT_ORGANIZATION[migrated.service] | {
         MARKS_OF_ALEMBIC
-    }, "call isolate(table) in the migration, or name the table in bailiwick_testkit.tenancy"
+    }, "call isolate(table) in the migration, or name the table in bailiwick_testkit.checks.tenancy"
 
 
 async def test_policies_go_by_the_session_s_organization(migrated: Migrated) -> None:
@@ -104,7 +104,9 @@ async def test_policies_go_by_the_session_s_organization(migrated: Migrated) -> 
         "SELECT tablename, qual FROM pg_policies WHERE policyname = 'one_organization'"
         " AND roles = '{public}' AND cmd = 'ALL' AND permissive = 'PERMISSIVE'"
     )
-    isolated = declared.tables(migrated.service).keys() - WITHOUT_ORGANIZATION[migrated.service]
+    isolated = (
+        introspection.tables(migrated.service).keys() - WITHOUT_ORGANIZATION[migrated.service]
+    )
     assert {row["tablename"] for row in rows} == isolated
     assert {row["qual"] for row in rows} == {
         "(org_id = (NULLIF(current_setting('app.org'::text, true), ''::text))::uuid)"
@@ -199,7 +201,7 @@ async def test_working_roles_may_not_get_around_row_security(migrated: Migrated)
 async def test_rights_on_tables_that_are_no_tenant_s(
     migrated: Migrated, table: str, role: str, may: set[str]
 ) -> None:
-    if table not in declared.tables(migrated.service) and table != MARKS_OF_ALEMBIC:
+    if table not in introspection.tables(migrated.service) and table != MARKS_OF_ALEMBIC:
         assert table in WITHOUT[migrated.service]
         return
     rows = await migrated.ask(

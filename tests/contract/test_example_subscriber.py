@@ -25,9 +25,9 @@ from bailiwick_kit.process.service import declare_topology
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.subscribing import subscriber_commands
-from bailiwick_testkit.apps import settings_for
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.application import settings_for
 from bailiwick_testkit.waiting import until
 
 EXAMPLE = CHECKOUT / "contracts/examples/tally.py"

@@ -19,7 +19,7 @@ from alembic.config import Config
 from bailiwick_contracts.instants import END_OF_TIME, FIRST_DAY, LAST_DAY, START_OF_TIME
 from bailiwick_kit.database import migrations
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 UNGUARDED = """
 SELECT t.relname || '.' || a.attname AS name FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid

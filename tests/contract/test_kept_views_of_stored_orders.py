@@ -12,7 +12,7 @@ from alembic import command
 
 from bailiwick_kit.database import migrations
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 ORG = "00000000-0000-7000-8000-000000000000"
 ANA, BRUNO = "00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b"

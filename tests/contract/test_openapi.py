@@ -14,14 +14,15 @@ from pydantic import BaseModel, ValidationError
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.problems import TooLarge
 from bailiwick_local import documents
-from bailiwick_testkit import declared, heavy_bodies
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released
+from bailiwick_testkit.checks import introspection
+from bailiwick_testkit.security import heavy_bodies
 
 Operation = Mapping[str, Any]
 OPERATIONS = [
     (service, method, path, operation)
     for service in SERVICES
-    for path, item in declared.document(service)["paths"].items()
+    for path, item in introspection.document(service)["paths"].items()
     for method, operation in item.items()
 ]
 READERS = heavy_bodies.readers()
@@ -103,7 +104,7 @@ def test_checking_finds_a_document_that_differs(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_document_is_valid_openapi(service: str) -> None:
-    OpenAPIV31SpecValidator(declared.document(service)).validate()
+    OpenAPIV31SpecValidator(introspection.document(service)).validate()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
@@ -245,7 +246,7 @@ def test_operation_names_the_codes_of_its_errors(
 def test_every_refusal_of_a_service_is_one_of_an_operations_codes(service: str) -> None:
     declared_codes = {
         code
-        for item in declared.document(service)["paths"].values()
+        for item in introspection.document(service)["paths"].values()
         for operation in item.values()
         for answer in operation["responses"].values()
         for code in answer.get("x-codes", ())
@@ -281,13 +282,13 @@ def _amounts(schema: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_amount_is_a_float(service: str) -> None:
-    found = list(_amounts(declared.document(service)))
+    found = list(_amounts(introspection.document(service)))
     assert not found, f"amounts are strings: use kit.wire.Exact (D30): {found}"
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_bodies_refuse_what_they_do_not_know(service: str) -> None:
-    document = declared.document(service)
+    document = introspection.document(service)
     for _, _, path, operation in OPERATIONS:
         content = operation.get("requestBody", {}).get("content", {})
         reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
@@ -368,7 +369,7 @@ def _instants(schema: Any, schemas: Mapping[str, Any]) -> Iterator[Mapping[str, 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_names)
 def test_instants_that_are_sent_have_bounds(operation: tuple[str, str, str, Operation]) -> None:
     service, method, path, told = operation
-    schemas = declared.document(service)["components"]["schemas"]
+    schemas = introspection.document(service)["components"]["schemas"]
     sent = [told.get("requestBody", {}), *told.get("parameters", ())]
     for instant in _instants(sent, schemas):
         told_bounds = "9999-12-31T00:00:00Z" in instant.get("description", "")

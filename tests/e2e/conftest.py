@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bailiwick_testkit.company import a_company
-from bailiwick_testkit.stack import Running
-from bailiwick_testkit.target import Target, settle
+from bailiwick_testkit.security.attack_target import Target, settle
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import a_company
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
-from bailiwick_testkit.company import Someone, done
-from bailiwick_testkit.target import Target
+from bailiwick_testkit.security.attack_target import Target
+from bailiwick_testkit.services.company import Someone, done
 
 PEOPLE: dict[str, dict[str, Any]] = {
     "Sol": {"role": "sales_manager"},

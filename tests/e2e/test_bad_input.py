@@ -11,9 +11,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_testkit.company import done
-from bailiwick_testkit.market import a_line
-from bailiwick_testkit.target import BY_NAME, TAKING_BODIES, Target, problem, read
+from bailiwick_testkit.security.attack_target import BY_NAME, TAKING_BODIES, Target, problem, read
+from bailiwick_testkit.services.company import done
+from bailiwick_testkit.services.orders import a_line
 
 OPTIONAL = {"approve_customer", "end_assignment", "place_order"}
 """These take no body at all, too."""

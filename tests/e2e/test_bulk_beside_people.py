@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Company, Someone, a_company, done
 from bailiwick_testkit.waiting import wait_until
 
 SEEN, GONE = 200, 404

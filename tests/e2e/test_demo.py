@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bailiwick_local import demo, stacks
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.servers.stack import Running
 
 
 def test_the_story_comes_out_as_told_again_and_again(

@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_testkit import oracle
-from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.policy import oracle
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Company, Someone, a_company, done
+from bailiwick_testkit.services.orders import an_order
 
 _LATER = "2999-01-01T00:00:00Z"
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)

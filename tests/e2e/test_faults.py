@@ -1,7 +1,7 @@
 """A stack of our own, and harm done to its parts under load: nothing lost, nothing doubled, nobody misled.
 
-What clients were promised is written down while things break (`bailiwick_testkit.ledger`), and counted at
-the end: each order once in the list, each told of once.
+What clients were promised is written down while things break (`bailiwick_testkit.checks.load_clients`), and
+counted at the end: each order once in the list, each told of once.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import pytest
 
 from bailiwick_kit.policy.client import DEADLINE
 from bailiwick_local.servers import Server
-from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.ledger import Busy, Ledger, under_load
-from bailiwick_testkit.listening import Ear, a_message, deliver
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.operations import Operation, operations
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.stack import Running, running
+from bailiwick_testkit.checks.load_clients import Busy, Ledger, under_load
+from bailiwick_testkit.checks.operations import Operation, operations
+from bailiwick_testkit.fakes.subscriber import Ear, a_message, deliver
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.servers.stack import Running, running
+from bailiwick_testkit.services.company import Company, Someone, a_company, done
+from bailiwick_testkit.services.orders import an_order
 from bailiwick_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.faults

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Company, Someone, a_company, done
+from bailiwick_testkit.services.orders import an_order
 
 ORDERS = "O1 O2 O3 O4 O5 O6 O7"
 CREDIT = {

@@ -17,10 +17,10 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from bailiwick_testkit.company import Someone, a_company
-from bailiwick_testkit.operations import Operation, operations
-from bailiwick_testkit.stack import Running
-from bailiwick_testkit.target import BY_NAME, Target, problem, settle
+from bailiwick_testkit.checks.operations import Operation, operations
+from bailiwick_testkit.security.attack_target import BY_NAME, Target, problem, settle
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Someone, a_company
 
 PRIVATE = [one for one in operations() if one.asks_who]
 MISSING, NO_RIGHT = (404, "not-found"), (403, "capability-missing")

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.company import Company, a_company, done
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Company, a_company, done
 
 
 @pytest.fixture(scope="module")

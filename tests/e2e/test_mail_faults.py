@@ -17,13 +17,13 @@ import asyncpg
 import pytest
 
 from bailiwick_local.places import Places
-from bailiwick_testkit.company import Company, Someone, a_company
-from bailiwick_testkit.listening import Ear, a_message, deliver
-from bailiwick_testkit.mail_server import Accepted, Faults, Harm, Stage
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.post_office import PostOffice, post_office
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.stack import running
+from bailiwick_testkit.fakes.smtp_server import Accepted, Faults, Harm, Stage
+from bailiwick_testkit.fakes.smtp_thread import PostOffice, post_office
+from bailiwick_testkit.fakes.subscriber import Ear, a_message, deliver
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.servers.stack import running
+from bailiwick_testkit.services.company import Company, Someone, a_company
+from bailiwick_testkit.services.orders import an_order
 from bailiwick_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.faults

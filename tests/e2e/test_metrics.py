@@ -14,8 +14,8 @@ from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.telemetry.metrics import DECLARED
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.company import Company, Someone, a_company
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import Company, Someone, a_company
 from bailiwick_testkit.waiting import wait_until
 
 Series = tuple[str, frozenset[tuple[str, str]]]

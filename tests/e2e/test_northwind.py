@@ -18,8 +18,8 @@ import yaml
 
 from bailiwick_local import importing
 from bailiwick_local.processes import StackError
-from bailiwick_testkit.northwind import MAPPING, Northwind, Row, northwind
-from bailiwick_testkit.stack import Client, Running
+from bailiwick_testkit.checks.northwind import MAPPING, Northwind, Row, northwind
+from bailiwick_testkit.servers.stack import Client, Running
 
 NET = {
     "Davolio": "192107.60",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bailiwick_local import importing
-from bailiwick_testkit.real_year import Year
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.checks.real_year import Year
+from bailiwick_testkit.servers.stack import Running
 
 
 @pytest.mark.slow

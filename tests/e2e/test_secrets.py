@@ -1,8 +1,9 @@
 """Every kind of secret, used in every way that a secret is, is nowhere in clear afterwards (S22).
 
 A stack of our own, whose OPAs log their decisions as an operator would have them do, is told distinctive
-secrets and personal data (`bailiwick_testkit.provoking`, `.misconfiguring`). Then all that it wrote, said and
-sent is searched. Each place is also searched for something that is in it: a test that looked past it is red.
+secrets and personal data (`bailiwick_testkit.security.secret_scenarios`, `operator_scenarios`). Then all that
+it wrote, said and sent is searched. Each place is also searched for something that is in it: a test that
+looked past it is red.
 """
 
 from __future__ import annotations
@@ -27,16 +28,23 @@ from bailiwick_local.processes import Process
 from bailiwick_local.servers import daemon
 from bailiwick_local.services import SERVICES
 from bailiwick_local.stacks.native import NativeStack
-from bailiwick_testkit import evidence, misconfiguring, provoking
-from bailiwick_testkit.canaries import Canary, Hit, search
 from bailiwick_testkit.checkout import CHECKOUT, files
-from bailiwick_testkit.company import a_company
-from bailiwick_testkit.listening import Ear
-from bailiwick_testkit.post_office import post_office
-from bailiwick_testkit.provoking import KEPT, SMTP_PASSWORD, SMTP_USER, TRACE, WORDS, Case
-from bailiwick_testkit.servers import Servers, report
-from bailiwick_testkit.spans import collecting
-from bailiwick_testkit.stack import Running
+from bailiwick_testkit.checks.spans import collecting
+from bailiwick_testkit.fakes.smtp_thread import post_office
+from bailiwick_testkit.fakes.subscriber import Ear
+from bailiwick_testkit.security import artefacts, operator_scenarios, secret_scenarios
+from bailiwick_testkit.security.canaries import Canary, Hit, search
+from bailiwick_testkit.security.secret_scenarios import (
+    KEPT,
+    SMTP_PASSWORD,
+    SMTP_USER,
+    TRACE,
+    WORDS,
+    Case,
+)
+from bailiwick_testkit.servers.real import Servers, report
+from bailiwick_testkit.servers.stack import Running
+from bailiwick_testkit.services.company import a_company
 
 pytestmark = [
     pytest.mark.faults,
@@ -100,7 +108,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     users = {SMTP_USER: SMTP_PASSWORD}
     with (
         pytest.MonkeyPatch.context() as patched,
-        evidence.started_programs() as started,
+        artefacts.started_programs() as started,
         post_office(places.kept.port("office"), users) as office,
         collecting() as collector,
     ):
@@ -119,7 +127,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         stack.up()
         try:
             with a_company(running := Running(stack)) as company:
-                tap = evidence.Tap(stack.rabbitmq.url)
+                tap = artefacts.Tap(stack.rabbitmq.url)
                 tap.open()
                 ear = Ear(stack.rabbitmq.url, company.org_id)
                 case = Case(running, company, office, ear, folder)
@@ -127,7 +135,7 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 events = gathered(case, tap, started)
         finally:
             stack.down()
-        evidence.of_spans(collector, folder / "spans")
+        artefacts.of_spans(collector, folder / "spans")
         definitions = json.loads((folder / "broker" / "definitions.json").read_text())
         hits = {place: search(folder, case.secrets, [place]) for place in PLACES}
         yield Found(case, folder, hits, definitions, events, passwords)
@@ -136,19 +144,19 @@ def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def provoked(case: Case) -> list[str]:
     """Do everything that touches a secret."""
     known(case)
-    answers = evidence.Answers(case.folder / "answers")
+    answers = artefacts.Answers(case.folder / "answers")
     case.http.event_hooks = {"response": [answers.hear]}
-    password = provoking.people_work(case)
-    provoking.sign_ins(case, password)
-    provoking.bodies(case)
-    provoking.doors(case)
-    misconfiguring.refused_mail(case)
-    passwords = misconfiguring.subscribers(case)
-    misconfiguring.dead_letters(case)
-    misconfiguring.wrong_settings(case)
-    misconfiguring.broker_away(case)
-    misconfiguring.database_away(case)
-    misconfiguring.service_away(case)
+    password = secret_scenarios.people_work(case)
+    secret_scenarios.sign_ins(case, password)
+    secret_scenarios.bodies(case)
+    secret_scenarios.doors(case)
+    operator_scenarios.refused_mail(case)
+    passwords = operator_scenarios.subscribers(case)
+    operator_scenarios.dead_letters(case)
+    operator_scenarios.wrong_settings(case)
+    operator_scenarios.broker_away(case)
+    operator_scenarios.database_away(case)
+    operator_scenarios.service_away(case)
     return passwords
 
 
@@ -171,20 +179,20 @@ def known(case: Case) -> None:
     case.plant("signing key", base64.urlsafe_b64decode(private + "="))
 
 
-def gathered(case: Case, tap: evidence.Tap, started: list[str]) -> int:
+def gathered(case: Case, tap: artefacts.Tap, started: list[str]) -> int:
     """Write down all that can be seen of the stack, and return how many events there were."""
     folder, stack = case.folder, case.stack
     for service in SERVICES:
-        evidence.of_database(case.dsn(service), folder / "databases" / service)
+        artefacts.of_database(case.dsn(service), folder / "databases" / service)
     events = tap.pour(folder / "events")
-    evidence.of_broker(stack.rabbitmq.management, folder / "broker")
-    evidence.of_mails(case.office.server.accepted, folder / "mails")
+    artefacts.of_broker(stack.rabbitmq.management, folder / "broker")
+    artefacts.of_mails(case.office.server.accepted, folder / "mails")
     with pytest.raises(asyncpg.InvalidTextRepresentationError):
         case.sql(f"SELECT '{TRACE}'::int", "identity")
     (folder / "arguments").mkdir()
     (folder / "arguments" / "started").write_text("\n".join(started))
-    (folder / "arguments" / "running").write_text("\n".join(evidence.running_programs()))
-    evidence.of_operations(
+    (folder / "arguments" / "running").write_text("\n".join(artefacts.running_programs()))
+    artefacts.of_operations(
         [stack.operations(service) for service in SERVICES], folder / "operations"
     )
     shutil.copytree(stack.places.folder("logs"), folder / "logs")

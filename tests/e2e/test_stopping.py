@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import pytest
 
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.company import Company, a_company
-from bailiwick_testkit.instances import Instance, Load, Request, instances_of, loaded
-from bailiwick_testkit.listening import Ear
-from bailiwick_testkit.market import an_order
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.stack import running
+from bailiwick_testkit.fakes.subscriber import Ear
+from bailiwick_testkit.servers.instances import Instance, Load, Request, instances_of, loaded
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.servers.stack import running
+from bailiwick_testkit.services.company import Company, a_company
+from bailiwick_testkit.services.orders import an_order
 from bailiwick_testkit.waiting import until, wait_until
 
 pytestmark = pytest.mark.faults

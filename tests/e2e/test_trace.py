@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bailiwick_testkit.canaries import Canary, search
-from bailiwick_testkit.company import Company, Someone, a_company, done
-from bailiwick_testkit.market import a_line, an_order
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.spans import Collector, Spanned, collecting
-from bailiwick_testkit.stack import running
+from bailiwick_testkit.checks.spans import Collector, Spanned, collecting
+from bailiwick_testkit.security.canaries import Canary, search
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.servers.stack import running
+from bailiwick_testkit.services.company import Company, Someone, a_company, done
+from bailiwick_testkit.services.orders import a_line, an_order
 from bailiwick_testkit.waiting import wait_until
 
 pytestmark = pytest.mark.faults

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_testkit.company import done
-from bailiwick_testkit.target import BY_NAME, TAKING_BODIES, Target, problem, read
+from bailiwick_testkit.security.attack_target import BY_NAME, TAKING_BODIES, Target, problem, read
+from bailiwick_testkit.services.company import done
 
 CONDITIONAL = sorted(name for name, one in BY_NAME.items() if "if-match" in one.takes)
 REPEATABLE = sorted(name for name, one in BY_NAME.items() if "idempotency-key" in one.takes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bailiwick_local.servers import install, opa
-from bailiwick_testkit.chart import Chart
-from bailiwick_testkit.servers import report
+from bailiwick_testkit.checks.chart import Chart
+from bailiwick_testkit.servers.real import report
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from bailiwick_kit.telemetry.metrics import DECLARED
-from bailiwick_testkit.chart import FOLDER, Chart, of_kind
 from bailiwick_testkit.checkout import CHECKOUT
+from bailiwick_testkit.checks.chart import FOLDER, Chart, of_kind
 
 RULES: list[dict[str, Any]] = yaml.safe_load(
     (FOLDER / "bailiwick" / "files" / "alerts.yaml").read_text("utf-8")

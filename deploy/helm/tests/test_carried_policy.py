@@ -9,8 +9,8 @@ import pytest
 
 from bailiwick_local import chart as carried
 from bailiwick_local.servers import opa
-from bailiwick_testkit.chart import ran
 from bailiwick_testkit.checkout import read
+from bailiwick_testkit.checks.chart import ran
 
 
 def test_mask_knows_the_facts_of_a_question_and_no_more(opa_program: str) -> None:

@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 from bailiwick_identity.store.signing_keys import SigningKeys
 from bailiwick_local.databases import ROLES
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import FOLDER, Chart, Manifest, containers, of_kind, ran
 from bailiwick_testkit.checkout import read
+from bailiwick_testkit.checks.chart import FOLDER, Chart, Manifest, containers, of_kind, ran
 
 EXAMPLES = FOLDER / "examples"
 # Stands in for the cluster's client: keeps what it is told to make.

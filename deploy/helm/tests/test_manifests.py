@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kubernetes_validate import utils as validating
 
-from bailiwick_testkit.chart import FOLDER, VALUES, Chart, Manifest, of_kind, ran
+from bailiwick_testkit.checks.chart import FOLDER, VALUES, Chart, Manifest, of_kind, ran
 
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
 OF_OPERATORS = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}

@@ -13,7 +13,7 @@ import pytest
 
 from bailiwick_kit.bus.broker_accounts import OPERATOR, accounts
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import (
+from bailiwick_testkit.checks.chart import (
     VALUES,
     Chart,
     Manifest,
@@ -22,7 +22,7 @@ from bailiwick_testkit.chart import (
     environment,
     of_kind,
 )
-from bailiwick_testkit.links import leads_somewhere, order_link
+from bailiwick_testkit.checks.links import leads_somewhere, order_link
 
 OWN = "app.kubernetes.io/instance"
 """The label by which a selector means pods of this release."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import Chart, Manifest, component, of_kind
 from bailiwick_testkit.checkout import CHECKOUT
+from bailiwick_testkit.checks.chart import Chart, Manifest, component, of_kind
 
 NAMES, POSTGRESQL, RABBITMQ, MAIL, SIBLINGS, TRACES = 53, 5432, 5672, 587, 8000, 4318
 

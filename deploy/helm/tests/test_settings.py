@@ -14,7 +14,8 @@ from bailiwick_kit.settings import PREFIX, Process
 from bailiwick_local.servers import containers as docker
 from bailiwick_local.servers import opa
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import (
+from bailiwick_testkit.checkout import read
+from bailiwick_testkit.checks.chart import (
     VALUES,
     Chart,
     Manifest,
@@ -23,8 +24,7 @@ from bailiwick_testkit.chart import (
     environment,
     of_kind,
 )
-from bailiwick_testkit.checkout import read
-from bailiwick_testkit.declared import settings
+from bailiwick_testkit.checks.introspection import settings
 
 STANDARD = {"PGSSLMODE", "PGSSLROOTCERT"} | {
     f"OTEL_{name}"

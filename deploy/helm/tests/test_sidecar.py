@@ -24,7 +24,7 @@ from bailiwick_kit.policy.client import Policy
 from bailiwick_local import chart as carried
 from bailiwick_local.places import claimed_port
 from bailiwick_local.servers import knock, opa
-from bailiwick_testkit.chart import (
+from bailiwick_testkit.checks.chart import (
     FOLDER,
     Chart,
     Manifest,

@@ -13,7 +13,7 @@ import yaml
 from pydantic import SecretStr
 
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.chart import (
+from bailiwick_testkit.checks.chart import (
     FOLDER,
     Chart,
     component,
@@ -22,7 +22,7 @@ from bailiwick_testkit.chart import (
     of_kind,
     ran,
 )
-from bailiwick_testkit.declared import settings
+from bailiwick_testkit.checks.introspection import settings
 
 VALUES: dict[str, Any] = yaml.safe_load((FOLDER / "bailiwick" / "values.yaml").read_text("utf-8"))
 SCHEMA: dict[str, Any] = json.loads(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bailiwick_testkit.importable import checked
+from bailiwick_testkit.services.import_files import checked
 
 __all__ = ["checked"]

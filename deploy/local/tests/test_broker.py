@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_kit.process.service import declare_topology
 from bailiwick_local import broker
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.servers.real import Rabbitmq
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from bailiwick_local.places import Places
 from bailiwick_local.processes import Process, StackError
 from bailiwick_local.servers import Server, containers, daemon, providers
 from bailiwick_local.servers.containers import Container
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.servers.real import Servers
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bailiwick_local.databases import ROLES, create_database
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.processes import found
 from bailiwick_local.servers import install
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 PREPARE = CHECKOUT / "deploy" / "databases" / "prepare"
 FIRST = "Sesame-1"

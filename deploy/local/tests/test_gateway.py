@@ -23,7 +23,7 @@ from bailiwick_local.processes import Process
 from bailiwick_local.routes import ROUTES
 from bailiwick_local.servers import gateway, install, knock
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.servers.real import Servers
 from bailiwick_testkit.waiting import wait_until
 
 

@@ -21,7 +21,7 @@ from bailiwick_local.processes import StackError
 from bailiwick_local.routes import ROUTES
 from bailiwick_local.servers import gateway, install
 from bailiwick_local.services import SERVICES
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.servers.real import Servers
 
 LEAVES = handbook.leaves()
 PAGES = [leaf for leaf in LEAVES if leaf.path.endswith("/")]

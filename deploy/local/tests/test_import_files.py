@@ -9,9 +9,9 @@ import pytest
 
 from bailiwick_kit.web.validation import where
 from bailiwick_local.importing import records
-from bailiwick_testkit import wrong_records
-from bailiwick_testkit.importable import MAPPING, Checker
-from bailiwick_testkit.market import a_line
+from bailiwick_testkit.services import wrong_records
+from bailiwick_testkit.services.import_files import MAPPING, Checker
+from bailiwick_testkit.services.orders import a_line
 
 PLAIN = "code,shop,country,since\nA,Sol,España,2020-02-29\nB,Luna,FR,\n"
 

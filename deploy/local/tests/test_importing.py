@@ -12,7 +12,7 @@ import yaml
 
 from bailiwick_local.importing import records
 from bailiwick_local.importing.faults import MOST_SHOWN, Faults
-from bailiwick_testkit.importable import (
+from bailiwick_testkit.services.import_files import (
     ASSIGNMENTS,
     CUSTOMERS,
     LINES,

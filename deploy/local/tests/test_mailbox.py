@@ -27,8 +27,8 @@ from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock
 from bailiwick_local.servers import mailbox as provider
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.stack import ReadMailbox
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.servers.stack import ReadMailbox
 
 OURS = "BAILIWICK_DATA"
 

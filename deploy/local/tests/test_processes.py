@@ -19,7 +19,7 @@ from bailiwick_local.processes import (
     stop_by,
     wait_until,
 )
-from bailiwick_testkit.servers import Servers
+from bailiwick_testkit.servers.real import Servers
 
 _SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 

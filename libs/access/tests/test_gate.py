@@ -20,8 +20,8 @@ from bailiwick_kit.errors import Forbidden, Missing
 from bailiwick_kit.policy.client import Decision, Filter, Policy
 from bailiwick_kit.policy.scope import All, Compare, Everybody, Nobody, Scope, Where
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.figures import rise_of
-from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.checks.metric_values import rise_of
+from bailiwick_testkit.servers.real import Opa
 
 
 @dataclass

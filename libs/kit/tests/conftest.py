@@ -10,8 +10,8 @@ from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.topology import dead_queue, retry_queue
 from bailiwick_local.databases import DatabaseUrls, create_database
-from bailiwick_testkit.servers import Postgres, Rabbitmq, Servers
-from bailiwick_testkit.things import QUEUE, Things, migrated, open_things
+from bailiwick_testkit.servers.real import Postgres, Rabbitmq, Servers
+from bailiwick_testkit.services.toy import QUEUE, Things, migrated, open_things
 
 
 @pytest.fixture(scope="session")

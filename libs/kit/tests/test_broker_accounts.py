@@ -35,7 +35,7 @@ from bailiwick_kit.bus.broker_accounts import (
 )
 from bailiwick_kit.bus.topology import dead_queue, direct_exchange, retry_queue
 from bailiwick_kit.process import service
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.servers.real import Rabbitmq
 
 Try = Callable[[AbstractChannel], Coroutine[Any, Any, object]]
 

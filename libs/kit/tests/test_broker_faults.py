@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from bailiwick_kit.bus.lanes import in_both_lanes
-from bailiwick_testkit.servers import Servers
-from bailiwick_testkit.things import Things, changed
+from bailiwick_testkit.servers.real import Servers
+from bailiwick_testkit.services.toy import Things, changed
 from bailiwick_testkit.waiting import running, until
 
 pytestmark = pytest.mark.faults

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bailiwick_kit.bus import broker_management
 from bailiwick_kit.bus.broker_management import Management, ManagementError
-from bailiwick_testkit.apps import served
+from bailiwick_testkit.services.application import served
 
 
 @asynccontextmanager

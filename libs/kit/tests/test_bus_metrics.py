@@ -17,8 +17,8 @@ from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.replication.change_feed_client import Changes, Door
 from bailiwick_kit.replication.replica import Replica
-from bailiwick_testkit.figures import figure, rise_of
-from bailiwick_testkit.things import (
+from bailiwick_testkit.checks.metric_values import figure, rise_of
+from bailiwick_testkit.services.toy import (
     EXCHANGE,
     QUEUE,
     ThingChanged,

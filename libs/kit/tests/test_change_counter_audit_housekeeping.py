@@ -15,7 +15,7 @@ from bailiwick_kit.process import housekeeping
 from bailiwick_kit.process.housekeeping import Housekeeping
 from bailiwick_kit.replication.change_counter import next_numbers
 from bailiwick_kit.web.idempotency import idempotency_keys
-from bailiwick_testkit.things import (
+from bailiwick_testkit.services.toy import (
     Things,
     audit,
     change_counters,

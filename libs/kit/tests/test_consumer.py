@@ -18,7 +18,7 @@ from bailiwick_kit.bus.consumer import PREFETCH
 from bailiwick_kit.bus.dead_letters import DeadLetter, DeadLetters
 from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.bus.messages import Envelope, to_message
-from bailiwick_testkit.things import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
+from bailiwick_testkit.services.toy import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)

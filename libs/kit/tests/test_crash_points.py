@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from bailiwick_kit import crash_points
-from bailiwick_testkit.things import Things, changed
+from bailiwick_testkit.services.toy import Things, changed
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)
@@ -23,7 +23,7 @@ async def process(
     things: Things, job: str, crash_at: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bailiwick_testkit.things", job),
+        *(sys.executable, "-m", "bailiwick_testkit.services.toy", job),
         env={**things.environment(), "BAILIWICK_CRASH_AT": crash_at},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

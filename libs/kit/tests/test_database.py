@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_kit.database.engine import Database, plan_for_values
 from bailiwick_kit.errors import Conflict
 from bailiwick_kit.web.problems import answer_to
-from bailiwick_testkit.things import Things, changed, originals, upsert
+from bailiwick_testkit.services.toy import Things, changed, originals, upsert
 from bailiwick_testkit.waiting import until
 
 ORG, OTHER = UUID(int=1), UUID(int=2)

@@ -19,8 +19,8 @@ from bailiwick_kit.process.operations import operations
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.apps import settings_for
-from bailiwick_testkit.fake_opa import UCAST, fake_opa, raw, said
+from bailiwick_testkit.fakes.opa import UCAST, fake_opa, raw, said
+from bailiwick_testkit.services.application import settings_for
 
 
 @asynccontextmanager

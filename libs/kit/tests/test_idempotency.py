@@ -21,7 +21,7 @@ from bailiwick_kit.web.idempotency import (
     SentKey,
     idempotency_keys,
 )
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 metadata = MetaData()
 table = idempotency_keys(metadata)

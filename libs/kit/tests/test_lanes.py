@@ -13,7 +13,7 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.dead_letters import DeadLetter, DeadLetters
 from bailiwick_kit.bus.lanes import in_both_lanes
 from bailiwick_kit.bus.messages import to_message
-from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed
+from bailiwick_testkit.services.toy import QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)

@@ -17,7 +17,7 @@ from bailiwick_kit.bus.outbox_notify import CHANNEL, Wake, plain_dsn
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.replication.change_feed_client import Door
 from bailiwick_kit.replication.replica import Replica
-from bailiwick_testkit.things import Things, replica_positions
+from bailiwick_testkit.services.toy import Things, replica_positions
 from bailiwick_testkit.waiting import running, until
 
 

@@ -21,9 +21,9 @@ from bailiwick_kit.telemetry import metrics
 from bailiwick_kit.telemetry.metrics import DECLARED, REGISTRY, Reading
 from bailiwick_kit.web.app import create_app
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.fake_opa import UCAST, FakeOpa, fake_opa, said
-from bailiwick_testkit.figures import figure, rise_of
-from bailiwick_testkit.things import Things
+from bailiwick_testkit.checks.metric_values import figure, rise_of
+from bailiwick_testkit.fakes.opa import UCAST, FakeOpa, fake_opa, said
+from bailiwick_testkit.services.toy import Things
 from bailiwick_testkit.waiting import until
 
 NAMES = """

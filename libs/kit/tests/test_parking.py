@@ -14,7 +14,7 @@ from bailiwick_kit.bus.relay import LIVE, UNCONFIRMED, LaneRelay
 from bailiwick_kit.bus.relay_statements import PARKED_AFTER
 from bailiwick_kit.bus.topology import direct_exchange
 from bailiwick_kit.process.outbox_commands import outbox_commands
-from bailiwick_testkit.things import Things, changed
+from bailiwick_testkit.services.toy import Things, changed
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)

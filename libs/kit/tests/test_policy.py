@@ -15,7 +15,7 @@ from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy.client import Decision, Filter, Policy
 from bailiwick_kit.policy.scope import All, Any, Compare, Everybody, Nobody, Not, Where
 from bailiwick_kit.telemetry import trace
-from bailiwick_testkit.fake_opa import (
+from bailiwick_testkit.fakes.opa import (
     JSON,
     UCAST,
     Answering,

@@ -11,7 +11,7 @@ import pytest
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy import client as policy_module
 from bailiwick_kit.policy.client import Policy
-from bailiwick_testkit.fake_opa import FakeOpa, fake_opa, never, said
+from bailiwick_testkit.fakes.opa import FakeOpa, fake_opa, never, said
 
 DEADLINE = 0.25
 """Seconds: what never answers is not waited for long here."""

@@ -24,7 +24,7 @@ from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
 from bailiwick_kit.bus.relay import LIVE, LaneRelay, Relay
 from bailiwick_kit.bus.shares import Shares
 from bailiwick_kit.bus.topology import direct_exchange
-from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, outbox
+from bailiwick_testkit.services.toy import QUEUE, ThingChanged, Things, changed, outbox
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)

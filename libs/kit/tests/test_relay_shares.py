@@ -13,7 +13,7 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
 from bailiwick_kit.bus.relay import BULK, LIVE, MOST_BYTES, LaneRelay
 from bailiwick_kit.bus.shares import BURST, RATE, UNIT, Shares
-from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed
+from bailiwick_testkit.services.toy import QUEUE, ThingChanged, Things, changed
 from bailiwick_testkit.waiting import running, until
 
 MUCH, OTHER = UUID(int=1), UUID(int=2)

@@ -20,8 +20,8 @@ from bailiwick_kit.replication import replica as replicas
 from bailiwick_kit.replication.change_feed_client import Changes, Door
 from bailiwick_kit.replication.replica import Replica, ask_to_pull
 from bailiwick_kit.telemetry import metrics
-from bailiwick_testkit.figures import figure
-from bailiwick_testkit.things import (
+from bailiwick_testkit.checks.metric_values import figure
+from bailiwick_testkit.services.toy import (
     ThingChanged,
     Things,
     changed,

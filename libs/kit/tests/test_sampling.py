@@ -13,9 +13,9 @@ from bailiwick_kit.bus import topology
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.process.sampling import OutboxSampling, QueueSampling, sampling
 from bailiwick_kit.telemetry.metrics import Reading
-from bailiwick_testkit.figures import figure
-from bailiwick_testkit.servers import Rabbitmq
-from bailiwick_testkit.things import (
+from bailiwick_testkit.checks.metric_values import figure
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.toy import (
     EXCHANGE,
     QUEUE,
     Things,

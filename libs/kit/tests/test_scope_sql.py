@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy.scope import All, Any, Compare, Condition, Not, Operator, fields, settled
 from bailiwick_kit.policy.scope_sql import reads_facts, to_sql
-from bailiwick_testkit.engine import meets
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.policy.engine import meets
+from bailiwick_testkit.servers.real import Postgres
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 FACTS = frozenset({"order.main", "order.additional", "order.author"})

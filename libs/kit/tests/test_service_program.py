@@ -22,14 +22,14 @@ from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.servers import Postgres, Servers
-from bailiwick_testkit.things import MIGRATIONS, Things, changed, open_things
+from bailiwick_testkit.servers.real import Postgres, Servers
+from bailiwick_testkit.services.toy import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until
 
 ORG = UUID(int=1)
 GONE_WITHIN = 25
 """Seconds until a process that is told to stop has gone (F26)."""
-RUN = "import runpy; runpy.run_module('bailiwick_testkit.things', run_name='__main__')"
+RUN = "import runpy; runpy.run_module('bailiwick_testkit.services.toy', run_name='__main__')"
 
 
 class Program:

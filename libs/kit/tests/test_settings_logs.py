@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bailiwick_kit.settings import NOT_GIVEN, ServiceSettings, SettingsError
 from bailiwick_kit.telemetry.logs import BLANK, set_up
-from bailiwick_testkit.things import Things
+from bailiwick_testkit.services.toy import Things
 
 GOOD = {
     "BAILIWICK_DATABASE_OWNER_URL": "postgresql+asyncpg://o:hunter2@h/d",

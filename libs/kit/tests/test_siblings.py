@@ -22,7 +22,7 @@ from bailiwick_kit.replication.change_feed_client import MOST_BYTES, Door, door_
 from bailiwick_kit.replication.change_feed_routes import door_routes
 from bailiwick_kit.tokens.jwks import KeySet, usable_keys
 from bailiwick_kit.web.app import create_app
-from bailiwick_testkit.things import ThingChanged, changed
+from bailiwick_testkit.services.toy import ThingChanged, changed
 
 ORG = UUID(int=1)
 SECRET = SecretStr("a secret between siblings")

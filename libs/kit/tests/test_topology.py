@@ -13,8 +13,8 @@ from bailiwick_kit.bus import topology
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.topology import RETRY_AFTER_MS, dead_queue, direct_exchange, retry_queue
 from bailiwick_kit.process import service
-from bailiwick_testkit.servers import Rabbitmq
-from bailiwick_testkit.things import QUEUE, Things
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.toy import QUEUE, Things
 from bailiwick_testkit.waiting import until
 
 

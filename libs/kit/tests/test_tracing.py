@@ -24,9 +24,9 @@ from bailiwick_kit.telemetry.export import exported
 from bailiwick_kit.telemetry.tracing import LAST_WORDS, LONGEST
 from bailiwick_kit.web.app import create_app
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.fake_opa import fake_opa, said
-from bailiwick_testkit.spans import Collector, Spans, collecting, recorded
-from bailiwick_testkit.things import QUEUE, ThingChanged, Things, changed, copy
+from bailiwick_testkit.checks.spans import Collector, Spans, collecting, recorded
+from bailiwick_testkit.fakes.opa import fake_opa, said
+from bailiwick_testkit.services.toy import QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
 
 ORG = UUID(int=1)

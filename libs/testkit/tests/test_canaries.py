@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 
-from bailiwick_testkit.canaries import Canary, Hit, search
+from bailiwick_testkit.security.canaries import Canary, Hit, search
 
 SECRET = 'ñu "7%+/\\=&<canary> of a kind'
 WRITTEN: dict[str, Callable[[str], bytes]] = {

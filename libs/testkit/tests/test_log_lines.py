@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bailiwick_testkit.log_lines import MOST, lines_about
+from bailiwick_testkit.checks.log_lines import MOST, lines_about
 
 ONE, OTHER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331b7ad6b7169203331"
 

@@ -12,9 +12,9 @@ import pytest
 from typing_extensions import override
 
 from bailiwick_contracts.catalogue import SUBSCRIBED
-from bailiwick_testkit import samples
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.samples import A_LATER_MEMBER, Listener, Sample, samples_for
+from bailiwick_testkit.services import samples
+from bailiwick_testkit.services.samples import A_LATER_MEMBER, Listener, Sample, samples_for
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock
-from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq, Servers
+from bailiwick_testkit.servers.real import Opa, Postgres, Rabbitmq, Servers
 
 
 async def connect(url: str) -> asyncpg.Connection:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq, Servers
-    from bailiwick_testkit.stack import Running
+    from bailiwick_testkit.servers.real import Opa, Postgres, Rabbitmq, Servers
+    from bailiwick_testkit.servers.stack import Running
 
 _INPUT = "bailiwick_servers"
 _WITH_A_DAEMON = Path("tests", "containers")
@@ -41,7 +41,7 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep together what belongs together, however many workers there are."""
-    from bailiwick_testkit.spreading import Spreading  # noqa: PLC0415 - only where xdist is
+    from bailiwick_testkit.xdist_groups import Spreading  # noqa: PLC0415 - only where xdist is
 
     return Spreading(config, log)
 
@@ -53,8 +53,8 @@ def pytest_runtest_makereport(
     """Tell with a failure what the services wrote about the requests that it names."""
     report = yield
     if report.failed:
-        from bailiwick_testkit.log_lines import lines_about  # noqa: PLC0415 - only if needed
-        from bailiwick_testkit.servers import folder_of_runs  # noqa: PLC0415
+        from bailiwick_testkit.checks.log_lines import lines_about  # noqa: PLC0415 - only if needed
+        from bailiwick_testkit.servers.real import folder_of_runs  # noqa: PLC0415
 
         mine = folder_of_runs() / item.config.stash[_folder]
         if lines := lines_about(report.longreprtext, mine):
@@ -100,7 +100,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers of this run, if any were started, once all workers have ended."""
     if hasattr(config, "workerinput") or _folder not in config.stash:
         return
-    from bailiwick_testkit.servers import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
+    from bailiwick_testkit.servers.real import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
 
     mine = folder_of_runs() / config.stash[_folder]
     for folder in folder_of_runs().iterdir():
@@ -116,7 +116,7 @@ def _lives(folder: Path) -> bool:
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Servers:
     """Give the servers of this run. `servers.private()` gives a set to do harm to."""
-    from bailiwick_testkit.servers import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
+    from bailiwick_testkit.servers.real import Servers, folder_of_runs  # noqa: PLC0415 - only if needed
 
     return Servers(folder_of_runs() / pytestconfig.stash[_folder])
 
@@ -142,7 +142,7 @@ def opa(servers: Servers) -> Opa:
 @pytest.fixture(scope="session")
 def stack(pytestconfig: pytest.Config) -> Running:
     """Give the whole stack, gateway included, for end-to-end tests; one for all workers of the run."""
-    from bailiwick_testkit.servers import folder_of_runs  # noqa: PLC0415 - only if needed
-    from bailiwick_testkit.stack import running  # noqa: PLC0415
+    from bailiwick_testkit.servers.real import folder_of_runs  # noqa: PLC0415 - only if needed
+    from bailiwick_testkit.servers.stack import running  # noqa: PLC0415
 
     return running(folder_of_runs() / pytestconfig.stash[_folder] / "stack")

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.servers import Opa, Postgres
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture
-async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
+async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[ServiceUnderTest]:
     """A fresh organization in a customers service with a database of its own."""
     async with open_shop("customers", postgres, opa.url) as shop:
         yield shop
 
 
 @pytest.fixture
-def create(shop: Shop) -> Create:
+def create(shop: ServiceUnderTest) -> Create:
     """Create a customer as somebody: `await create(mia, name="…", main_id=…)`."""
 
     async def create(who: Person, **body: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_customers.store import tables
-from bailiwick_testkit.committing import nothing_answers_after_commits
-from bailiwick_testkit.servers import Postgres, Servers
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.checks.committing import nothing_answers_after_commits
+from bailiwick_testkit.servers.real import Postgres, Servers
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 from bailiwick_testkit.waiting import until
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -28,7 +28,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("act", ["create", "edit", "terms", "suspend", "reinstate", "approve"])
 async def test_what_was_committed_is_answered_as_it_is_read(
-    shop: Shop, create: Create, act: str
+    shop: ServiceUnderTest, create: Create, act: str
 ) -> None:
     mia, ana = await shop.member("brand_manager"), await shop.member("sales_representative")
     await shop.settings(rep_customers_need_approval=act == "approve")
@@ -57,7 +57,9 @@ async def test_what_was_committed_is_answered_as_it_is_read(
     assert done.headers["bailiwick-position"].startswith(position)
 
 
-async def test_an_assignment_begun_and_ended_is_answered(shop: Shop, create: Create) -> None:
+async def test_an_assignment_begun_and_ended_is_answered(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia, ana = await shop.member("brand_manager"), await shop.member("sales_representative")
     path = (await create(ana))["path"] + "/assignments"
     with nothing_answers_after_commits():

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -23,7 +23,9 @@ def masked(body: str) -> dict[str, Any]:
     return document
 
 
-async def test_a_foreign_record_answers_like_a_missing_one(shop: Shop, create: Create) -> None:
+async def test_a_foreign_record_answers_like_a_missing_one(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
     foreign = (await create(bruno))["path"]
@@ -45,7 +47,7 @@ async def test_a_foreign_record_answers_like_a_missing_one(shop: Shop, create: C
         assert answers[0].status_code == (403 if suffix in {"/approve", "/assignments"} else 404)
 
 
-async def test_answers_come_in_the_one_order(shop: Shop, create: Create) -> None:
+async def test_answers_come_in_the_one_order(shop: ServiceUnderTest, create: Create) -> None:
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
     zoe = await shop.member("custom_member")
@@ -66,7 +68,7 @@ async def test_answers_come_in_the_one_order(shop: Shop, create: Create) -> None
 
 
 async def test_approving_what_is_approved_is_a_conflict_of_states(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia)
@@ -76,7 +78,7 @@ async def test_approving_what_is_approved_is_a_conflict_of_states(
 
 
 async def test_a_conflict_is_told_last_where_a_representative_is_named_too(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia, nora, tom, bruno = [
         await shop.member(role)
@@ -112,7 +114,7 @@ async def test_a_conflict_is_told_last_where_a_representative_is_named_too(
     ]
 
 
-async def test_a_stale_tab_does_not_overwrite(shop: Shop, create: Create) -> None:
+async def test_a_stale_tab_does_not_overwrite(shop: ServiceUnderTest, create: Create) -> None:
     ana = await shop.member("sales_representative")
     one = await create(ana)
     first = await shop.api.patch(ana, one["path"], {"name": "First"}, '"v1"')
@@ -123,7 +125,7 @@ async def test_a_stale_tab_does_not_overwrite(shop: Shop, create: Create) -> Non
 
 
 async def test_a_reassigned_customer_has_another_tag_of_the_same_version(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia, ana = await shop.member("brand_manager"), await shop.member("sales_representative")
     one = await create(ana)
@@ -138,7 +140,9 @@ async def test_a_reassigned_customer_has_another_tag_of_the_same_version(
     assert (await shop.api.patch(mia, one["path"], {"name": "x"}, tag)).status_code == 200
 
 
-async def test_no_field_that_is_not_the_callers_to_set_is_taken(shop: Shop, create: Create) -> None:
+async def test_no_field_that_is_not_the_callers_to_set_is_taken(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     ana = await shop.member("sales_representative")
     one = await create(ana)
     for field, value in (
@@ -156,7 +160,7 @@ async def test_no_field_that_is_not_the_callers_to_set_is_taken(shop: Shop, crea
         assert answer.json()["errors"][0]["where"] == field
 
 
-async def test_bad_bodies_are_named_and_never_a_server_error(shop: Shop) -> None:
+async def test_bad_bodies_are_named_and_never_a_server_error(shop: ServiceUnderTest) -> None:
     ana = await shop.member("sales_representative")
     for raw, status in (
         (b"{", 400),
@@ -185,7 +189,7 @@ async def test_bad_bodies_are_named_and_never_a_server_error(shop: Shop) -> None
 
 
 async def test_a_parent_out_of_sight_is_refused_like_one_that_is_not_there(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -198,7 +202,7 @@ async def test_a_parent_out_of_sight_is_refused_like_one_that_is_not_there(
     assert masked(answers[0].text) == masked(answers[1].text)
 
 
-async def test_a_second_click_creates_one_customer(shop: Shop) -> None:
+async def test_a_second_click_creates_one_customer(shop: ServiceUnderTest) -> None:
     ana = await shop.member("sales_representative")
     headers = {"Idempotency-Key": "click-1"}
     body = {"name": "Once"}
@@ -211,7 +215,7 @@ async def test_a_second_click_creates_one_customer(shop: Shop) -> None:
     assert (await shop.api.get(ana, "/v1/customers/count")).json() == {"count": 1}
 
 
-async def test_a_repeat_is_answered_under_the_callers_present_scope(shop: Shop) -> None:
+async def test_a_repeat_is_answered_under_the_callers_present_scope(shop: ServiceUnderTest) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -224,14 +228,14 @@ async def test_a_repeat_is_answered_under_the_callers_present_scope(shop: Shop) 
     assert again.status_code == 404
 
 
-async def test_nobody_without_an_active_membership_does_anything(shop: Shop) -> None:
+async def test_nobody_without_an_active_membership_does_anything(shop: ServiceUnderTest) -> None:
     ana = await shop.member("brand_manager")
     left = await shop.member("brand_manager", member_id=ana.member_id, status="inactive")
     answer = await shop.api.get(left, "/v1/customers")
     assert (answer.status_code, answer.json()["code"]) == (403, "account-inactive")
 
 
-async def test_organizations_do_not_see_each_other(shop: Shop, create: Create) -> None:
+async def test_organizations_do_not_see_each_other(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia)
     other_org = shop.identity.organization(name="Rival")
@@ -242,7 +246,7 @@ async def test_organizations_do_not_see_each_other(shop: Shop, create: Create) -
 
 
 async def test_a_parent_is_shown_to_whoever_may_view_it_and_to_nobody_else(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -258,7 +262,9 @@ async def test_a_parent_is_shown_to_whoever_may_view_it_and_to_nobody_else(
     assert (await shop.api.get(ana, child["path"])).json()["parent_id"] == parent["customer_id"]
 
 
-async def test_a_hidden_parent_is_not_confirmed_by_naming_it(shop: Shop, create: Create) -> None:
+async def test_a_hidden_parent_is_not_confirmed_by_naming_it(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     parent, other = await create(mia), await create(mia)
@@ -273,7 +279,9 @@ async def test_a_hidden_parent_is_not_confirmed_by_naming_it(shop: Shop, create:
     assert (await shop.api.patch(mia, child["path"], same, "*")).status_code == 200
 
 
-async def test_what_is_masked_and_sent_back_is_left_as_it_is(shop: Shop, create: Create) -> None:
+async def test_what_is_masked_and_sent_back_is_left_as_it_is(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     parent, mine = await create(mia), await create(ana)
@@ -296,7 +304,9 @@ async def test_what_is_masked_and_sent_back_is_left_as_it_is(shop: Shop, create:
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 12])
-async def test_parents_never_form_a_circle(shop: Shop, create: Create, length: int) -> None:
+async def test_parents_never_form_a_circle(
+    shop: ServiceUnderTest, create: Create, length: int
+) -> None:
     mia = await shop.member("brand_manager")
     line = [await create(mia)]
     for _ in range(length - 1):
@@ -309,7 +319,7 @@ async def test_parents_never_form_a_circle(shop: Shop, create: Create, length: i
 
 @pytest.mark.parametrize(("circles", "length"), [(8, 2), (3, 4)])
 async def test_parents_named_all_at_once_neither_form_a_circle_nor_wait_in_one(
-    shop: Shop, create: Create, circles: int, length: int
+    shop: ServiceUnderTest, create: Create, circles: int, length: int
 ) -> None:
     mia = await shop.member("brand_manager")
     made = [[await create(mia) for _ in range(length)] for _ in range(circles)]
@@ -322,7 +332,7 @@ async def test_parents_named_all_at_once_neither_form_a_circle_nor_wait_in_one(
     assert sorted(answers) == [200] * (circles * (length - 1)) + [422] * circles
 
 
-async def test_a_suspension_ends_by_its_own_verb(shop: Shop, create: Create) -> None:
+async def test_a_suspension_ends_by_its_own_verb(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     one = await create(ana)
@@ -339,7 +349,7 @@ async def test_a_suspension_ends_by_its_own_verb(shop: Shop, create: Create) -> 
     assert await does(mia, "reinstate") == (200, "approved")
 
 
-async def test_custom_members_never_see_terms(shop: Shop, create: Create) -> None:
+async def test_custom_members_never_see_terms(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     zoe = await shop.member("custom_member", ticks={"customers": "edit"})
     one = await create(mia, terms={"discount": "0.05", "price_list": "A"})
@@ -350,7 +360,9 @@ async def test_custom_members_never_see_terms(shop: Shop, create: Create) -> Non
     assert (answer.status_code, answer.json()["code"]) == (403, "custom-ceiling")
 
 
-async def test_a_storefront_names_a_customer_and_cannot_search(shop: Shop, create: Create) -> None:
+async def test_a_storefront_names_a_customer_and_cannot_search(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia, name="Corner shop")
     store = await shop.member(kind="service")

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from bailiwick_customers.domain.assignment import Changeset
 from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 from bailiwick_testkit.waiting import until
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -30,14 +30,16 @@ def of(member: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
     return {"member_id": str(member.member_id), "relation": relation, **more}
 
 
-async def history(shop: Shop, who: Person, customer: dict[str, Any]) -> list[dict[str, Any]]:
+async def history(
+    shop: ServiceUnderTest, who: Person, customer: dict[str, Any]
+) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = (
         await shop.api.get(who, customer["path"] + "/assignments")
     ).json()["items"]
     return items
 
 
-async def test_a_first_representative_holds_at_once(shop: Shop, create: Create) -> None:
+async def test_a_first_representative_holds_at_once(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     one = await create(mia)
@@ -48,7 +50,7 @@ async def test_a_first_representative_holds_at_once(shop: Shop, create: Create) 
 
 
 async def test_reassigning_leaves_no_instant_with_two_mains_or_none(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -60,7 +62,7 @@ async def test_reassigning_leaves_no_instant_with_two_mains_or_none(
     assert new["valid_from"] == old["valid_to"]
 
 
-async def test_two_managers_at_once_make_one_main(shop: Shop, create: Create) -> None:
+async def test_two_managers_at_once_make_one_main(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     sam = await shop.member("sales_manager")
     reps = [await shop.member("sales_representative") for _ in range(4)]
@@ -83,7 +85,7 @@ async def test_two_managers_at_once_make_one_main(shop: Shop, create: Create) ->
     assert len(mains) == 1
 
 
-async def test_a_planned_main_cannot_be_overrun(shop: Shop, create: Create) -> None:
+async def test_a_planned_main_cannot_be_overrun(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -99,7 +101,9 @@ async def test_a_planned_main_cannot_be_overrun(shop: Shop, create: Create) -> N
     assert until.status_code == 201, until.text
 
 
-async def test_a_cancelled_plan_stands_in_nobodys_way(shop: Shop, create: Create) -> None:
+async def test_a_cancelled_plan_stands_in_nobodys_way(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -116,7 +120,7 @@ async def test_a_cancelled_plan_stands_in_nobodys_way(shop: Shop, create: Create
 
 
 async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     ana = await shop.member("sales_representative")
     customer_id = UUID((await create(ana))["customer_id"])
@@ -148,7 +152,9 @@ async def test_who_waited_for_the_customer_is_judged_by_what_held_then(
     assert waiting.result() is False
 
 
-async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create: Create) -> None:
+async def test_who_may_not_have_customers_is_not_assigned_any(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia)
     others = [
@@ -174,7 +180,7 @@ async def test_who_may_not_have_customers_is_not_assigned_any(shop: Shop, create
 
 
 async def test_a_member_is_planned_for_days_within_their_membership_only(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     begins, ends = (datetime.now(UTC) + timedelta(days=days) for days in (30, 90))
@@ -190,7 +196,7 @@ async def test_a_member_is_planned_for_days_within_their_membership_only(
         assert answer.status_code == 201, answer.text
 
 
-async def test_only_who_assigns_assigns(shop: Shop, create: Create) -> None:
+async def test_only_who_assigns_assigns(shop: ServiceUnderTest, create: Create) -> None:
     ana = await shop.member("sales_representative")
     admin = await shop.member("sales_administrator")
     one = await create(ana)
@@ -205,7 +211,7 @@ async def test_only_who_assigns_assigns(shop: Shop, create: Create) -> None:
     assert (await create(ana, main_id=str(ana.member_id)))["main_id"] == str(ana.member_id)
 
 
-async def test_ending_an_assignment_leaves_nobody(shop: Shop, create: Create) -> None:
+async def test_ending_an_assignment_leaves_nobody(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     one = await create(ana)
@@ -219,7 +225,7 @@ async def test_ending_an_assignment_leaves_nobody(shop: Shop, create: Create) ->
 
 
 async def test_one_representative_a_customer_where_the_organization_wants_it(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -230,7 +236,7 @@ async def test_one_representative_a_customer_where_the_organization_wants_it(
 
 
 async def test_a_representatives_customer_waits_for_approval_where_that_is_wanted(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     await shop.settings(rep_customers_need_approval=True)
     mia = await shop.member("brand_manager")
@@ -249,7 +255,7 @@ async def test_a_representatives_customer_waits_for_approval_where_that_is_wante
 
 
 async def test_a_creator_keeps_sight_only_where_the_organization_wants_it(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -272,7 +278,7 @@ async def test_a_creator_keeps_sight_only_where_the_organization_wants_it(
     ids=["left", "reduced"],
 )
 async def test_who_loses_their_rights_while_waiting_for_a_customer_assigns_it_no_more(
-    shop: Shop, create: Create, taken: dict[str, Any], status: int, code: str
+    shop: ServiceUnderTest, create: Create, taken: dict[str, Any], status: int, code: str
 ) -> None:
     omar, ana = await shop.member("sales_manager"), await shop.member("sales_representative")
     one = await create(omar)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bailiwick_kit.replication.change_feed_client import MOST_BYTES, MOST_CHANGES
-from bailiwick_testkit.people import DOOR_SECRET
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import DOOR_SECRET
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 CUSTOMERS = """
     INSERT INTO customers (org_id, customer_id, code, name, search, status, contacts, addresses, tags,
@@ -25,7 +25,7 @@ ACTS = """
 """
 
 
-async def fill(shop: Shop, customers: int, size: int, acts: int, of: int) -> None:
+async def fill(shop: ServiceUnderTest, customers: int, size: int, acts: int, of: int) -> None:
     """Write customers of so many bytes, and after them acts of so many assignments."""
     contact = {"name": "n" * 200, "email": None, "phone": None, "title": "t" * 200}
     contacts = json.dumps([contact] * (size // len(json.dumps(contact))))
@@ -41,7 +41,7 @@ async def fill(shop: Shop, customers: int, size: int, acts: int, of: int) -> Non
         )
 
 
-async def page(shop: Shop, after: int) -> tuple[int, dict[str, Any]]:
+async def page(shop: ServiceUnderTest, after: int) -> tuple[int, dict[str, Any]]:
     """Ask the door as a sibling does; return how many bytes came, and what they say."""
     answer = await shop.api.client.get(
         "/internal/v1/changes",
@@ -61,7 +61,7 @@ async def page(shop: Shop, after: int) -> tuple[int, dict[str, Any]]:
     ],
 )
 async def test_no_page_is_larger_than_its_bound_and_everything_is_told_once(
-    shop: Shop, customers: int, size: int, acts: int, of: int
+    shop: ServiceUnderTest, customers: int, size: int, acts: int, of: int
 ) -> None:
     await fill(shop, customers, size, acts, of)
     told: list[dict[str, Any]] = []

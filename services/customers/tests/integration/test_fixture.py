@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 Cast = tuple[dict[str, Person], dict[str, dict[str, Any]]]
 
 
 @pytest.fixture
-async def cast(shop: Shop, create: Create) -> Cast:
+async def cast(shop: ServiceUnderTest, create: Create) -> Cast:
     """Mia, Ana, Bruno, Tom and Zoe, with the customers C1 to C4."""
     people = {
         "Mia": await shop.member("brand_manager"),
@@ -41,7 +41,7 @@ VIEWS = {"Mia": "C1 C2 C3 C4", "Ana": "C1 C2", "Bruno": "C2"}
 EDITS = {"Mia": "C1 C2 C3 C4", "Ana": "C1", "Bruno": "C2"}
 
 
-async def test_each_sees_and_edits_what_the_domain_says(shop: Shop, cast: Cast) -> None:
+async def test_each_sees_and_edits_what_the_domain_says(shop: ServiceUnderTest, cast: Cast) -> None:
     people, customers = cast
     for name, seen in VIEWS.items():
         who = people[name]
@@ -58,7 +58,7 @@ async def test_each_sees_and_edits_what_the_domain_says(shop: Shop, cast: Cast) 
 
 
 async def test_an_additional_representative_may_not_edit_and_is_told_why(
-    shop: Shop, cast: Cast
+    shop: ServiceUnderTest, cast: Cast
 ) -> None:
     people, customers = cast
     answer = await shop.api.patch(people["Ana"], customers["C2"]["path"], {"name": "Mine"}, "*")
@@ -71,7 +71,7 @@ async def test_an_additional_representative_may_not_edit_and_is_told_why(
 
 @pytest.mark.parametrize("name", ["Tom", "Zoe"])
 async def test_who_has_no_customers_capability_gets_403_whatever_the_row(
-    shop: Shop, cast: Cast, name: str
+    shop: ServiceUnderTest, cast: Cast, name: str
 ) -> None:
     people, customers = cast
     nowhere = "/v1/customers/01900000-0000-7000-8000-000000000000"
@@ -82,7 +82,7 @@ async def test_who_has_no_customers_capability_gets_403_whatever_the_row(
 
 
 async def test_an_assistant_looks_a_customer_up_and_learns_four_things(
-    shop: Shop, cast: Cast
+    shop: ServiceUnderTest, cast: Cast
 ) -> None:
     people, customers = cast
     found = (await shop.api.get(people["Tom"], "/v1/customers/lookup?text=c3")).json()["items"]
@@ -98,7 +98,7 @@ async def test_an_assistant_looks_a_customer_up_and_learns_four_things(
 
 
 async def test_a_handover_at_t_takes_the_customer_from_one_and_gives_it_to_the_other(
-    shop: Shop, cast: Cast
+    shop: ServiceUnderTest, cast: Cast
 ) -> None:
     people, customers = cast
     to_bruno = {"member_id": str(people["Bruno"].member_id), "relation": "main"}
@@ -117,7 +117,7 @@ async def test_a_handover_at_t_takes_the_customer_from_one_and_gives_it_to_the_o
 
 
 async def test_reports_added_to_sellers_permissions_widen_to_everything(
-    shop: Shop, cast: Cast
+    shop: ServiceUnderTest, cast: Cast
 ) -> None:
     people, _ = cast
     ana = await shop.member(permissions=["seller", "reports"], member_id=people["Ana"].member_id)

@@ -11,16 +11,18 @@ import httpx2
 import pytest
 
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.work import work_done
+from bailiwick_testkit.checks.work import work_done
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 CUSTOMERS = "/v1/customers"
 CONTACTS = [{"name": f"Contact {n}", "email": f"c{n}@sol.example"} for n in range(20)]
 
 
-async def send(shop: Shop, who: Person, operation: str, customer_id: object) -> httpx2.Response:
+async def send(
+    shop: ServiceUnderTest, who: Person, operation: str, customer_id: object
+) -> httpx2.Response:
     path, headers = f"{CUSTOMERS}/{customer_id}", {"If-Match": "*"}
     bodies: dict[str, tuple[str, str, Any]] = {
         "read": ("GET", path, None),
@@ -58,7 +60,7 @@ def told(answer: httpx2.Response) -> tuple[int, Any, list[str]]:
     ],
 )
 async def test_a_hidden_customer_takes_the_work_of_none(
-    shop: Shop, create: Create, operation: str, status: int
+    shop: ServiceUnderTest, create: Create, operation: str, status: int
 ) -> None:
     mia, bruno = await shop.member("brand_manager"), await shop.member("sales_representative")
     hidden = (await create(mia, contacts=CONTACTS))["customer_id"]
@@ -75,7 +77,7 @@ async def test_a_hidden_customer_takes_the_work_of_none(
 
 @pytest.mark.parametrize("operation", ["edit", "terms", "parent"])
 async def test_nobody_waits_for_the_lock_of_what_is_hidden(
-    shop: Shop, create: Create, operation: str
+    shop: ServiceUnderTest, create: Create, operation: str
 ) -> None:
     mia, bruno = await shop.member("brand_manager"), await shop.member("sales_representative")
     hidden = (await create(mia))["customer_id"]
@@ -90,7 +92,7 @@ async def test_nobody_waits_for_the_lock_of_what_is_hidden(
 
 @pytest.mark.parametrize("operation", ["read", "edit", "terms"])
 async def test_an_id_that_is_none_is_404_to_who_may_and_403_to_who_may_not(
-    shop: Shop, operation: str
+    shop: ServiceUnderTest, operation: str
 ) -> None:
     bruno, tom = [await shop.member(role) for role in ("sales_representative", "sales_assistant")]
     for who, answer in ((bruno, (404, "not-found")), (tom, (403, "capability-missing"))):

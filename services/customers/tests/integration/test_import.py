@@ -19,16 +19,16 @@ from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
 from bailiwick_kit.errors import Forbidden, Refusal
 from bailiwick_kit.imports.jsonl import LineError
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.servers import Opa
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Open = Callable[..., AbstractAsyncContextManager[Import]]
 
 
 @pytest.fixture
-async def opening(shop: Shop, opa: Opa) -> AsyncIterator[Open]:
+async def opening(shop: ServiceUnderTest, opa: Opa) -> AsyncIterator[Open]:
     """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
     async with served(shop.identity.application()) as (identity_url,):
         settings = settings_for(Settings, shop.urls, policy_url=opa.url, identity_url=identity_url)
@@ -61,14 +61,14 @@ async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]
     return [became async for became in work.run(json.dumps(line).encode() for line in lines)]
 
 
-async def events(shop: Shop) -> list[dict[str, Any]]:
+async def events(shop: ServiceUnderTest) -> list[dict[str, Any]]:
     async with shop.database.reading(shop.org_id) as connection:
         rows = await connection.execute(sa.select(tables.outbox).order_by(tables.outbox.c.position))
         return [{"type": row.type, "bulk": row.bulk, **json.loads(row.body)} for row in rows]
 
 
 async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = shop.identity.person(shop.org_id, permissions=["seller"])  # the replica has to be pulled
@@ -105,7 +105,7 @@ async def test_imported_records_are_seen_and_a_second_run_changes_nothing(
 
 
 async def test_more_records_than_a_batch_are_numbered_without_gaps(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     count = BATCH + 100
@@ -122,7 +122,7 @@ async def test_more_records_than_a_batch_are_numbered_without_gaps(
 
 
 async def test_what_people_changed_since_is_not_undone_by_a_second_run(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -140,7 +140,7 @@ async def test_what_people_changed_since_is_not_undone_by_a_second_run(
     assert shown["main_id"] == str(bruno.member_id)
 
 
-async def test_a_new_main_takes_over_with_notice(shop: Shop, opening: Open) -> None:
+async def test_a_new_main_takes_over_with_notice(shop: ServiceUnderTest, opening: Open) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     async with opening(mia) as work:
@@ -175,7 +175,7 @@ async def test_a_new_main_takes_over_with_notice(shop: Shop, opening: Open) -> N
     ],
 )
 async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
-    shop: Shop, opening: Open, line: str, said: str
+    shop: ServiceUnderTest, opening: Open, line: str, said: str
 ) -> None:
     mia = await shop.member("brand_manager")
     async with opening(mia) as work:
@@ -185,7 +185,9 @@ async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
     assert await events(shop) == []
 
 
-async def test_assignments_keep_the_rules_whoever_brings_them(shop: Shop, opening: Open) -> None:
+async def test_assignments_keep_the_rules_whoever_brings_them(
+    shop: ServiceUnderTest, opening: Open
+) -> None:
     mia = await shop.member("brand_manager")
     tom = await shop.member("sales_assistant")
     stranger = Person(shop.org_id, uuid4(), "")
@@ -206,7 +208,7 @@ async def test_assignments_keep_the_rules_whoever_brings_them(shop: Shop, openin
 
 
 async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     since = "2020-02-29T00:00:00Z"
@@ -250,7 +252,7 @@ async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for
 @pytest.mark.parametrize("was", ["2022-01-01T00:00:00Z", "2024-01-01T00:00:00Z", None])
 @pytest.mark.parametrize("becomes", ["2023-01-01T00:00:00Z", None])
 async def test_an_assignment_gets_the_end_that_its_row_has_now(
-    shop: Shop, opening: Open, was: str | None, becomes: str | None
+    shop: ServiceUnderTest, opening: Open, was: str | None, becomes: str | None
 ) -> None:
     mia = await shop.member("brand_manager")
     begun = assignment("A", mia, valid_from="2020-01-01T00:00:00Z")
@@ -274,7 +276,7 @@ async def test_an_assignment_gets_the_end_that_its_row_has_now(
 
 
 async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     rep = "sales_representative"
@@ -315,7 +317,7 @@ async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
 
 
 async def test_a_customer_shows_and_is_found_by_what_it_was_called_before(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -332,7 +334,7 @@ async def test_a_customer_shows_and_is_found_by_what_it_was_called_before(
             assert len(items) == (of_mia if who is mia else int("KD-10023" in refs)) <= most
 
 
-async def test_who_may_not_assign_cannot_import(shop: Shop, opening: Open) -> None:
+async def test_who_may_not_assign_cannot_import(shop: ServiceUnderTest, opening: Open) -> None:
     ana = await shop.member(permissions=["seller"])
     async with opening(ana) as work:
         with pytest.raises(Forbidden):
@@ -346,7 +348,7 @@ SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def test_a_file_read_again_gives_back_nothing_that_was_taken_since(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative", valid_from=SINCE)
@@ -373,7 +375,7 @@ async def test_a_file_read_again_gives_back_nothing_that_was_taken_since(
 @pytest.mark.parametrize("taken", ["end", "reassign"])
 @pytest.mark.parametrize("relation", ["main", "additional"])
 async def test_an_earlier_end_in_a_file_gives_back_nothing(
-    shop: Shop, opening: Open, relation: str, taken: str
+    shop: ServiceUnderTest, opening: Open, relation: str, taken: str
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative", valid_from=SINCE)
@@ -400,7 +402,7 @@ async def test_an_earlier_end_in_a_file_gives_back_nothing(
 
 
 async def test_who_was_suspended_here_is_not_reinstated_by_a_corrected_name(
-    shop: Shop, opening: Open
+    shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
     row = customer("A", status="approved")

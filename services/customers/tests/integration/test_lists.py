@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 
 from bailiwick_access.listing import MOST_BYTES
-from bailiwick_testkit.large import superuser_dsn
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.servers import Postgres
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.large_company import superuser_dsn
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 
 
-async def names(shop: Shop, who: Person, query: str = "") -> set[str]:
+async def names(shop: ServiceUnderTest, who: Person, query: str = "") -> set[str]:
     listed = await shop.api.get(who, f"/v1/customers?{query}")
     assert listed.status_code == 200, listed.text
     counted = await shop.api.get(who, f"/v1/customers/count?{query}")
@@ -28,7 +28,7 @@ async def names(shop: Shop, who: Person, query: str = "") -> set[str]:
 
 
 async def test_pages_hold_every_customer_once_whoever_turns_them(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -47,7 +47,7 @@ async def test_pages_hold_every_customer_once_whoever_turns_them(
 
 
 async def test_a_cursor_is_of_no_use_to_another_or_with_another_filter(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -59,7 +59,7 @@ async def test_a_cursor_is_of_no_use_to_another_or_with_another_filter(
         assert (answer.status_code, answer.json()["code"]) == (422, "cursor-invalid")
 
 
-async def test_filters_narrow_and_never_widen(shop: Shop, create: Create) -> None:
+async def test_filters_narrow_and_never_widen(shop: ServiceUnderTest, create: Create) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     bruno = await shop.member("sales_representative")
@@ -111,7 +111,7 @@ SOON, LATELY = (datetime.now(UTC) + sign * timedelta(days=1) for sign in (1, -1)
     ],
 )
 async def test_a_main_counts_only_while_they_may_have_customers(
-    shop: Shop, create: Create, became: dict[str, Any], counts: bool
+    shop: ServiceUnderTest, create: Create, became: dict[str, Any], counts: bool
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -129,7 +129,7 @@ async def test_a_main_counts_only_while_they_may_have_customers(
 
 
 async def test_a_suspended_customer_is_neither_covered_nor_unassigned(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -157,7 +157,7 @@ async def test_a_suspended_customer_is_neither_covered_nor_unassigned(
         "text=%00",
     ],
 )
-async def test_a_wrong_filter_is_named(shop: Shop, query: str) -> None:
+async def test_a_wrong_filter_is_named(shop: ServiceUnderTest, query: str) -> None:
     mia = await shop.member("brand_manager")
     answer = await shop.api.get(mia, f"/v1/customers?{query}")
     assert answer.status_code == 422, answer.text
@@ -174,7 +174,7 @@ FROM customers, generate_series(1, 149) n
 
 
 async def test_a_page_of_heavy_customers_ends_by_bytes_and_the_next_one_goes_on(
-    shop: Shop, create: Create, postgres: Postgres
+    shop: ServiceUnderTest, create: Create, postgres: Postgres
 ) -> None:
     mia = await shop.member("brand_manager")
     await create(mia, contacts=[{"name": "Ω" * 200, "title": "Ω" * 60} for _ in range(28)])

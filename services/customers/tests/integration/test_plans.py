@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.customers import AssignmentChanged
-from bailiwick_testkit.locks import held_up
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.locks import held_up
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 END = "9999-12-31T00:00:00Z"
@@ -26,7 +26,9 @@ def of(member: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
     return {"member_id": str(member.member_id), "relation": relation, **more}
 
 
-async def timeline(shop: Shop, mia: Person, one: dict[str, Any]) -> list[tuple[str, str, str]]:
+async def timeline(
+    shop: ServiceUnderTest, mia: Person, one: dict[str, Any]
+) -> list[tuple[str, str, str]]:
     """Return whoever is main, and from when until when, in order."""
     items = (await shop.api.get(mia, one["path"] + "/assignments")).json()["items"]
     rows = [row for row in items if row["relation"] == "main"]
@@ -36,7 +38,7 @@ async def timeline(shop: Shop, mia: Person, one: dict[str, Any]) -> list[tuple[s
 
 @pytest.mark.parametrize("taken", ["cancelled", "made additional"])
 async def test_a_plan_that_is_taken_away_leaves_the_main_as_they_were(
-    shop: Shop, create: Create, taken: str
+    shop: ServiceUnderTest, create: Create, taken: str
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -57,7 +59,7 @@ async def test_a_plan_that_is_taken_away_leaves_the_main_as_they_were(
 
 
 async def test_a_stand_in_for_a_month_gives_the_customer_back_after_it(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -76,7 +78,7 @@ async def test_a_stand_in_for_a_month_gives_the_customer_back_after_it(
     assert await told(shop) == 3  # one changeset, with every row that it touched
 
 
-async def told(shop: Shop) -> int:
+async def told(shop: ServiceUnderTest) -> int:
     """Return of how many assignments the last changeset tells."""
     outbox = shop.tables.outbox
     last = sa.select(outbox.c.body).where(outbox.c.type == AssignmentChanged.type)
@@ -90,7 +92,7 @@ async def told(shop: Shop) -> int:
 
 @pytest.mark.parametrize("begins", [None, 30])
 async def test_leaving_a_customer_without_main_takes_an_acknowledgement_of_exactly_that(
-    shop: Shop, create: Create, begins: int | None
+    shop: ServiceUnderTest, create: Create, begins: int | None
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -124,7 +126,9 @@ async def test_leaving_a_customer_without_main_takes_an_acknowledgement_of_exact
     assert ended == done["valid_from"]
 
 
-async def test_ending_leaves_nobody_without_being_asked(shop: Shop, create: Create) -> None:
+async def test_ending_leaves_nobody_without_being_asked(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     one = await create(await shop.member("sales_representative"))
     path = one["path"] + "/assignments"
@@ -135,7 +139,7 @@ async def test_ending_leaves_nobody_without_being_asked(shop: Shop, create: Crea
 @pytest.mark.parametrize("table", ["customers", "change_counters"])
 @pytest.mark.parametrize("act", ["assign", "assign soon", "end", "approve"])
 async def test_what_waited_for_a_lock_takes_effect_after_it_and_is_answered_after_that(
-    shop: Shop, create: Create, table: str, act: str
+    shop: ServiceUnderTest, create: Create, table: str, act: str
 ) -> None:
     await shop.settings(rep_customers_need_approval=True)
     mia = await shop.member("brand_manager")
@@ -163,7 +167,7 @@ async def test_what_waited_for_a_lock_takes_effect_after_it_and_is_answered_afte
 
 
 async def test_what_takes_something_in_a_moment_is_answered_after_that_moment(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")

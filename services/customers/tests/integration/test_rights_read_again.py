@@ -9,29 +9,29 @@ from typing import Any, TypeAlias
 import httpx2
 import pytest
 
-from bailiwick_testkit.locks import held_up
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.locks import held_up
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
-Act: TypeAlias = Callable[[Shop, Person, str], Awaitable[httpx2.Response]]
+Act: TypeAlias = Callable[[ServiceUnderTest, Person, str], Awaitable[httpx2.Response]]
 PATH = "/v1/customers"
 
 
-async def edit(shop: Shop, who: Person, path: str) -> httpx2.Response:
+async def edit(shop: ServiceUnderTest, who: Person, path: str) -> httpx2.Response:
     return await shop.api.patch(who, path, {"name": "Late"}, "*")
 
 
-async def suspend(shop: Shop, who: Person, path: str) -> httpx2.Response:
+async def suspend(shop: ServiceUnderTest, who: Person, path: str) -> httpx2.Response:
     return await shop.api.post(who, f"{path}/suspend", headers={"If-Match": "*"})
 
 
-async def assign(shop: Shop, who: Person, path: str) -> httpx2.Response:
+async def assign(shop: ServiceUnderTest, who: Person, path: str) -> httpx2.Response:
     body = {"member_id": str(who.member_id), "relation": "main"}
     return await shop.api.post(who, f"{path}/assignments", body)
 
 
-async def create_another(shop: Shop, who: Person, _: str) -> httpx2.Response:
+async def create_another(shop: ServiceUnderTest, who: Person, _: str) -> httpx2.Response:
     return await shop.api.post(who, PATH, {"name": "Late"})
 
 
@@ -39,7 +39,11 @@ ACTS: dict[str, Act] = {"edit": edit, "suspend": suspend, "assign": assign}
 
 
 async def waited(
-    shop: Shop, table: str, path: str, act: Awaitable[httpx2.Response], taken: Awaitable[object]
+    shop: ServiceUnderTest,
+    table: str,
+    path: str,
+    act: Awaitable[httpx2.Response],
+    taken: Awaitable[object],
 ) -> httpx2.Response:
     """Let an act wait for a row, take something meanwhile, and return its answer."""
     async with held_up(shop, table, path.rpartition("/")[2]) as wait:
@@ -52,7 +56,7 @@ async def waited(
 @pytest.mark.parametrize("table", ["customers", "change_counters"])
 @pytest.mark.parametrize("act", ACTS)
 async def test_who_lost_their_rights_while_they_waited_does_nothing(
-    shop: Shop, create: Create, act: str, table: str
+    shop: ServiceUnderTest, create: Create, act: str, table: str
 ) -> None:
     mia = await shop.member("brand_manager")
     omar = await shop.member("sales_manager")
@@ -64,7 +68,9 @@ async def test_who_lost_their_rights_while_they_waited_does_nothing(
     assert (await shop.api.get(mia, path)).json() == before
 
 
-async def test_who_left_while_they_waited_creates_no_customer(shop: Shop, create: Create) -> None:
+async def test_who_left_while_they_waited_creates_no_customer(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
     path = (await create(mia))["path"]
@@ -75,7 +81,7 @@ async def test_who_left_while_they_waited_creates_no_customer(shop: Shop, create
 
 
 async def test_who_left_meanwhile_is_made_nobodys_representative(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")
@@ -90,7 +96,7 @@ async def test_who_left_meanwhile_is_made_nobodys_representative(
 
 @pytest.mark.parametrize("table", ["customers", "change_counters"])
 async def test_a_setting_that_was_taken_while_somebody_waited_gives_them_nothing(
-    shop: Shop, create: Create, table: str
+    shop: ServiceUnderTest, create: Create, table: str
 ) -> None:
     await shop.settings(additional_full_rights=True)
     mia = await shop.member("brand_manager")
@@ -103,7 +109,9 @@ async def test_a_setting_that_was_taken_while_somebody_waited_gives_them_nothing
     assert (answer.status_code, answer.json()["reasons"]) == (403, ["additional-may-not-edit"])
 
 
-async def test_an_approval_shows_the_main_that_it_made(shop: Shop, create: Create) -> None:
+async def test_an_approval_shows_the_main_that_it_made(
+    shop: ServiceUnderTest, create: Create
+) -> None:
     await shop.settings(rep_customers_need_approval=True)
     mia = await shop.member("brand_manager")
     ana = await shop.member("sales_representative")

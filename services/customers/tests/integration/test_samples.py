@@ -8,8 +8,8 @@ import pytest
 
 from bailiwick_customers.main import service
 from bailiwick_customers.store import tables
-from bailiwick_testkit.samples import Listener, Sample, listening, samples_for
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.samples import Listener, Sample, listening, samples_for
 
 TABLES = {
     "identity.organization.changed.v1": "organizations",

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from bailiwick_customers.store import searching
-from bailiwick_testkit.large import Company, fill, superuser_dsn
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.plans import listening
-from bailiwick_testkit.servers import Postgres
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.checks.query_plans import listening
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.large_company import Company, fill, superuser_dsn
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 LIST, LOOKUP = "/v1/customers", "/v1/customers/lookup"
 MADRID = [{"country": "ES", "city": "Madrid", "postal_code": "28013"}]
 
 
-async def names(shop: Shop, who: Person, text: str, path: str = LIST) -> list[str]:
+async def names(shop: ServiceUnderTest, who: Person, text: str, path: str = LIST) -> list[str]:
     """Return the names of what is found, and see that it is counted too."""
     answer = await shop.api.get(who, path, params={"text": text})
     assert answer.status_code == 200, answer.text
@@ -32,7 +32,7 @@ async def names(shop: Shop, who: Person, text: str, path: str = LIST) -> list[st
 
 @pytest.mark.parametrize("few", [1000, 0], ids=["rare words", "frequent words"])
 async def test_each_word_is_found_however_it_is_written_for_a_manager_and_for_a_representative(
-    shop: Shop, create: Create, monkeypatch: pytest.MonkeyPatch, few: int
+    shop: ServiceUnderTest, create: Create, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr(searching, "FEW", few)
     mia = await shop.member("brand_manager")
@@ -64,7 +64,7 @@ async def test_each_word_is_found_however_it_is_written_for_a_manager_and_for_a_
 
 
 async def test_a_customer_is_found_by_what_it_is_known_by_and_no_more_by_what_it_was(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     ana = await shop.member("sales_representative")
     contact = {"name": "José Müller", "email": "jose@sol.example", "phone": "+34 600 11 22 33"}
@@ -92,7 +92,7 @@ async def test_a_customer_is_found_by_what_it_is_known_by_and_no_more_by_what_it
 
 
 async def test_a_lookup_finds_by_what_it_shows_and_by_nothing_else(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia, tom = await shop.member("brand_manager"), await shop.member("sales_assistant")
     contact = {"name": "José", "email": "j@else.example", "phone": "600112233"}
@@ -109,7 +109,7 @@ async def test_a_lookup_finds_by_what_it_shows_and_by_nothing_else(
 
 
 async def test_all_shops_of_one_name_are_reached_by_an_assistant(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia, tom = await shop.member("brand_manager"), await shop.member("sales_assistant")
     made = {(await create(mia, name="Sol", addresses=MADRID))["customer_id"] for _ in range(25)}
@@ -129,7 +129,12 @@ async def test_all_shops_of_one_name_are_reached_by_an_assistant(
     ("text", "most"), [("nowhere", 5), ("1999", 200), ("libreria", 1000), ("libreria 1999", 200)]
 )
 async def test_a_search_reads_little_of_a_company_however_rare_or_frequent_the_words(
-    shop: Shop, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, path: str, text: str, most: int
+    shop: ServiceUnderTest,
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    text: str,
+    most: int,
 ) -> None:
     """A trigram index, say, would be passed over: its operators may not see rows of others first."""
     monkeypatch.setattr(searching, "FEW", 100)

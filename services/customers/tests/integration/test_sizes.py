@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bailiwick_customers.domain.customer import MOST_BYTES
 from bailiwick_customers.store import tables
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 TAGS = [f"{n:02}" + "Ω" * 58 for n in range(50)]
@@ -22,7 +22,7 @@ def contacts(last: int) -> list[dict[str, str]]:
 
 
 async def test_the_largest_customer_is_taken_and_one_byte_more_refused_by_every_act(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     largest = await create(mia, tags=TAGS, contacts=contacts(REST))
@@ -41,7 +41,7 @@ async def test_the_largest_customer_is_taken_and_one_byte_more_refused_by_every_
 
 
 async def test_a_customer_that_is_stored_larger_is_read_and_edited_downwards(
-    shop: Shop, create: Create
+    shop: ServiceUnderTest, create: Create
 ) -> None:
     mia = await shop.member("brand_manager")
     one = await create(mia)

@@ -6,18 +6,18 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_testkit.large import Company, fill, superuser_dsn
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.plans import Sent, listening
-from bailiwick_testkit.servers import Postgres
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.checks.query_plans import Sent, listening
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.large_company import Company, fill, superuser_dsn
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 PATH = "/v1/customers"
 TIMES = 8
 """PostgreSQL may decide for one plan from the sixth time on."""
 
 
-async def sent_for(shop: Shop, who: Person, path: str) -> tuple[Sent, int]:
+async def sent_for(shop: ServiceUnderTest, who: Person, path: str) -> tuple[Sent, int]:
     """Return the statement over customers that the service sends for a request, and how many it sends."""
     with listening() as sent:
         answer = await shop.api.get(who, path)
@@ -41,7 +41,7 @@ async def sent_for(shop: Shop, who: Person, path: str) -> tuple[Sent, int]:
     ],
 )
 async def test_what_is_narrowed_or_counted_is_planned_for_its_values_however_often_it_is_asked(
-    shop: Shop, query: str
+    shop: ServiceUnderTest, query: str
 ) -> None:
     ana = await shop.member("sales_representative")
     for _ in range(TIMES):
@@ -50,7 +50,7 @@ async def test_what_is_narrowed_or_counted_is_planned_for_its_values_however_oft
 
 
 async def test_the_first_page_of_all_keeps_one_plan_and_takes_no_further_round_trip(
-    shop: Shop,
+    shop: ServiceUnderTest,
 ) -> None:
     ana = await shop.member("sales_representative")
     for _ in range(TIMES):
@@ -61,7 +61,7 @@ async def test_the_first_page_of_all_keeps_one_plan_and_takes_no_further_round_t
 
 
 async def test_a_representatives_count_reads_visibility_alone(
-    shop: Shop, postgres: Postgres
+    shop: ServiceUnderTest, postgres: Postgres
 ) -> None:
     large, small = [await shop.member("sales_representative") for _ in range(2)]
     company = Company(shop.org_id, large.member_id, small.member_id, orders=20_000)

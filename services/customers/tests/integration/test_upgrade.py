@@ -17,7 +17,7 @@ from bailiwick_customers.store.tables import customers
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import migrations
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 _INSERT = sa.text(
     "INSERT INTO assignments (org_id, assignment_id, customer_id, member_id, relation, origin,"

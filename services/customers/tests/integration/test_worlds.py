@@ -17,13 +17,13 @@ from bailiwick_customers.domain.assignment import Assignment, Changeset, Origin,
 from bailiwick_customers.domain.customer import Customer, Status, random_code
 from bailiwick_customers.store.tables import customers
 from bailiwick_customers.store.unit_of_work import OpenUnit
-from bailiwick_testkit.effects import Acting, hold_answer
-from bailiwick_testkit.oracle import Assignment as Drawn
-from bailiwick_testkit.oracle import Customer as DrawnCustomer
-from bailiwick_testkit.oracle import Member, Oracle, World
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.staging import drawn, moved_in, of_one_organization
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.policy.oracle import Assignment as Drawn
+from bailiwick_testkit.policy.oracle import Customer as DrawnCustomer
+from bailiwick_testkit.policy.oracle import Member, Oracle, World
+from bailiwick_testkit.services.effects import Acting, hold_answer
+from bailiwick_testkit.services.random_worlds import drawn, moved_in, of_one_organization
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 PATH = "/v1/customers"
 STALE = '"v999"'
@@ -60,7 +60,7 @@ class Staged:
     customers: Mapping[str, UUID]
 
 
-async def staged(shop: Shop, world: World) -> Staged:
+async def staged(shop: ServiceUnderTest, world: World) -> Staged:
     """Make the world in an organization of its own, through the service's own unit of work."""
     now = datetime.now(UTC)
     shop, people = await moved_in(shop, world)
@@ -97,7 +97,7 @@ async def staged(shop: Shop, world: World) -> Staged:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_every_answer_is_the_oracles(shop: Shop, seed: int) -> None:
+async def test_every_answer_is_the_oracles(shop: ServiceUnderTest, seed: int) -> None:
     asked = 0
     for world in drawn(seed, 3, fit):
         stage = await staged(shop, world)
@@ -173,7 +173,7 @@ class Customers(Acting[DrawnCustomer]):
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_verb_changes_what_the_oracle_allows_and_nothing_else(
-    shop: Shop, seed: int
+    shop: ServiceUnderTest, seed: int
 ) -> None:
     done = Counter[bool]()
     found = drawn(seed, 16, fit)

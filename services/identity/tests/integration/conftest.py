@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_testkit.house import House, open_house
-from bailiwick_testkit.servers import Opa, Postgres
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.identity import IdentityService, open_house
 
 
 @pytest.fixture
-async def house(postgres: Postgres, opa: Opa, tmp_path: Path) -> AsyncIterator[House]:
+async def house(postgres: Postgres, opa: Opa, tmp_path: Path) -> AsyncIterator[IdentityService]:
     """A fresh identity."""
     async with open_house(postgres, opa.url, tmp_path) as house:
         yield house
@@ -21,7 +21,7 @@ async def house(postgres: Postgres, opa: Opa, tmp_path: Path) -> AsyncIterator[H
 @pytest.fixture(scope="module")
 async def shared(
     postgres: Postgres, opa: Opa, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[House]:
+) -> AsyncIterator[IdentityService]:
     """An identity for tests that each found an organization of their own and leave no account behind."""
     async with open_house(postgres, opa.url, tmp_path_factory.mktemp("house")) as house:
         yield house

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bailiwick_testkit.committing import nothing_answers_after_commits
-from bailiwick_testkit.house import PASSWORD, House
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.checks.committing import nothing_answers_after_commits
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.identity import PASSWORD, IdentityService
 
 
-async def test_a_secret_that_is_shown_once_is_shown(house: House) -> None:
+async def test_a_secret_that_is_shown_once_is_shown(house: IdentityService) -> None:
     mia = await house.found()
     with nothing_answers_after_commits():
         made = await house.api.post(mia, "/v1/service-accounts", {"name": "Shop"})
@@ -22,7 +22,9 @@ async def test_a_secret_that_is_shown_once_is_shown(house: House) -> None:
 
 
 @pytest.mark.parametrize("verb", ["change", "deactivate", "reactivate"])
-async def test_a_changed_member_is_answered_as_it_is_read(house: House, verb: str) -> None:
+async def test_a_changed_member_is_answered_as_it_is_read(
+    house: IdentityService, verb: str
+) -> None:
     mia = await house.found()
     path = f"/v1/members/{(await house.member(mia, role='sales_assistant'))['member_id']}"
     match_any = {"If-Match": "*"}
@@ -38,7 +40,9 @@ async def test_a_changed_member_is_answered_as_it_is_read(house: House, verb: st
     assert (done.content, done.headers["etag"]) == (read.content, read.headers["etag"])
 
 
-async def test_a_created_member_and_a_changed_organization_are_answered(house: House) -> None:
+async def test_a_created_member_and_a_changed_organization_are_answered(
+    house: IdentityService,
+) -> None:
     mia = await house.found()
     new = {
         "name": "Ana",
@@ -57,7 +61,7 @@ async def test_a_created_member_and_a_changed_organization_are_answered(house: H
     assert (changed.content, changed.headers["etag"]) == (read.content, read.headers["etag"])
 
 
-async def test_an_accepted_membership_is_answered(house: House) -> None:
+async def test_an_accepted_membership_is_answered(house: IdentityService) -> None:
     mia, known = await house.found(), "known.once@wines.example"
     other = await house.found(email=known)
     invited = await house.member(mia, role="sales_assistant", email=known)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from bailiwick_identity.main import program
 from bailiwick_kit.settings import PREFIX
-from bailiwick_testkit.house import PASSWORD, House
+from bailiwick_testkit.services.identity import PASSWORD, IdentityService
 
 FOUND = {
     "name": "Wines & Co.",
@@ -24,7 +24,7 @@ FOUND = {
 
 
 @pytest.fixture
-def environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(house: IdentityService, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of the running house, as a process finds them."""
     for name, value in house.settings.model_dump().items():
         shown = value.get_secret_value() if hasattr(value, "get_secret_value") else value
@@ -56,7 +56,7 @@ def lines(*records: dict[str, Any]) -> str:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_a_founded_organization_has_a_manager_who_signs_in(house: House) -> None:
+async def test_a_founded_organization_has_a_manager_who_signs_in(house: IdentityService) -> None:
     code, made, _ = await found()
 
     assert (code, made["created"]) == (0, True)
@@ -82,21 +82,23 @@ async def test_a_founded_organization_has_a_manager_who_signs_in(house: House) -
     ids=str,
 )
 async def test_what_cannot_be_founded_is_told_by_name(
-    house: House, changes: dict[str, str], where: str
+    house: IdentityService, changes: dict[str, str], where: str
 ) -> None:
     code, _, error = await found(**changes)
     assert (code, error.partition(":")[0]) == (1, where)
 
 
 @pytest.mark.usefixtures("environment")
-async def test_an_account_there_is_founds_with_its_own_password_only(house: House) -> None:
+async def test_an_account_there_is_founds_with_its_own_password_only(
+    house: IdentityService,
+) -> None:
     await found()
     code, _, error = await found(name="Cheese", password="some other long password")
     assert (code, error.partition(":")[0]) == (1, "password")
 
 
 @pytest.mark.usefixtures("environment")
-async def test_an_import_makes_each_member_once(house: House) -> None:
+async def test_an_import_makes_each_member_once(house: IdentityService) -> None:
     made = (await found())[1]
     given = lines(
         {"external_ref": "1", "email": "ana@wines.example"},
@@ -123,7 +125,7 @@ async def test_an_import_makes_each_member_once(house: House) -> None:
 
 @pytest.mark.usefixtures("environment")
 async def test_whoever_has_an_account_is_active_by_its_password_and_else_invited(
-    house: House,
+    house: IdentityService,
 ) -> None:
     made = (await found())[1]
     await house.found(email="eva@wines.example")
@@ -143,7 +145,7 @@ async def test_whoever_has_an_account_is_active_by_its_password_and_else_invited
 
 
 @pytest.mark.usefixtures("environment")
-async def test_a_changed_row_is_told_and_gives_no_rights(house: House) -> None:
+async def test_a_changed_row_is_told_and_gives_no_rights(house: IdentityService) -> None:
     made = (await found())[1]
     arguments = ["import", "--org", made["org_id"], "--source", "old"]
     ana = {"external_ref": "1", "email": "ana@wines.example"}
@@ -180,7 +182,7 @@ async def test_a_changed_row_is_told_and_gives_no_rights(house: House) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_who_has_left_is_imported_and_takes_no_seat(house: House) -> None:
+async def test_who_has_left_is_imported_and_takes_no_seat(house: IdentityService) -> None:
     made = (await found("--seat-limit=2"))[1]
     given = lines(
         {"external_ref": "1", "email": "ana@wines.example"},
@@ -208,7 +210,7 @@ async def test_who_has_left_is_imported_and_takes_no_seat(house: House) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_nothing_is_imported_while_a_line_is_wrong(house: House) -> None:
+async def test_nothing_is_imported_while_a_line_is_wrong(house: IdentityService) -> None:
     made = (await found())[1]
     given = "\n".join(
         [

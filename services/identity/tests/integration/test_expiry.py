@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 from bailiwick_identity.store.expiry import SessionExpiry, kinds
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.process.housekeeping import AT_ONCE, deletion
-from bailiwick_testkit.house import House
+from bailiwick_testkit.services.identity import IdentityService
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 YOUNG = 7
@@ -29,7 +29,7 @@ INDEXES = {
 }
 
 
-async def fill(house: House, old: int, young: int) -> None:
+async def fill(house: IdentityService, old: int, young: int) -> None:
     """Put rows into each table that has rows for a while only: past their time, and of today."""
     api = Database(house.urls.api, pool=1, deadline=120)
     async with api.writing(None) as connection:
@@ -41,7 +41,7 @@ async def fill(house: House, old: int, young: int) -> None:
     await api.close()
 
 
-async def left(house: House, table: sa.Table) -> int:
+async def left(house: IdentityService, table: sa.Table) -> int:
     async with house.database.reading(None) as connection:
         return int(
             (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
@@ -54,7 +54,9 @@ def scans(plan: dict[str, Any]) -> list[tuple[str, str | None]]:
     return here + [one for part in plan.get("Plans", ()) for one in scans(part)]
 
 
-async def plan_of(house: House, table: sa.Table, past: sa.ColumnElement[bool]) -> dict[str, Any]:
+async def plan_of(
+    house: IdentityService, table: sa.Table, past: sa.ColumnElement[bool]
+) -> dict[str, Any]:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     compiled = deletion(table, past).compile(
         dialect=dialect, compile_kwargs={"literal_binds": True}
@@ -65,7 +67,7 @@ async def plan_of(house: House, table: sa.Table, past: sa.ColumnElement[bool]) -
         return plan
 
 
-async def expires(house: House, old: int) -> None:
+async def expires(house: IdentityService, old: int) -> None:
     """Let so many rows of each kind expire, and see how."""
     await fill(house, old, YOUNG)
     deleted: list[int] = []
@@ -83,16 +85,20 @@ async def expires(house: House, old: int) -> None:
         assert await left(house, table) == YOUNG, table.name
 
 
-async def test_what_is_over_goes_in_bounded_pieces_and_what_is_not_stays(house: House) -> None:
+async def test_what_is_over_goes_in_bounded_pieces_and_what_is_not_stays(
+    house: IdentityService,
+) -> None:
     await expires(house, AT_ONCE + 1000)
 
 
 @pytest.mark.slow
-async def test_a_hundred_thousand_rows_of_each_kind_go_in_bounded_pieces(house: House) -> None:
+async def test_a_hundred_thousand_rows_of_each_kind_go_in_bounded_pieces(
+    house: IdentityService,
+) -> None:
     await expires(house, 100_000)
 
 
-async def test_each_piece_is_found_by_an_index_among_rows_that_stay(house: House) -> None:
+async def test_each_piece_is_found_by_an_index_among_rows_that_stay(house: IdentityService) -> None:
     await fill(house, 1000, 20_000)
     owner = Database(house.urls.owner, pool=1)
     async with owner.reading(None) as connection:

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_testkit.house import PASSWORD, House
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.identity import PASSWORD, IdentityService
 
 SOMEBODY = "01a20244-c8a1-766b-be71-a8e811c95218"
 
@@ -25,19 +25,21 @@ def new(**changes: Any) -> dict[str, Any]:
     }
 
 
-async def change(house: House, who: Person, member: dict[str, Any], **body: Any) -> httpx2.Response:
+async def change(
+    house: IdentityService, who: Person, member: dict[str, Any], **body: Any
+) -> httpx2.Response:
     path = f"/v1/members/{member['member_id']}"
     current = await house.api.get(who, path)
     return await house.api.patch(who, path, body, current.headers.get("etag", '"v1"'))
 
 
-async def act(house: House, who: Person, member_id: object, verb: str) -> httpx2.Response:
+async def act(house: IdentityService, who: Person, member_id: object, verb: str) -> httpx2.Response:
     headers = {"If-Match": "*"}
     return await house.api.send(who, "POST", f"/v1/members/{member_id}/{verb}", headers=headers)
 
 
 async def test_creating_a_member_does_not_tell_whether_the_address_has_an_account(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     other = await house.found(email="known@wines.example")
@@ -62,7 +64,7 @@ async def test_creating_a_member_does_not_tell_whether_the_address_has_an_accoun
     assert still.org_id == other.org_id, "the invitation waits"
 
 
-async def test_only_the_accounts_owner_accepts_an_invitation(house: House) -> None:
+async def test_only_the_accounts_owner_accepts_an_invitation(house: IdentityService) -> None:
     mia, known = await house.found(), await house.found(email="known@wines.example")
     invited = await house.member(mia, email="known@wines.example", role="sales_manager")
     assert invited["status"] == "invited"
@@ -80,7 +82,7 @@ async def test_only_the_accounts_owner_accepts_an_invitation(house: House) -> No
     assert (await house.read(mia, invited["member_id"]))["status"] == "active"
 
 
-async def test_a_withdrawn_invitation_comes_back_as_one(house: House) -> None:
+async def test_a_withdrawn_invitation_comes_back_as_one(house: IdentityService) -> None:
     mia, known = await house.found(), await house.found(email="known@wines.example")
     invited = await house.member(mia, email="known@wines.example", role="sales_manager")
     assert (await act(house, mia, invited["member_id"], "deactivate")).status_code == 200
@@ -92,7 +94,7 @@ async def test_a_withdrawn_invitation_comes_back_as_one(house: House) -> None:
     assert back.json()["status"] == "invited"
 
 
-async def test_one_membership_per_account_for_ever(house: House) -> None:
+async def test_one_membership_per_account_for_ever(house: IdentityService) -> None:
     mia = await house.found()
     ana = await house.member(mia, **new())
     await act(house, mia, ana["member_id"], "deactivate")
@@ -103,7 +105,7 @@ async def test_one_membership_per_account_for_ever(house: House) -> None:
 
 
 async def test_a_repeated_request_makes_one_member_and_no_password_can_be_read_from_it(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     headers = {"Idempotency-Key": "k1"}
@@ -147,7 +149,7 @@ async def test_a_repeated_request_makes_one_member_and_no_password_can_be_read_f
     ids=str,
 )
 async def test_what_cannot_be_a_member_is_refused_by_field(
-    shared: House, changes: dict[str, Any], where: str
+    shared: IdentityService, changes: dict[str, Any], where: str
 ) -> None:
     mia = await shared.found()
 
@@ -158,7 +160,7 @@ async def test_what_cannot_be_a_member_is_refused_by_field(
     assert "umbrellas" not in answer.text
 
 
-async def test_a_custom_member_is_never_granted_orders(house: House) -> None:
+async def test_a_custom_member_is_never_granted_orders(house: IdentityService) -> None:
     mia = await house.found()
     zoe = await house.member(mia, role="custom_member", ticks={"prices": "edit"})
 
@@ -180,7 +182,7 @@ async def test_a_custom_member_is_never_granted_orders(house: House) -> None:
     assert (promoted.json()["role"], promoted.json()["ticks"]) == (None, {})
 
 
-async def test_nobody_grants_what_they_do_not_hold(house: House) -> None:
+async def test_nobody_grants_what_they_do_not_hold(house: IdentityService) -> None:
     mia = await house.found()
     nora = await house.hired(mia, permissions=["members", "reports"])
     leo = await house.hired(mia, permissions=["members", "seller"])
@@ -213,7 +215,7 @@ async def test_nobody_grants_what_they_do_not_hold(house: House) -> None:
     assert shop.json()["missing"] == ["integrations"]
 
 
-async def test_nobody_changes_who_holds_more_than_they_do(house: House) -> None:
+async def test_nobody_changes_who_holds_more_than_they_do(house: IdentityService) -> None:
     mia = await house.found()
     leo = await house.hired(mia, permissions=["members", "seller"])
     shop = (await house.api.post(mia, "/v1/service-accounts", {"name": "Web shop"})).json()
@@ -243,7 +245,7 @@ async def test_nobody_changes_who_holds_more_than_they_do(house: House) -> None:
 
 
 async def test_who_keeps_the_members_list_renames_themselves_and_regrants_nothing(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     leo = await house.hired(mia, permissions=["members", "seller"])
@@ -274,7 +276,7 @@ async def test_who_keeps_the_members_list_renames_themselves_and_regrants_nothin
     ids=str,
 )
 async def test_who_does_not_keep_the_members_list_learns_nothing_of_it(
-    shared: House, rights: dict[str, Any]
+    shared: IdentityService, rights: dict[str, Any]
 ) -> None:
     mia = await shared.found()
     who = await shared.hired(mia, **rights)
@@ -300,7 +302,7 @@ async def test_who_does_not_keep_the_members_list_learns_nothing_of_it(
     assert (short["time_zone"], short["currency"]) == ("Europe/Madrid", "EUR")
 
 
-async def test_answers_come_in_their_order(house: House) -> None:
+async def test_answers_come_in_their_order(house: IdentityService) -> None:
     mia = await house.found()
     ana = await house.member(mia, **new())
     path, random = f"/v1/members/{ana['member_id']}", f"/v1/members/{uuid4()}"
@@ -320,7 +322,7 @@ async def test_answers_come_in_their_order(house: House) -> None:
     assert (await house.api.get(mia, "/v1/members/x")).status_code == 404
 
 
-async def test_the_last_brand_manager_cannot_go(house: House) -> None:
+async def test_the_last_brand_manager_cannot_go(house: IdentityService) -> None:
     mia = await house.found()
     me = await house.read(mia, mia.member_id)
     for answer in (
@@ -339,7 +341,9 @@ async def test_the_last_brand_manager_cannot_go(house: House) -> None:
     assert (await act(house, mia, ends["member_id"], "deactivate")).status_code == 403
 
 
-async def test_two_brand_managers_who_unseat_each_other_do_not_both_succeed(house: House) -> None:
+async def test_two_brand_managers_who_unseat_each_other_do_not_both_succeed(
+    house: IdentityService,
+) -> None:
     mia = await house.found()
     eva = await house.hired(mia, role="brand_manager")
 
@@ -350,7 +354,7 @@ async def test_two_brand_managers_who_unseat_each_other_do_not_both_succeed(hous
     assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
 
 
-async def test_seats_are_counted_and_freed(house: House) -> None:
+async def test_seats_are_counted_and_freed(house: IdentityService) -> None:
     mia = await house.found(seat_limit=2)
     ana = await house.member(mia, **new())
     full = await house.api.post(mia, "/v1/members", new(email="bo@wines.example"))
@@ -373,7 +377,7 @@ async def test_seats_are_counted_and_freed(house: House) -> None:
     assert back.json()["code"] == "seat-limit-reached"
 
 
-async def test_a_service_accounts_secret_is_shown_once(house: House) -> None:
+async def test_a_service_accounts_secret_is_shown_once(house: IdentityService) -> None:
     mia = await house.found()
     headers = {"Idempotency-Key": "k1"}
     first, second = [
@@ -394,7 +398,7 @@ async def test_a_service_accounts_secret_is_shown_once(house: House) -> None:
     assert (stopped.status_code, stopped.json()["code"]) == (401, "account-inactive")
 
 
-async def test_members_are_listed_in_pages_and_narrowed(house: House) -> None:
+async def test_members_are_listed_in_pages_and_narrowed(house: IdentityService) -> None:
     mia = await house.found()
     for name in ("Çağla", "Bruno O’Brien-Łódź", "Ana"):
         await house.member(mia, name=name, role="sales_representative")

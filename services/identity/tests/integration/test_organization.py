@@ -20,26 +20,26 @@ from bailiwick_identity.main import service
 from bailiwick_identity.store import tables
 from bailiwick_kit.bus.outbox_notify import plain_dsn
 from bailiwick_kit.database import migrations
-from bailiwick_testkit.house import House
-from bailiwick_testkit.people import DOOR_SECRET, Person
+from bailiwick_testkit.fakes.people import DOOR_SECRET, Person
+from bailiwick_testkit.services.identity import IdentityService
 
 DOOR = {"Authorization": f"Bearer {DOOR_SECRET}"}
 
 
-async def changes(house: House, query: str) -> dict[str, Any]:
+async def changes(house: IdentityService, query: str) -> dict[str, Any]:
     answer = await house.api.send(None, "GET", f"/internal/v1/changes{query}", headers=DOOR)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
-async def events(house: House) -> list[tuple[str, dict[str, Any]]]:
+async def events(house: IdentityService) -> list[tuple[str, dict[str, Any]]]:
     async with house.database.reading(None) as connection:
         rows = await connection.execute(sa.select(tables.outbox).order_by(tables.outbox.c.position))
         return [(row.type, json.loads(row.body)) for row in rows]
 
 
-async def audited(house: House, who: Person, action: str) -> list[dict[str, Any]]:
+async def audited(house: IdentityService, who: Person, action: str) -> list[dict[str, Any]]:
     """Read the audit trail as its owner would: the service itself only adds to it."""
     owner = await asyncpg.connect(plain_dsn(house.urls.owner))
     await owner.execute("SELECT set_config('app.org', $1, false)", str(who.org_id))
@@ -48,7 +48,7 @@ async def audited(house: House, who: Person, action: str) -> list[dict[str, Any]
     return [json.loads(row["details"]) for row in rows]
 
 
-async def everything(house: House, mia: Person) -> None:
+async def everything(house: IdentityService, mia: Person) -> None:
     """Do one of each."""
     ana = await house.member(mia, role="custom_member", ticks={"prices": "edit"}, language="fr")
     path = f"/v1/members/{ana['member_id']}"
@@ -58,14 +58,16 @@ async def everything(house: House, mia: Person) -> None:
     await house.api.patch(mia, "/v1/organization", {"name": "Weine"}, '"v1"')
 
 
-async def test_settings_start_as_the_contract_says(house: House) -> None:
+async def test_settings_start_as_the_contract_says(house: IdentityService) -> None:
     assert vars(domain.Settings()) == Settings().model_dump()
     mia = await house.found()
     answer = await house.api.get(mia, "/v1/organization")
     assert answer.json()["administration"]["settings"] == Settings().model_dump()
 
 
-async def test_settings_are_changed_one_by_one_and_widening_ones_are_audited(house: House) -> None:
+async def test_settings_are_changed_one_by_one_and_widening_ones_are_audited(
+    house: IdentityService,
+) -> None:
     mia = await house.found()
     path = "/v1/organization"
     assert (await house.api.patch(mia, path, {}, None)).status_code == 428
@@ -102,13 +104,15 @@ async def test_settings_are_changed_one_by_one_and_widening_ones_are_audited(hou
     ],
     ids=str,
 )
-async def test_what_is_not_theirs_to_set_is_refused(shared: House, body: dict[str, Any]) -> None:
+async def test_what_is_not_theirs_to_set_is_refused(
+    shared: IdentityService, body: dict[str, Any]
+) -> None:
     mia = await shared.found()
     answer = await shared.api.patch(mia, "/v1/organization", body, '"v1"')
     assert answer.status_code == 422, answer.text
 
 
-async def test_every_event_is_as_promised_and_numbered_without_gaps(house: House) -> None:
+async def test_every_event_is_as_promised_and_numbered_without_gaps(house: IdentityService) -> None:
     mia = await house.found()
     await everything(house, mia)
 
@@ -129,7 +133,7 @@ async def test_every_event_is_as_promised_and_numbered_without_gaps(house: House
     assert all(found == list(range(1, len(found) + 1)) for found in versions.values())
 
 
-async def test_the_door_tells_each_entity_as_it_is_now_in_order(house: House) -> None:
+async def test_the_door_tells_each_entity_as_it_is_now_in_order(house: IdentityService) -> None:
     mia = await house.found()
     await everything(house, mia)
     newest = {body.get("member_id", body["org_id"]): body for _, body in await events(house)}
@@ -151,7 +155,7 @@ async def test_the_door_tells_each_entity_as_it_is_now_in_order(house: House) ->
     assert (await changes(house, f"?org={mia.org_id}&after=7"))["changes"] == []
 
 
-async def test_the_door_lists_all_heads_to_siblings_alone(house: House) -> None:
+async def test_the_door_lists_all_heads_to_siblings_alone(house: IdentityService) -> None:
     first, second = await house.found(), await house.found()
 
     heads = (await changes(house, ""))["heads"]
@@ -167,7 +171,9 @@ async def test_the_door_lists_all_heads_to_siblings_alone(house: House) -> None:
     assert empty == {"head": 0, "complete": True, "changes": []}
 
 
-async def test_the_apis_role_sees_one_organization_at_a_time_and_owns_nothing(house: House) -> None:
+async def test_the_apis_role_sees_one_organization_at_a_time_and_owns_nothing(
+    house: IdentityService,
+) -> None:
     first, second = await house.found(), await house.found()
     shop = await house.api.post(first, "/v1/service-accounts", {"name": "Web shop"})
     api = await asyncpg.connect(plain_dsn(house.urls.api))
@@ -205,7 +211,7 @@ async def test_the_apis_role_sees_one_organization_at_a_time_and_owns_nothing(ho
 
 
 async def test_there_is_one_function_that_sees_across_organizations_and_its_path_is_fixed(
-    house: House,
+    house: IdentityService,
 ) -> None:
     owner = await asyncpg.connect(plain_dsn(house.urls.owner))
     rows = await owner.fetch(
@@ -218,7 +224,9 @@ async def test_there_is_one_function_that_sees_across_organizations_and_its_path
     ]
 
 
-async def test_no_password_secret_or_token_is_anywhere_in_the_database(house: House) -> None:
+async def test_no_password_secret_or_token_is_anywhere_in_the_database(
+    house: IdentityService,
+) -> None:
     password = "canary song at seven in the morning"
     mia = await house.found()
     await house.member(mia, email="ana@wines.example", password=password, role="sales_assistant")
@@ -244,7 +252,7 @@ async def test_no_password_secret_or_token_is_anywhere_in_the_database(house: Ho
         assert canary.encode().hex() not in kept
 
 
-async def test_an_expired_membership_is_told_why_and_nothing_else(house: House) -> None:
+async def test_an_expired_membership_is_told_why_and_nothing_else(house: IdentityService) -> None:
     mia = await house.found()
     await house.member(mia, email="ana@wines.example", role="sales_manager")
     person = await house.person("ana@wines.example")
@@ -272,5 +280,5 @@ async def test_an_expired_membership_is_told_why_and_nothing_else(house: House) 
     assert one["name"] not in await told("status=active")
 
 
-async def test_tables_are_what_migrations_make(house: House) -> None:
+async def test_tables_are_what_migrations_make(house: IdentityService) -> None:
     await asyncio.to_thread(migrations.check, service.migrations, house.urls.owner)

@@ -13,35 +13,35 @@ import sqlalchemy as sa
 
 from bailiwick_identity.store import tables
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.house import PASSWORD, House
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.identity import PASSWORD, IdentityService
 from bailiwick_testkit.waiting import until
 
-Acts: TypeAlias = Callable[[House, Person, str], Coroutine[Any, Any, httpx2.Response]]
+Acts: TypeAlias = Callable[[IdentityService, Person, str], Coroutine[Any, Any, httpx2.Response]]
 ANY = {"If-Match": "*"}
 
 
 def verb(name: str) -> Acts:
-    async def act(house: House, who: Person, member_id: str) -> httpx2.Response:
+    async def act(house: IdentityService, who: Person, member_id: str) -> httpx2.Response:
         return await house.api.send(who, "POST", f"/v1/members/{member_id}/{name}", headers=ANY)
 
     return act
 
 
-async def rename(house: House, who: Person, member_id: str) -> httpx2.Response:
+async def rename(house: IdentityService, who: Person, member_id: str) -> httpx2.Response:
     return await house.api.patch(who, f"/v1/members/{member_id}", {"name": "Bo"}, "*")
 
 
-async def create(house: House, who: Person, _: str) -> httpx2.Response:
+async def create(house: IdentityService, who: Person, _: str) -> httpx2.Response:
     new = {"name": "Zoe", "email": "zoe@x.example", "password": PASSWORD, "role": "sales_manager"}
     return await house.api.post(who, "/v1/members", new)
 
 
-async def create_shop(house: House, who: Person, _: str) -> httpx2.Response:
+async def create_shop(house: IdentityService, who: Person, _: str) -> httpx2.Response:
     return await house.api.post(who, "/v1/service-accounts", {"name": "Web shop"})
 
 
-async def settle(house: House, who: Person, _: str) -> httpx2.Response:
+async def settle(house: IdentityService, who: Person, _: str) -> httpx2.Response:
     return await house.api.patch(who, "/v1/organization", {"name": "Ours"}, "*")
 
 
@@ -67,7 +67,7 @@ async def waits(api: Database) -> bool:
         return bool(found.scalar_one())
 
 
-async def all_members(house: House, org: Person) -> list[tuple[Any, ...]]:
+async def all_members(house: IdentityService, org: Person) -> list[tuple[Any, ...]]:
     async with house.database.reading(org.org_id) as connection:
         table = tables.members
         found = await connection.execute(
@@ -79,7 +79,7 @@ async def all_members(house: House, org: Person) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 @pytest.mark.parametrize(("taken", "reason"), [LEFT, REDUCED], ids=["left", "reduced"])
 async def test_who_loses_their_rights_while_waiting_for_a_lock_acts_no_more(
-    shared: House, taken: dict[str, str], reason: str, act: Acts
+    shared: IdentityService, taken: dict[str, str], reason: str, act: Acts
 ) -> None:
     mia = await shared.found()
     eva = await shared.hired(mia, role="brand_manager")
@@ -105,7 +105,7 @@ async def test_who_loses_their_rights_while_waiting_for_a_lock_acts_no_more(
 
 
 async def test_of_two_managers_who_unseat_others_in_turn_the_unseated_one_does_nothing(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     eva, bo = [await house.hired(mia, role="brand_manager") for _ in range(2)]
@@ -124,7 +124,9 @@ async def test_of_two_managers_who_unseat_others_in_turn_the_unseated_one_does_n
         eva = await house.person(house.emails[eva.member_id], mia.org_id)
 
 
-async def test_whose_membership_ended_while_they_waited_does_nothing(house: House) -> None:
+async def test_whose_membership_ended_while_they_waited_does_nothing(
+    house: IdentityService,
+) -> None:
     mia = await house.found()
     eva = await house.hired(mia, role="brand_manager")
     bo = await house.member(mia, role="brand_manager")

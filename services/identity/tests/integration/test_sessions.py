@@ -11,16 +11,16 @@ from bailiwick_identity.store import tables
 from bailiwick_identity.store.expiry import SessionExpiry
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.house import House, claims_of
+from bailiwick_testkit.services.identity import IdentityService, claims_of
 
 
-async def signed_in(house: House) -> str:
+async def signed_in(house: IdentityService) -> str:
     await house.found(email="mia@wines.example")
     token: str = (await house.sign_in("mia@wines.example")).json()["refresh_token"]
     return token
 
 
-async def let_pass(house: House, **time: float) -> None:
+async def let_pass(house: IdentityService, **time: float) -> None:
     """Move all that is remembered of sessions into the past."""
     api = Database(house.urls.api, pool=1)
     async with api.writing(None) as connection:
@@ -33,7 +33,9 @@ async def let_pass(house: House, **time: float) -> None:
     await api.close()
 
 
-async def test_a_refresh_token_gives_the_next_one_of_the_same_session(house: House) -> None:
+async def test_a_refresh_token_gives_the_next_one_of_the_same_session(
+    house: IdentityService,
+) -> None:
     first = await signed_in(house)
 
     answer = await house.refresh(first)
@@ -48,7 +50,7 @@ async def test_a_refresh_token_gives_the_next_one_of_the_same_session(house: Hou
     )
 
 
-async def test_a_lost_answer_can_be_asked_for_again(house: House) -> None:
+async def test_a_lost_answer_can_be_asked_for_again(house: IdentityService) -> None:
     first = await signed_in(house)
 
     answers = [(await house.refresh(first)).json()["refresh_token"] for _ in range(3)]
@@ -57,7 +59,9 @@ async def test_a_lost_answer_can_be_asked_for_again(house: House) -> None:
     assert (await house.refresh(answers[0])).status_code == 200
 
 
-async def test_parallel_uses_are_one_family_and_nobody_is_locked_out(house: House) -> None:
+async def test_parallel_uses_are_one_family_and_nobody_is_locked_out(
+    house: IdentityService,
+) -> None:
     first = await signed_in(house)
 
     answers = await asyncio.gather(*(house.refresh(first) for _ in range(8)))
@@ -66,7 +70,7 @@ async def test_parallel_uses_are_one_family_and_nobody_is_locked_out(house: Hous
     assert len({answer.json()["refresh_token"] for answer in answers}) == 1
 
 
-async def test_a_token_used_again_later_ends_the_whole_session(house: House) -> None:
+async def test_a_token_used_again_later_ends_the_whole_session(house: IdentityService) -> None:
     first = await signed_in(house)
     second = (await house.refresh(first)).json()["refresh_token"]
     await let_pass(house, seconds=11)
@@ -78,7 +82,9 @@ async def test_a_token_used_again_later_ends_the_whole_session(house: House) -> 
     assert (await house.sign_in("mia@wines.example")).status_code == 200
 
 
-async def test_a_session_ends_after_thirty_days_however_often_it_was_used(house: House) -> None:
+async def test_a_session_ends_after_thirty_days_however_often_it_was_used(
+    house: IdentityService,
+) -> None:
     first = await signed_in(house)
     await let_pass(house, days=29.99)
     second = (await house.refresh(first)).json()["refresh_token"]
@@ -88,7 +94,7 @@ async def test_a_session_ends_after_thirty_days_however_often_it_was_used(house:
 
 
 async def test_signing_out_ends_the_session_and_strangers_tokens_change_nothing(
-    house: House,
+    house: IdentityService,
 ) -> None:
     first = await signed_in(house)
     for token in ("nonsense", "A" * 43, first):
@@ -99,7 +105,7 @@ async def test_signing_out_ends_the_session_and_strangers_tokens_change_nothing(
 
 
 async def test_deactivation_ends_sessions_and_coming_back_does_not_revive_them(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     member = await house.member(mia, email="ana@wines.example", role="sales_representative")
@@ -120,7 +126,9 @@ async def test_deactivation_ends_sessions_and_coming_back_does_not_revive_them(
     assert (await house.refresh(session["refresh_token"])).status_code == 400
 
 
-async def test_nothing_that_works_is_kept_and_what_is_over_is_deleted(house: House) -> None:
+async def test_nothing_that_works_is_kept_and_what_is_over_is_deleted(
+    house: IdentityService,
+) -> None:
     first = await signed_in(house)
     async with house.database.reading(None) as connection:
         kept = (await connection.execute(sa.select(tables.refresh_tokens.c.digest))).scalars().all()

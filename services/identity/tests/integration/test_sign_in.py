@@ -23,8 +23,8 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.tokens.access_tokens import TokenVerifier
 from bailiwick_kit.tokens.jwks import StaticKeys, usable_keys
-from bailiwick_testkit.house import PASSWORD, House, claims_of
-from bailiwick_testkit.people import ISSUER
+from bailiwick_testkit.fakes.people import ISSUER
+from bailiwick_testkit.services.identity import PASSWORD, IdentityService, claims_of
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -34,7 +34,7 @@ def told(answer: httpx2.Response) -> tuple[int, dict[str, Any]]:
     return answer.status_code, {k: v for k, v in answer.json().items() if k != "trace_id"}
 
 
-async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: House) -> None:
+async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: IdentityService) -> None:
     mia = await house.found(email="mia@wines.example")
 
     answer = await house.sign_in("  MIA@Wines.example ")
@@ -58,7 +58,7 @@ async def test_a_token_says_who_calls_and_nothing_of_their_rights(house: House) 
     assert (read.org_id, read.member_id, read.member_version) == (mia.org_id, mia.member_id, 1)
 
 
-async def test_all_keys_are_published_and_no_private_part_of_any(house: House) -> None:
+async def test_all_keys_are_published_and_no_private_part_of_any(house: IdentityService) -> None:
     answer = await house.api.get(None, "/.well-known/jwks.json")
 
     assert answer.headers["cache-control"] == "public, max-age=600"
@@ -67,7 +67,9 @@ async def test_all_keys_are_published_and_no_private_part_of_any(house: House) -
     assert all(set(key) == {"kty", "crv", "x", "y", "kid", "use", "alg"} for key in keys)
 
 
-async def test_a_token_of_the_key_before_is_still_good_and_of_another_is_not(house: House) -> None:
+async def test_a_token_of_the_key_before_is_still_good_and_of_another_is_not(
+    house: IdentityService,
+) -> None:
     mia = await house.found()
     claims = claims_of(mia.token)
     header = {"alg": "ES256", "typ": "at+jwt"}
@@ -98,7 +100,7 @@ async def test_a_token_of_the_key_before_is_still_good_and_of_another_is_not(hou
     ids=str,
 )
 async def test_wrong_claims_are_401_whoever_signed_them(
-    shared: House, changes: dict[str, Any]
+    shared: IdentityService, changes: dict[str, Any]
 ) -> None:
     mia = await shared.found()
     claims = {k: v for k, v in (claims_of(mia.token) | changes).items() if v is not None}
@@ -109,7 +111,7 @@ async def test_wrong_claims_are_401_whoever_signed_them(
         assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid")
 
 
-async def test_unsigned_and_refresh_tokens_are_no_access_tokens(house: House) -> None:
+async def test_unsigned_and_refresh_tokens_are_no_access_tokens(house: IdentityService) -> None:
     mia = await house.found(email="mia@wines.example")
     refresh_token = (await house.sign_in("mia@wines.example")).json()["refresh_token"]
     head = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode())
@@ -119,7 +121,9 @@ async def test_unsigned_and_refresh_tokens_are_no_access_tokens(house: House) ->
         assert (await house.api.send(None, "GET", "/v1/me", headers=sent)).status_code == 401
 
 
-async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(house: House) -> None:
+async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(
+    house: IdentityService,
+) -> None:
     await house.found(email="mia@wines.example")
     wrong = [
         await house.sign_in("mia@wines.example", "not her password at all"),
@@ -140,7 +144,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_told_the_same(house: Hou
     assert len(sizes) == 1
 
 
-async def test_a_password_is_the_same_however_its_accents_are_typed(house: House) -> None:
+async def test_a_password_is_the_same_however_its_accents_are_typed(house: IdentityService) -> None:
     mia = await house.found()
     await house.member(
         mia, email="ana@wines.example", password="une façon très élégante", role="sales_assistant"
@@ -175,7 +179,7 @@ async def test_a_password_is_the_same_however_its_accents_are_typed(house: House
     ids=lambda value: str(value)[:40],
 )
 async def test_what_is_no_token_request_is_refused_in_one_body(
-    shared: House, body: bytes, headers: dict[str, str], error: str
+    shared: IdentityService, body: bytes, headers: dict[str, str], error: str
 ) -> None:
     answer = await shared.api.send(None, "POST", "/v1/auth/token", content=body, headers=headers)
 
@@ -188,7 +192,7 @@ async def test_what_is_no_token_request_is_refused_in_one_body(
         assert answer.headers["www-authenticate"] == 'Basic realm="bailiwick"'
 
 
-async def test_who_is_a_member_of_several_says_which(house: House) -> None:
+async def test_who_is_a_member_of_several_says_which(house: IdentityService) -> None:
     first = await house.found(email="mia@wines.example")
     second = await house.found(email="other@wines.example")
     await house.member(second, email="mia@wines.example", role="sales_manager")
@@ -216,7 +220,7 @@ async def test_who_is_a_member_of_several_says_which(house: House) -> None:
 
 
 async def test_a_service_account_signs_in_with_its_secret_and_gets_no_refresh_token(
-    house: House,
+    house: IdentityService,
 ) -> None:
     mia = await house.found()
     made = (await house.api.post(mia, "/v1/service-accounts", {"name": "Web shop"})).json()
@@ -242,7 +246,9 @@ async def test_a_service_account_signs_in_with_its_secret_and_gets_no_refresh_to
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
 
 
-async def test_guessing_is_slowed_down_and_another_device_still_gets_in(house: House) -> None:
+async def test_guessing_is_slowed_down_and_another_device_still_gets_in(
+    house: IdentityService,
+) -> None:
     await house.found(email="mia@wines.example")
     wrong, right = (
         {"grant_type": "password", "username": "mia@wines.example", "password": password}
@@ -263,7 +269,7 @@ async def test_guessing_is_slowed_down_and_another_device_still_gets_in(house: H
     assert told(answers[-1]) == told(slowed), "nobody's account is slowed down the same"
 
 
-async def attempts(house: House) -> list[tuple[Any, ...]]:
+async def attempts(house: IdentityService) -> list[tuple[Any, ...]]:
     """All rows that remember tries, in order."""
     async with house.database.reading(None) as connection:
         table = tables.sign_in_attempts
@@ -277,7 +283,7 @@ def trying(username: str, password: str | None = None, **more: str) -> dict[str,
     return {"grant_type": "password", "username": username, "password": tried, **more}
 
 
-async def wrong_tries(house: House, number: int, address: str) -> list[int]:
+async def wrong_tries(house: IdentityService, number: int, address: str) -> list[int]:
     """Try so many accounts at once, ten at a time, from one address; return the answers."""
     found: list[int] = []
     for first in range(0, number, 10):
@@ -288,7 +294,7 @@ async def wrong_tries(house: House, number: int, address: str) -> list[int]:
 
 
 async def test_the_right_password_passes_while_an_address_is_throttled_for_others(
-    house: House,
+    house: IdentityService,
 ) -> None:
     await house.found(email="mia@wines.example")
     here = "192.0.2.7"
@@ -310,7 +316,7 @@ async def test_the_right_password_passes_while_an_address_is_throttled_for_other
     assert fumbled == [400, 400, 400, 429], "fewer tries than elsewhere"
 
 
-async def test_refused_tries_write_nothing_however_many_they_are(house: House) -> None:
+async def test_refused_tries_write_nothing_however_many_they_are(house: IdentityService) -> None:
     api = Database(house.urls.api, pool=4)
     throttle, now = Throttle(StoredSignIns(api), 25), SystemClock().now()
     here = Source("192.0.2.7", "192.0.2.7")
@@ -332,7 +338,7 @@ async def test_refused_tries_write_nothing_however_many_they_are(house: House) -
     await api.close()
 
 
-async def test_a_known_device_passes_by_what_others_have_tried(house: House) -> None:
+async def test_a_known_device_passes_by_what_others_have_tried(house: IdentityService) -> None:
     await house.found(email="mia@wines.example")
     right, here = trying("mia@wines.example", PASSWORD), "2001:db8::7"
     first = (await house.token(right, X_Forwarded_For=here)).json()
@@ -354,7 +360,9 @@ async def test_a_known_device_passes_by_what_others_have_tried(house: House) -> 
         assert refused.status_code == 429, forged
 
 
-async def test_a_throttled_answer_does_not_tell_whether_there_is_an_account(house: House) -> None:
+async def test_a_throttled_answer_does_not_tell_whether_there_is_an_account(
+    house: IdentityService,
+) -> None:
     await house.found(email="mia@wines.example")
     here = "192.0.2.7"
     await house.token(trying("mia@wines.example", PASSWORD), X_Forwarded_For=here)
@@ -368,7 +376,7 @@ async def test_a_throttled_answer_does_not_tell_whether_there_is_an_account(hous
     assert known[-1] == nobody[-1]
 
 
-async def test_good_sign_ins_never_slow_anybody_down(house: House) -> None:
+async def test_good_sign_ins_never_slow_anybody_down(house: IdentityService) -> None:
     await house.found(email="mia@wines.example")
     for _ in range(15):
         assert (await house.sign_in("mia@wines.example")).status_code == 200

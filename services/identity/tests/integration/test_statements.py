@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bailiwick_testkit.house import House
-from bailiwick_testkit.plans import listening
+from bailiwick_testkit.checks.query_plans import listening
+from bailiwick_testkit.services.identity import IdentityService
 
 PATH = "/v1/members"
 TIMES = 8
@@ -14,16 +14,16 @@ TIMES = 8
 
 @pytest.mark.parametrize("query", ["?status=active", "?kind=member&limit=10", "?text=ana"])
 async def test_what_is_narrowed_is_planned_for_its_values_however_often_it_is_asked(
-    house: House, query: str
+    house: IdentityService, query: str
 ) -> None:
     assert await plans(house, query) == (0, TIMES)
 
 
-async def test_the_first_page_of_all_keeps_one_plan(house: House) -> None:
+async def test_the_first_page_of_all_keeps_one_plan(house: IdentityService) -> None:
     assert await plans(house, "") == (TIMES, 0)
 
 
-async def plans(house: House, query: str) -> tuple[int, int]:
+async def plans(house: IdentityService, query: str) -> tuple[int, int]:
     """Return how often the same list ran by one plan for all values, and how often by its own."""
     mia = await house.found()
     with listening() as sent:

@@ -15,7 +15,7 @@ import bailiwick_identity.store
 from bailiwick_identity.store.queries import found_by
 from bailiwick_identity.store.tables import members
 from bailiwick_kit.database import migrations
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
 
 _MEMBER = sa.text(
     "INSERT INTO members (org_id, member_id, kind, mode, permissions, ticks, collections, status,"

@@ -24,7 +24,7 @@ from bailiwick_identity.domain.grants import (
     regranted,
 )
 from bailiwick_kit.errors import Invalid
-from bailiwick_testkit import oracle
+from bailiwick_testkit.policy import oracle
 
 
 def permitted(*names: str) -> Grants:

@@ -14,16 +14,16 @@ from bailiwick_kit.replication.change_feed_client import Door
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.replica import CustomersReplica
-from bailiwick_testkit.apps import served
-from bailiwick_testkit.people import DOOR_SECRET
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.postroom import NOON, SENDER, Postroom
-from bailiwick_testkit.servers import Opa, Postgres
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.fakes.people import DOOR_SECRET
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.application import served
+from bailiwick_testkit.services.notifier import NOON, SENDER, NotifierService
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 
 
 @pytest.fixture
-async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
+async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[ServiceUnderTest]:
     """A fresh organization in a notifier with a database of its own."""
     smtp_url = SecretStr("smtp://127.0.0.1:9")
     async with open_shop(
@@ -33,7 +33,7 @@ async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
 
 
 @pytest.fixture
-async def room(shop: Shop, opa: Opa) -> AsyncIterator[Postroom]:
+async def room(shop: ServiceUnderTest, opa: Opa) -> AsyncIterator[NotifierService]:
     """The worker's parts, before the doors of the made-up siblings."""
     clock = FixedClock(NOON)
     customers, positions = MadeUpCustomers(shop.org_id), tables.replica_positions
@@ -49,7 +49,7 @@ async def room(shop: Shop, opa: Opa) -> AsyncIterator[Postroom]:
     ):
         of_customers = CustomersReplica(clock).appliers()
         of_identity = IdentityReplica(tables.organizations, tables.members).appliers()
-        yield Postroom(
+        yield NotifierService(
             shop,
             customers,
             Replica("customers", shop.database, positions, of_customers, to_customers),

@@ -14,11 +14,11 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.process.service import declare_topology
 from bailiwick_notifier.main import work
 from bailiwick_notifier.settings import Settings
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.listening import publish
-from bailiwick_testkit.mail_server import MailServer, mail_server
-from bailiwick_testkit.postroom import SENDER, Postroom
-from bailiwick_testkit.servers import Opa, Rabbitmq
+from bailiwick_testkit.fakes.smtp_server import MailServer, mail_server
+from bailiwick_testkit.fakes.subscriber import publish
+from bailiwick_testkit.servers.real import Opa, Rabbitmq
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.notifier import SENDER, NotifierService
 from bailiwick_testkit.waiting import running, until
 
 
@@ -38,7 +38,9 @@ async def server() -> AsyncIterator[MailServer]:
 
 
 @asynccontextmanager
-async def working(room: Postroom, broker: str, opa: Opa, server: MailServer) -> AsyncIterator[None]:
+async def working(
+    room: NotifierService, broker: str, opa: Opa, server: MailServer
+) -> AsyncIterator[None]:
     """Run the worker as the service does, before the doors of the made-up siblings."""
     doors = (room.shop.identity.application(), room.customers.application())
     async with served(*doors) as (identity_url, customers_url):
@@ -59,7 +61,7 @@ async def working(room: Postroom, broker: str, opa: Opa, server: MailServer) -> 
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_an_order_told_over_the_bus_becomes_one_mail_to_its_main(
-    room: Postroom, broker: str, opa: Opa, server: MailServer, workers: int
+    room: NotifierService, broker: str, opa: Opa, server: MailServer, workers: int
 ) -> None:
     room.clock.instant = SystemClock().now()
     ana = await room.person("Ana Núñez", permissions=["seller"], email="ana@people.example")
@@ -111,7 +113,7 @@ async def two_mails(server: MailServer) -> None:
 
 
 async def test_a_server_that_refuses_the_recipient_fails_the_delivery_with_its_code_alone(
-    room: Postroom, broker: str, opa: Opa, server: MailServer
+    room: NotifierService, broker: str, opa: Opa, server: MailServer
 ) -> None:
     room.clock.instant = SystemClock().now()
     server.faults["recipient"] = "550 5.1.1 <ana@people.example> is nobody here"

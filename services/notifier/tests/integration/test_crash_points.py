@@ -12,10 +12,10 @@ import pytest
 from bailiwick_kit import crash_points
 from bailiwick_kit.clock import SystemClock
 from bailiwick_local.places import claimed_port
-from bailiwick_testkit.mail_server import MailServer, mail_server
-from bailiwick_testkit.people import DOOR_SECRET, ISSUER
-from bailiwick_testkit.postroom import SENDER, Postroom
-from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.fakes.people import DOOR_SECRET, ISSUER
+from bailiwick_testkit.fakes.smtp_server import MailServer, mail_server
+from bailiwick_testkit.servers.real import Opa
+from bailiwick_testkit.services.notifier import SENDER, NotifierService
 
 KILLED = -9
 ENDS = {
@@ -33,7 +33,7 @@ async def server() -> AsyncIterator[MailServer]:
         yield server
 
 
-async def killed_at(point: str, room: Postroom, opa: Opa, server: MailServer) -> int:
+async def killed_at(point: str, room: NotifierService, opa: Opa, server: MailServer) -> int:
     """Run the worker, before no broker and no siblings, until it dies; return how it ended."""
     nowhere, urls = "http://127.0.0.1:9", room.shop.urls
     settings = {
@@ -73,7 +73,7 @@ async def killed_at(point: str, room: Postroom, opa: Opa, server: MailServer) ->
     "point", sorted(point for point in crash_points.POINTS if point.startswith("dispatch."))
 )
 async def test_a_worker_killed_anywhere_leaves_a_mail_that_the_next_one_sends(
-    room: Postroom, opa: Opa, server: MailServer, point: str
+    room: NotifierService, opa: Opa, server: MailServer, point: str
 ) -> None:
     room.clock.instant = SystemClock().now()
     ana = await room.person("Ana", permissions=["seller"])

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from bailiwick_access.gate import Gate
 from bailiwick_kit.policy.client import Policy
 from bailiwick_notifier.mail.sending import PutOff, Undeliverable
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 from bailiwick_testkit.waiting import until
 
 PATH = "/v1/notification-preferences"
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     """Ana, who wants one mail a day."""
     ana = await room.person("Ana", permissions=["seller"])
     await wants(room, ana, "daily")
@@ -30,27 +30,27 @@ async def ana(room: Postroom) -> Person:
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
 @pytest.fixture
-async def customer(room: Postroom, ana: Person) -> UUID:
+async def customer(room: NotifierService, ana: Person) -> UUID:
     return await room.customer(ana)
 
 
-async def wants(room: Postroom, who: Person, new_orders: str) -> None:
+async def wants(room: NotifierService, who: Person, new_orders: str) -> None:
     answer = await room.shop.api.send(
         who, "PUT", PATH, json={"new_orders": new_orders}, headers={"If-Match": "*"}
     )
     assert answer.status_code == 200, answer.text
 
 
-async def states(room: Postroom) -> list[tuple[str, str | None]]:
+async def states(room: NotifierService) -> list[tuple[str, str | None]]:
     return [(row["state"], row["last_problem"]) for row in await room.deliveries()]
 
 
-async def digests(room: Postroom) -> list[tuple[str, int]]:
+async def digests(room: NotifierService) -> list[tuple[str, int]]:
     table = room.shop.tables.digests
     async with room.shop.database.reading(room.shop.org_id) as connection:
         statement = sa.select(table.c.state, table.c.attempts).order_by(table.c.day)
@@ -59,7 +59,7 @@ async def digests(room: Postroom) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("zone", ["Europe/Madrid", "Pacific/Auckland", "America/Los_Angeles"])
 async def test_a_day_ends_at_seven_in_the_organizations_zone(
-    room: Postroom, ana: Person, mia: Person, customer: UUID, zone: str
+    room: NotifierService, ana: Person, mia: Person, customer: UUID, zone: str
 ) -> None:
     await room.shop.settings(time_zone=zone)
     at_seven = datetime(2026, 1, 16, 7, tzinfo=ZoneInfo(zone)).astimezone(UTC)
@@ -81,7 +81,7 @@ async def test_a_day_ends_at_seven_in_the_organizations_zone(
 
 
 async def test_a_digest_put_off_comes_again_as_the_same_mail(
-    room: Postroom, mia: Person, customer: UUID
+    room: NotifierService, mia: Person, customer: UUID
 ) -> None:
     room.server.answers = [PutOff("451", may_have_arrived=True) for _ in range(2)]
     await room.come_in(customer, mia)
@@ -98,7 +98,7 @@ async def test_a_digest_put_off_comes_again_as_the_same_mail(
 
 
 async def test_each_order_of_a_digest_is_asked_about_and_what_is_lost_to_sight_is_left_out(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     other = await room.customer(ana)
     await room.come_in(customer, mia)
@@ -112,7 +112,7 @@ async def test_each_order_of_a_digest_is_asked_about_and_what_is_lost_to_sight_i
 
 
 async def test_with_nothing_left_in_it_there_is_no_digest(
-    room: Postroom, mia: Person, customer: UUID
+    room: NotifierService, mia: Person, customer: UUID
 ) -> None:
     await room.come_in(customer, mia)
     [held] = room.customers.assignments.values()
@@ -125,7 +125,7 @@ async def test_with_nothing_left_in_it_there_is_no_digest(
 
 
 async def test_policy_away_puts_a_digest_off_whole(
-    room: Postroom, mia: Person, customer: UUID
+    room: NotifierService, mia: Person, customer: UUID
 ) -> None:
     await room.come_in(customer, mia)
     whole, room.policy = room.policy, Policy("http://127.0.0.1:9")
@@ -138,7 +138,7 @@ async def test_policy_away_puts_a_digest_off_whole(
 
 
 async def test_a_digest_refused_for_good_has_failed_with_all_in_it(
-    room: Postroom, mia: Person, customer: UUID
+    room: NotifierService, mia: Person, customer: UUID
 ) -> None:
     room.server.answers = [Undeliverable("Subject: a character that no header may have")]
     await room.come_in(customer, mia)
@@ -149,7 +149,7 @@ async def test_a_digest_refused_for_good_has_failed_with_all_in_it(
 
 
 async def test_who_wants_no_mail_any_more_gets_no_digest_and_who_wants_it_at_once_gets_it_still(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     await room.come_in(customer, mia)
     await wants(room, ana, "off")
@@ -168,7 +168,7 @@ async def test_who_wants_no_mail_any_more_gets_no_digest_and_who_wants_it_at_onc
 
 
 async def test_a_mail_that_may_have_gone_out_is_not_told_again_in_a_digest(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     await wants(room, ana, "at_once")
     room.server.answers = [PutOff("TimeoutError", may_have_arrived=True)]
@@ -180,7 +180,7 @@ async def test_a_mail_that_may_have_gone_out_is_not_told_again_in_a_digest(
 
 
 async def test_what_joins_a_digest_as_it_goes_out_goes_with_the_next_one(
-    room: Postroom, mia: Person, customer: UUID
+    room: NotifierService, mia: Person, customer: UUID
 ) -> None:
     await room.come_in(customer, mia)
     post = room.sending().office.dispatches
@@ -211,7 +211,7 @@ async def test_what_joins_a_digest_as_it_goes_out_goes_with_the_next_one(
 
 
 async def test_many_that_come_in_at_once_are_one_digest(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     for _ in range(12):
         await room.take(room.order(customer, mia))
@@ -224,7 +224,7 @@ async def test_many_that_come_in_at_once_are_one_digest(
 
 
 async def test_policy_is_asked_once_about_orders_that_are_alike_to_it(
-    room: Postroom,
+    room: NotifierService,
     ana: Person,
     mia: Person,
     customer: UUID,
@@ -249,7 +249,7 @@ async def test_policy_is_asked_once_about_orders_that_are_alike_to_it(
 
 
 async def test_a_claim_outlasts_the_conversation_however_long_policy_took(
-    room: Postroom, mia: Person, customer: UUID, monkeypatch: pytest.MonkeyPatch
+    room: NotifierService, mia: Person, customer: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await room.come_in(customer, mia)
     may = Gate.may

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from bailiwick_contracts.customers import Assignment
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Cast:
 
 
 @pytest.fixture
-async def cast(room: Postroom) -> Cast:
+async def cast(room: NotifierService) -> Cast:
     """Mia, Ana, Bruno, Tom, Zoe and the storefront; C1 to C4."""
     people = {
         "Mia": await room.person("Mia", "brand_manager"),
@@ -55,14 +55,16 @@ async def cast(room: Postroom) -> Cast:
     ],
 )
 async def test_mail_when_placed(
-    room: Postroom, cast: Cast, order: str, customer: str, by: str, told: list[str]
+    room: NotifierService, cast: Cast, order: str, customer: str, by: str, told: list[str]
 ) -> None:
     placed = await room.come_in(cast.customers[customer], cast.people[by])
     assert room.mailed() == told, order
     assert [row["state"] for row in await room.deliveries(placed)] == ["sent"] * len(told)
 
 
-async def test_from_the_handover_on_the_next_order_mails_bruno(room: Postroom, cast: Cast) -> None:
+async def test_from_the_handover_on_the_next_order_mails_bruno(
+    room: NotifierService, cast: Cast
+) -> None:
     at = room.clock.now() + timedelta(hours=1)
     room.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, at)
     await room.tell()
@@ -76,7 +78,7 @@ async def test_from_the_handover_on_the_next_order_mails_bruno(room: Postroom, c
 
 
 async def test_a_mail_not_out_yet_when_the_customer_changes_hands_is_suppressed_and_not_replaced(
-    room: Postroom, cast: Cast
+    room: NotifierService, cast: Cast
 ) -> None:
     at = room.clock.now() + timedelta(hours=1)
     room.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, at)

@@ -11,28 +11,28 @@ import sqlalchemy as sa
 
 from bailiwick_kit.database.engine import Database
 from bailiwick_notifier.mail.sending import PutOff
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 
 DELIVERIES, PREFERENCES = "/v1/deliveries", "/v1/notification-preferences"
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     return await room.person("Ana", permissions=["seller"])
 
 
 @pytest.fixture
-async def bruno(room: Postroom) -> Person:
+async def bruno(room: NotifierService) -> Person:
     return await room.person("Bruno", "sales_representative")
 
 
-async def listed(room: Postroom, who: Person, query: str = "") -> list[dict[str, Any]]:
+async def listed(room: NotifierService, who: Person, query: str = "") -> list[dict[str, Any]]:
     """Return a list's items; the count and each single one agree with it."""
     answer = await room.shop.api.get(who, DELIVERIES + query)
     assert answer.status_code == 200, answer.text
@@ -46,7 +46,7 @@ async def listed(room: Postroom, who: Person, query: str = "") -> list[dict[str,
 
 
 async def say(
-    room: Postroom, who: Person | None, body: Any, etag: str | None = "*"
+    room: NotifierService, who: Person | None, body: Any, etag: str | None = "*"
 ) -> tuple[int, Any]:
     headers = {"If-Match": etag} if etag else {}
     answer = await room.shop.api.send(who, "PUT", PREFERENCES, json=body, headers=headers)
@@ -54,7 +54,7 @@ async def say(
 
 
 async def test_a_delivery_says_what_became_of_it_and_never_where_it_went(
-    room: Postroom, mia: Person, ana: Person
+    room: NotifierService, mia: Person, ana: Person
 ) -> None:
     order = await room.come_in(await room.customer(ana), mia)
     [item] = await listed(room, mia)
@@ -75,7 +75,7 @@ async def test_a_delivery_says_what_became_of_it_and_never_where_it_went(
 
 
 async def test_a_recipient_sees_what_was_sent_to_them_and_who_holds_integrations_everything(
-    room: Postroom, mia: Person, ana: Person, bruno: Person
+    room: NotifierService, mia: Person, ana: Person, bruno: Person
 ) -> None:
     of_ana, of_bruno = await room.customer(ana), await room.customer(bruno)
     await room.come_in(of_ana, mia)
@@ -102,7 +102,7 @@ async def test_a_recipient_sees_what_was_sent_to_them_and_who_holds_integrations
     assert await listed(room, ana, f"?order_id={waiting.order_id}&state=pending") == []
 
 
-async def test_lists_narrow_and_page(room: Postroom, mia: Person, ana: Person) -> None:
+async def test_lists_narrow_and_page(room: NotifierService, mia: Person, ana: Person) -> None:
     customer = await room.customer(ana)
     buyer = await room.shop.member(kind="service")
     unassigned = await room.customer()
@@ -134,7 +134,9 @@ async def test_lists_narrow_and_page(room: Postroom, mia: Person, ana: Person) -
     assert (stolen.status_code, stolen.json()["code"]) == (422, "cursor-invalid")
 
 
-async def test_who_may_not_is_told_before_anything_is_judged(room: Postroom, mia: Person) -> None:
+async def test_who_may_not_is_told_before_anything_is_judged(
+    room: NotifierService, mia: Person
+) -> None:
     buyer = await room.shop.member(kind="service")
     gone = await room.person("Eva", "sales_manager", status="inactive")
     for who, code in ((buyer, "capability-missing"), (gone, "account-inactive")):
@@ -150,7 +152,7 @@ async def test_who_may_not_is_told_before_anything_is_judged(room: Postroom, mia
 
 
 async def test_preferences_begin_as_everybodys_and_are_changed_by_their_version(
-    room: Postroom, ana: Person, bruno: Person
+    room: NotifierService, ana: Person, bruno: Person
 ) -> None:
     read = await room.shop.api.get(ana, PREFERENCES)
     assert read.json() == {"new_orders": "at_once", "language": None, "version": 1}
@@ -171,7 +173,7 @@ async def test_preferences_begin_as_everybodys_and_are_changed_by_their_version(
     assert (await room.shop.api.get(bruno, PREFERENCES)).json()["version"] == 1
 
 
-async def test_who_changed_what_they_want_is_on_record(room: Postroom, ana: Person) -> None:
+async def test_who_changed_what_they_want_is_on_record(room: NotifierService, ana: Person) -> None:
     await say(room, ana, {"new_orders": "off"})
     audit = room.shop.tables.audit
     async with (
@@ -195,14 +197,14 @@ async def test_who_changed_what_they_want_is_on_record(room: Postroom, ana: Pers
     ],
 )
 async def test_what_cannot_be_wanted_is_refused_and_changes_nothing(
-    room: Postroom, ana: Person, body: Any
+    room: NotifierService, ana: Person, body: Any
 ) -> None:
     assert (await say(room, ana, body))[0] == 422
     assert (await room.shop.api.get(ana, PREFERENCES)).json()["version"] == 1
 
 
 async def test_the_apis_role_sees_one_organization_and_nothing_of_what_mails_tell(
-    room: Postroom, mia: Person, ana: Person
+    room: NotifierService, mia: Person, ana: Person
 ) -> None:
     await room.come_in(await room.customer(ana), mia)
     await say(room, ana, {"new_orders": "daily"})

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff, Undeliverable
-from bailiwick_testkit.mail_server import Harm, MailServer, Stage, mail_server
+from bailiwick_testkit.fakes.smtp_server import Harm, MailServer, Stage, mail_server
 from bailiwick_testkit.waiting import until
 
 MAIL = Mail(

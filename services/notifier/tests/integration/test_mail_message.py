@@ -18,7 +18,7 @@ import pytest
 
 from bailiwick_notifier.mail.message import envelope
 from bailiwick_notifier.mail.sending import Mail, Mailer, Undeliverable
-from bailiwick_testkit.mail_server import MailServer, mail_server
+from bailiwick_testkit.fakes.smtp_server import MailServer, mail_server
 
 MAIL = Mail(
     message_id="<0190.a7@bailiwick.example>",

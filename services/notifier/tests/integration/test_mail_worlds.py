@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from bailiwick_notifier.store.notices import StoredNotices
-from bailiwick_testkit.oracle import Oracle, World
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.postroom import Postroom
-from bailiwick_testkit.staging import drawn, moved_in, of_one_organization
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.policy.oracle import Oracle, World
+from bailiwick_testkit.services.notifier import NotifierService
+from bailiwick_testkit.services.random_worlds import drawn, moved_in, of_one_organization
 
 _MOST = 100
 
@@ -23,7 +23,7 @@ def fit(world: World) -> World:
     return replace(world, orders=tuple(replace(one, state="placed") for one in orders))
 
 
-async def staged(room: Postroom, world: World) -> tuple[Postroom, dict[str, str]]:
+async def staged(room: NotifierService, world: World) -> tuple[NotifierService, dict[str, str]]:
     """Make the world in an organization of its own; return it, and its members by their ids."""
     shop, people = await moved_in(room.shop, world)
     told = MadeUpCustomers(shop.org_id)
@@ -57,7 +57,7 @@ async def staged(room: Postroom, world: World) -> tuple[Postroom, dict[str, str]
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_nobody_is_mailed_about_an_order_that_they_may_not_view(
-    room: Postroom, seed: int
+    room: NotifierService, seed: int
 ) -> None:
     mailed = refused = 0
     room.clock.instant = datetime.now(UTC)

@@ -12,9 +12,9 @@ from bailiwick_kit.telemetry.metrics import MAIL
 from bailiwick_notifier.actions.send_dispatch import OUTCOMES
 from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_notifier.store.waiting import Waiting
-from bailiwick_testkit.figures import figure, rise_of
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.checks.metric_values import figure, rise_of
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 from bailiwick_testkit.waiting import running, until
 
 PUT_OFF = PutOff("the server answered 451 (SMTPDataError)", may_have_arrived=False)
@@ -23,12 +23,12 @@ REFUSED = Undeliverable("the server answered 550 (SMTPRecipientRefused)")
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
 async def test_mails_are_counted_and_timed_by_what_came_of_them(
-    room: Postroom, mia: Person
+    room: NotifierService, mia: Person
 ) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     customer = await room.customer(ana)
@@ -61,7 +61,7 @@ async def test_mails_are_counted_and_timed_by_what_came_of_them(
 
 
 async def test_a_mail_that_could_not_be_made_is_counted_each_time_and_not_timed(
-    room: Postroom, mia: Person
+    room: NotifierService, mia: Person
 ) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     rises = {one: rise_of("bailiwick_mail_total", outcome=one) for one in OUTCOMES}
@@ -74,7 +74,9 @@ async def test_a_mail_that_could_not_be_made_is_counted_each_time_and_not_timed(
     assert timed() == 0
 
 
-async def test_outcomes_that_never_were_are_0_so_that_the_first_is_a_rise(room: Postroom) -> None:
+async def test_outcomes_that_never_were_are_0_so_that_the_first_is_a_rise(
+    room: NotifierService,
+) -> None:
     MAIL.clear()  # what other tests counted
 
     async def are_told() -> bool:
@@ -84,7 +86,9 @@ async def test_outcomes_that_never_were_are_0_so_that_the_first_is_a_rise(room: 
         await until(are_told)
 
 
-async def test_what_waits_is_counted_over_all_organizations(room: Postroom, mia: Person) -> None:
+async def test_what_waits_is_counted_over_all_organizations(
+    room: NotifierService, mia: Person
+) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     customer = await room.customer(ana)
 

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from bailiwick_kit.policy.client import Policy
 from bailiwick_kit.replication import replica
 from bailiwick_kit.replication.change_feed_client import Door
-from bailiwick_testkit.people import DOOR_SECRET
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.fakes.people import DOOR_SECRET
+from bailiwick_testkit.services.notifier import NotifierService
 
 
-async def notices_open(room: Postroom) -> int:
+async def notices_open(room: NotifierService) -> int:
     table = room.shop.tables.notices
     async with room.shop.database.reading(room.shop.org_id) as connection:
         statement = sa.select(sa.func.count()).where(table.c.fixed_at.is_(None))
@@ -24,7 +24,7 @@ async def notices_open(room: Postroom) -> int:
 
 
 async def test_additionals_are_told_where_the_organization_wants_it_unless_they_placed_it(
-    room: Postroom,
+    room: NotifierService,
 ) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     bruno = await room.person("Bruno", "sales_representative")
@@ -43,7 +43,9 @@ async def test_additionals_are_told_where_the_organization_wants_it_unless_they_
 
 
 @pytest.mark.parametrize("gone", ["inactive", "expired"])
-async def test_with_no_main_who_counts_the_managers_are_told(room: Postroom, gone: str) -> None:
+async def test_with_no_main_who_counts_the_managers_are_told(
+    room: NotifierService, gone: str
+) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     await room.person("Omar", "sales_manager")
@@ -64,7 +66,7 @@ async def test_with_no_main_who_counts_the_managers_are_told(room: Postroom, gon
     assert room.mailed() == ["Ida", "Omar"]
 
 
-async def test_an_import_is_no_new_order(room: Postroom) -> None:
+async def test_an_import_is_no_new_order(room: NotifierService) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     await room.come_in(await room.customer(ana), mia, imported=True)
@@ -72,7 +74,7 @@ async def test_an_import_is_no_new_order(room: Postroom) -> None:
     assert await notices_open(room) == 0
 
 
-async def test_an_event_told_again_and_two_workers_make_one_mail(room: Postroom) -> None:
+async def test_an_event_told_again_and_two_workers_make_one_mail(room: NotifierService) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     customer = await room.customer(ana)
@@ -91,7 +93,9 @@ async def test_an_event_told_again_and_two_workers_make_one_mail(room: Postroom)
     assert len({mail.message_id for mail in room.server.tried}) == len(room.server.tried) == 8
 
 
-async def test_an_order_waits_for_the_assignments_that_it_was_written_under(room: Postroom) -> None:
+async def test_an_order_waits_for_the_assignments_that_it_was_written_under(
+    room: NotifierService,
+) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     customer = room.customers.customer()
@@ -107,7 +111,7 @@ async def test_an_order_waits_for_the_assignments_that_it_was_written_under(room
     assert (await notices_open(room), room.mailed()) == (0, ["Ana"])
 
 
-async def test_after_half_a_minute_customers_itself_is_asked(room: Postroom) -> None:
+async def test_after_half_a_minute_customers_itself_is_asked(room: NotifierService) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     customer = room.customers.customer()
@@ -123,7 +127,7 @@ async def test_after_half_a_minute_customers_itself_is_asked(room: Postroom) -> 
 
 
 async def test_an_authority_with_much_to_tell_holds_up_no_other_organizations_mail(
-    room: Postroom, monkeypatch: pytest.MonkeyPatch
+    room: NotifierService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica, "MOST_CHANGES", 2)
     mia = await room.person("Mia", "brand_manager")
@@ -146,7 +150,7 @@ async def test_an_authority_with_much_to_tell_holds_up_no_other_organizations_ma
     assert room.mailed() == ["Ana"]
 
 
-async def test_an_order_is_not_lost_while_customers_does_not_answer(room: Postroom) -> None:
+async def test_an_order_is_not_lost_while_customers_does_not_answer(room: NotifierService) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")
     customer = room.customers.customer()
@@ -165,7 +169,7 @@ async def test_an_order_is_not_lost_while_customers_does_not_answer(room: Postro
 
 
 async def test_a_representative_whom_notifier_does_not_know_yet_is_asked_for_not_passed_over(
-    room: Postroom,
+    room: NotifierService,
 ) -> None:
     mia = await room.person("Mia", "brand_manager")
     known = room.shop.identity.person
@@ -176,7 +180,7 @@ async def test_a_representative_whom_notifier_does_not_know_yet_is_asked_for_not
     assert room.mailed() == ["Ana"]
 
 
-async def test_who_is_told_waits_for_policy_where_it_decides(room: Postroom) -> None:
+async def test_who_is_told_waits_for_policy_where_it_decides(room: NotifierService) -> None:
     mia = await room.person("Mia", "brand_manager")
     buyer = await room.shop.member(kind="service")
     whole, room.policy = room.policy, Policy("http://127.0.0.1:9")
@@ -189,7 +193,7 @@ async def test_who_is_told_waits_for_policy_where_it_decides(room: Postroom) -> 
     assert mia.org_id == room.shop.org_id
 
 
-async def test_of_another_organization_nobody_is_told(room: Postroom) -> None:
+async def test_of_another_organization_nobody_is_told(room: NotifierService) -> None:
     other = room.shop.identity.organization(name="Others")
     room.shop.identity.person(other, "brand_manager", name="Eve", email="eve@people.example")
     await room.shop.tell()

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_notifier.store.retention import KEPT, Retention
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.services.notifier import NotifierService
 
 
-async def kept(room: Postroom) -> dict[str, int]:
+async def kept(room: NotifierService) -> dict[str, int]:
     counts = {}
     async with room.shop.database.reading(room.shop.org_id) as connection:
         for name in ("notices", "deliveries", "digests"):
@@ -22,7 +22,7 @@ async def kept(room: Postroom) -> dict[str, int]:
 
 
 async def test_what_is_settled_goes_when_its_time_has_come_and_what_is_pending_stays(
-    room: Postroom,
+    room: NotifierService,
 ) -> None:
     ana = await room.person("Ana", permissions=["seller"])
     mia = await room.person("Mia", "brand_manager")

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from bailiwick_notifier.main import service
 from bailiwick_notifier.store import tables
-from bailiwick_testkit.postroom import SENDER
-from bailiwick_testkit.samples import Listener, Sample, listening, samples_for
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.notifier import SENDER
+from bailiwick_testkit.services.samples import Listener, Sample, listening, samples_for
 
 CHANGES = [f"orders.order.{what}.v1" for what in ("edited", "confirmed", "fulfilled", "cancelled")]
 TABLES = {

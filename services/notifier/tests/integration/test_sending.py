@@ -21,9 +21,9 @@ from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_notifier.store.dispatches import StoredDispatches
-from bailiwick_testkit.figures import rise_of
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import PlainLetters, Postroom
+from bailiwick_testkit.checks.metric_values import rise_of
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService, PlainLetters
 from bailiwick_testkit.waiting import until
 
 
@@ -31,7 +31,7 @@ def later_please() -> PutOff:
     return PutOff("the server answered 451 (SMTPDataError)", may_have_arrived=False)
 
 
-async def due(room: Postroom, customer: UUID, author: Person) -> OrderPlaced:
+async def due(room: NotifierService, customer: UUID, author: Person) -> OrderPlaced:
     """Let an order come in, of which one mail is to be sent."""
     order = room.order(customer, author)
     await room.take(order)
@@ -40,27 +40,27 @@ async def due(room: Postroom, customer: UUID, author: Person) -> OrderPlaced:
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     return await room.person("Ana", permissions=["seller"])
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
 @pytest.fixture
-async def customer(room: Postroom, ana: Person) -> UUID:
+async def customer(room: NotifierService, ana: Person) -> UUID:
     return await room.customer(ana)
 
 
-async def state(room: Postroom, order: OrderPlaced) -> tuple[str, str | None, int]:
+async def state(room: NotifierService, order: OrderPlaced) -> tuple[str, str | None, int]:
     [row] = await room.deliveries(order)
     return row["state"], row["last_problem"], row["attempts"]
 
 
 async def test_what_is_sent_says_when_and_is_never_sent_again(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     order = await room.come_in(customer, mia)
     [row] = await room.deliveries(order)
@@ -74,7 +74,7 @@ async def test_what_is_sent_says_when_and_is_never_sent_again(
 
 
 async def test_what_a_server_refuses_for_good_has_failed_at_once(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [Undeliverable("the server answered 550 (SMTPRecipientRefused)")]
     order = await room.come_in(customer, mia)
@@ -84,7 +84,7 @@ async def test_what_a_server_refuses_for_good_has_failed_at_once(
 
 
 async def test_what_is_put_off_is_tried_ever_more_rarely_for_a_day_under_one_message_id(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [later_please() for _ in range(99)]
     order, began = await room.come_in(customer, mia), room.clock.now()
@@ -103,7 +103,7 @@ async def test_what_is_put_off_is_tried_ever_more_rarely_for_a_day_under_one_mes
 
 
 async def test_what_may_have_arrived_goes_out_once_more_as_the_same_mail(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [PutOff("TimeoutError", may_have_arrived=True)]
     order = await room.come_in(customer, mia)
@@ -115,7 +115,7 @@ async def test_what_may_have_arrived_goes_out_once_more_as_the_same_mail(
 
 
 async def test_a_worker_that_dies_in_a_conversation_leaves_the_mail_to_be_sent_again(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [asyncio.CancelledError()]
     order = await room.come_in(customer, mia)
@@ -128,7 +128,7 @@ async def test_a_worker_that_dies_in_a_conversation_leaves_the_mail_to_be_sent_a
 
 
 async def test_policy_away_puts_off_without_counting_an_attempt(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     order = await due(room, customer, mia)
     whole, room.policy = room.policy, Policy("http://127.0.0.1:9")
@@ -141,7 +141,7 @@ async def test_policy_away_puts_off_without_counting_an_attempt(
 
 
 async def test_policy_is_asked_again_before_each_attempt(
-    room: Postroom, ana: Person, customer: UUID, mia: Person
+    room: NotifierService, ana: Person, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [later_please()]
     order = await room.come_in(customer, mia)
@@ -157,7 +157,7 @@ async def test_policy_is_asked_again_before_each_attempt(
 
 
 async def test_who_is_no_member_any_more_is_not_told(
-    room: Postroom, ana: Person, customer: UUID, mia: Person
+    room: NotifierService, ana: Person, customer: UUID, mia: Person
 ) -> None:
     room.server.answers = [later_please()]
     order = await room.come_in(customer, mia)
@@ -167,7 +167,7 @@ async def test_who_is_no_member_any_more_is_not_told(
 
 
 async def test_an_author_still_views_what_they_placed_and_an_additional_views_all(
-    room: Postroom, mia: Person
+    room: NotifierService, mia: Person
 ) -> None:
     bruno = await room.person("Bruno", "sales_representative")
     customer = await room.customer(bruno)
@@ -183,13 +183,15 @@ async def test_an_author_still_views_what_they_placed_and_an_additional_views_al
     assert await state(room, order) == ("sent", None, 1)
 
 
-async def test_without_an_address_there_is_no_mail(room: Postroom, mia: Person) -> None:
+async def test_without_an_address_there_is_no_mail(room: NotifierService, mia: Person) -> None:
     eva = await room.person("Eva", permissions=["seller"], email=None)
     order = await room.come_in(await room.customer(eva), mia)
     assert await state(room, order) == ("failed", "no-address", 0)
 
 
-async def test_a_line_break_in_a_name_never_reaches_a_header(room: Postroom, mia: Person) -> None:
+async def test_a_line_break_in_a_name_never_reaches_a_header(
+    room: NotifierService, mia: Person
+) -> None:
     eva = await room.person("Eva\r\nBcc: a@b.example", permissions=["seller"], email="e@b.example")
     name = "Sol\r\nBcc: everybody@people.example\u2028\x1fx"
     await room.come_in(await room.customer(eva, name=name), mia)
@@ -199,7 +201,7 @@ async def test_a_line_break_in_a_name_never_reaches_a_header(room: Postroom, mia
 
 
 async def test_letters_are_in_the_language_of_the_preference_else_of_the_membership(
-    room: Postroom, mia: Person
+    room: NotifierService, mia: Person
 ) -> None:
     eva = await room.person("Eva", permissions=["seller"], language="fr")
     customer = await room.customer(eva)
@@ -212,7 +214,7 @@ async def test_letters_are_in_the_language_of_the_preference_else_of_the_members
 
 
 async def test_slow_conversations_are_few_at_once_and_hold_no_connection(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     for _ in range(12):
         await room.take(room.order(customer, mia))
@@ -240,7 +242,7 @@ async def test_slow_conversations_are_few_at_once_and_hold_no_connection(
 
 
 async def test_told_to_stop_a_worker_ends_the_conversations_under_way(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     order = await due(room, customer, mia)
     room.server.slow = asyncio.Event()
@@ -258,7 +260,7 @@ async def test_told_to_stop_a_worker_ends_the_conversations_under_way(
 
 
 async def test_told_to_stop_while_it_claims_a_worker_sends_what_it_has_claimed(
-    room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
+    room: NotifierService, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await due(room, customer, mia)
     claimed, go_on, job = asyncio.Event(), asyncio.Event(), room.sending()
@@ -281,7 +283,7 @@ async def test_told_to_stop_while_it_claims_a_worker_sends_what_it_has_claimed(
 
 
 async def test_who_has_lost_the_claim_sends_nothing_and_writes_nothing(
-    room: Postroom, customer: UUID, mia: Person
+    room: NotifierService, customer: UUID, mia: Person
 ) -> None:
     order = await due(room, customer, mia)
     stalled, now = room.sending(), room.clock.now()
@@ -307,7 +309,7 @@ class FaultyLetters(PlainLetters):
 
 
 async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_when_it_can(
-    room: Postroom, ana: Person, customer: UUID, mia: Person
+    room: NotifierService, ana: Person, customer: UUID, mia: Person
 ) -> None:
     room.letters = FaultyLetters()
     broken = await room.come_in(await room.customer(ana, name="Broken"), mia)
@@ -321,7 +323,7 @@ async def test_a_letter_that_cannot_be_written_holds_up_no_other_and_goes_out_wh
 
 @pytest.mark.parametrize("where", ["written", "formed"])
 async def test_a_mail_that_cannot_be_made_is_given_up_after_a_day(
-    room: Postroom, ana: Person, mia: Person, where: str
+    room: NotifierService, ana: Person, mia: Person, where: str
 ) -> None:
     customer = await room.customer(ana, name="Broken")
     given_up = rise_of("bailiwick_mail_total", outcome="given_up")
@@ -343,7 +345,7 @@ async def test_a_mail_that_cannot_be_made_is_given_up_after_a_day(
 
 @pytest.mark.parametrize("answer", [None, Undeliverable("550"), later_please()])
 async def test_what_a_server_has_answered_is_written_down_as_soon_as_the_database_is_back(
-    room: Postroom,
+    room: NotifierService,
     customer: UUID,
     mia: Person,
     monkeypatch: pytest.MonkeyPatch,
@@ -369,7 +371,7 @@ async def test_what_a_server_has_answered_is_written_down_as_soon_as_the_databas
 
 
 async def test_a_database_that_stays_away_lets_the_mail_go_out_again_and_no_sooner(
-    room: Postroom, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
+    room: NotifierService, customer: UUID, mia: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = await due(room, customer, mia)
 

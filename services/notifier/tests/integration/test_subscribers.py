@@ -20,8 +20,8 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.broker_management import Management, ManagementError
 from bailiwick_notifier import subscribers
 from bailiwick_notifier.subscribers import CONNECTIONS, NoReaderError, Reader, Readers
-from bailiwick_testkit.servers import Postgres, Rabbitmq
-from bailiwick_testkit.things import (
+from bailiwick_testkit.servers.real import Postgres, Rabbitmq
+from bailiwick_testkit.services.toy import (
     EXCHANGE,
     QUEUE,
     ThingChanged,

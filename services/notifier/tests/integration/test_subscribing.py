@@ -35,10 +35,10 @@ from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier import subscribing
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.subscribers import Readers
-from bailiwick_testkit.apps import settings_for
 from bailiwick_testkit.checkout import CHECKOUT
-from bailiwick_testkit.servers import Postgres, Rabbitmq
-from bailiwick_testkit.things import MIGRATIONS, Things, open_things, outbox
+from bailiwick_testkit.servers.real import Postgres, Rabbitmq
+from bailiwick_testkit.services.application import settings_for
+from bailiwick_testkit.services.toy import MIGRATIONS, Things, open_things, outbox
 from bailiwick_testkit.waiting import running, until
 
 SAMPLES = CHECKOUT / "contracts/samples"

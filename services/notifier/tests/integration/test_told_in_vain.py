@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_notifier.mail.sending import Undeliverable
 from bailiwick_notifier.store.notices import open_anew
-from bailiwick_testkit.figures import rise_of
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.checks.metric_values import rise_of
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 
 PREFERENCES = "/v1/notification-preferences"
 
@@ -24,12 +24,12 @@ def refused(times: int = 1) -> list[BaseException]:
     return [Undeliverable("the server answered 550 (SMTPRecipientRefused)") for _ in range(times)]
 
 
-async def wants(room: Postroom, who: Person, new_orders: str) -> None:
+async def wants(room: NotifierService, who: Person, new_orders: str) -> None:
     wanted = {"new_orders": new_orders}
     await room.shop.api.send(who, "PUT", PREFERENCES, json=wanted, headers={"If-Match": "*"})
 
 
-async def hand_over(room: Postroom, customer: UUID, to: Person) -> None:
+async def hand_over(room: NotifierService, customer: UUID, to: Person) -> None:
     """Make somebody else the customer's main, an hour from now, and let that hour pass."""
     held = next(one for one in room.customers.assignments.values() if one.customer_id == customer)
     room.customers.hand_over(held, to.member_id, room.clock.now() + timedelta(hours=1))
@@ -38,24 +38,24 @@ async def hand_over(room: Postroom, customer: UUID, to: Person) -> None:
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     return await room.person("Ana", permissions=["seller"])
 
 
 @pytest.fixture
-async def bruno(room: Postroom) -> Person:
+async def bruno(room: NotifierService) -> Person:
     return await room.person("Bruno", "sales_representative")
 
 
 @pytest.fixture
-async def buyer(room: Postroom) -> Person:
+async def buyer(room: NotifierService) -> Person:
     """A storefront, so that nobody here has placed the order."""
     return await room.shop.member(kind="service")
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["whole digest", "one of a digest"])
 async def test_an_order_in_a_daily_mail_follows_its_customer_to_another_main(
-    room: Postroom, ana: Person, bruno: Person, buyer: Person, others: int
+    room: NotifierService, ana: Person, bruno: Person, buyer: Person, others: int
 ) -> None:
     await wants(room, ana, "daily")
     customer, stays = await room.customer(ana), await room.customer(ana)
@@ -72,7 +72,7 @@ async def test_an_order_in_a_daily_mail_follows_its_customer_to_another_main(
 
 @pytest.mark.parametrize("why", ["refused", "no-address", "inactive", "expired", "holds nothing"])
 async def test_the_managers_are_told_where_the_main_could_not_be(
-    room: Postroom, ana: Person, buyer: Person, why: str
+    room: NotifierService, ana: Person, buyer: Person, why: str
 ) -> None:
     await room.person("Mia", "brand_manager")
     await room.take(room.order(await room.customer(ana), buyer))
@@ -97,7 +97,7 @@ async def test_the_managers_are_told_where_the_main_could_not_be(
 
 
 async def test_the_present_additionals_are_told_where_the_organization_wants_it(
-    room: Postroom, ana: Person, bruno: Person, buyer: Person
+    room: NotifierService, ana: Person, bruno: Person, buyer: Person
 ) -> None:
     await room.shop.settings(notify_additional=True)
     await room.person("Mia", "brand_manager")
@@ -113,7 +113,7 @@ async def test_the_present_additionals_are_told_where_the_organization_wants_it(
 
 
 async def test_it_ends_when_nobody_is_left_and_nobody_is_told_twice(
-    room: Postroom, ana: Person, buyer: Person
+    room: NotifierService, ana: Person, buyer: Person
 ) -> None:
     for name in ("Mia", "Omar", "Ida"):
         await room.person(name, "sales_manager")
@@ -129,7 +129,7 @@ async def test_it_ends_when_nobody_is_left_and_nobody_is_told_twice(
 
 @pytest.mark.parametrize("told", ["sent", "declined"])
 async def test_an_order_is_not_told_anew_where_one_was_told_or_did_not_want_to_be(
-    room: Postroom, ana: Person, bruno: Person, buyer: Person, told: str
+    room: NotifierService, ana: Person, bruno: Person, buyer: Person, told: str
 ) -> None:
     await room.shop.settings(notify_additional=True)
     await room.person("Mia", "brand_manager")
@@ -145,7 +145,7 @@ async def test_an_order_is_not_told_anew_where_one_was_told_or_did_not_want_to_b
 
 
 async def test_two_workers_that_settle_the_last_two_at_once_have_it_told_anew(
-    room: Postroom, ana: Person, bruno: Person, buyer: Person
+    room: NotifierService, ana: Person, bruno: Person, buyer: Person
 ) -> None:
     await room.shop.settings(notify_additional=True)
     await room.person("Mia", "brand_manager")
@@ -180,7 +180,7 @@ async def test_two_workers_that_settle_the_last_two_at_once_have_it_told_anew(
 
 
 async def test_two_workers_that_fix_it_anew_at_once_tell_each_once(
-    room: Postroom, ana: Person, buyer: Person
+    room: NotifierService, ana: Person, buyer: Person
 ) -> None:
     await room.person("Mia", "brand_manager")
     room.server.answers = refused()
@@ -191,7 +191,7 @@ async def test_two_workers_that_fix_it_anew_at_once_tell_each_once(
 
 
 async def test_who_was_slow_to_fix_it_first_does_not_fix_it_anew(
-    room: Postroom, ana: Person, buyer: Person
+    room: NotifierService, ana: Person, buyer: Person
 ) -> None:
     await room.person("Mia", "brand_manager")
     await room.take(room.order(await room.customer(ana), buyer))
@@ -205,7 +205,7 @@ async def test_who_was_slow_to_fix_it_first_does_not_fix_it_anew(
 
 
 async def test_a_main_who_may_hold_no_portfolio_counts_as_none(
-    room: Postroom, ana: Person, buyer: Person
+    room: NotifierService, ana: Person, buyer: Person
 ) -> None:
     await room.person("Mia", "brand_manager")
     customer = await room.customer(ana)

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from bailiwick_kit.telemetry import trace
 from bailiwick_local.places import claimed_port
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
-from bailiwick_testkit.spans import Spans, recorded
+from bailiwick_testkit.checks.spans import Spans, recorded
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 
 TRACE, OTHER = "4bf92f3577b34da6a3ce929d0e0e4736", "7" * 32
 
@@ -27,16 +27,16 @@ def spans() -> Iterator[Spans]:
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     return await room.person("Ana", permissions=["seller"])
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
-async def came_in(room: Postroom, ana: Person, mia: Person, trace_id: str = TRACE) -> None:
+async def came_in(room: NotifierService, ana: Person, mia: Person, trace_id: str = TRACE) -> None:
     """Have an order of Mia's for a customer of Ana's come in, as the consumer would have it."""
     customer = await room.customer(ana)
     with trace.span("process", parent=f"00-{trace_id}-00f067aa0ba902b7-01"):
@@ -44,7 +44,7 @@ async def came_in(room: Postroom, ana: Person, mia: Person, trace_id: str = TRAC
 
 
 async def test_each_attempt_to_send_goes_on_from_the_order_that_came_in(
-    room: Postroom, ana: Person, mia: Person, spans: Spans
+    room: NotifierService, ana: Person, mia: Person, spans: Spans
 ) -> None:
     await came_in(room, ana, mia)
     room.server.answers = [PutOff("the server answered 451 to ana", may_have_arrived=False)]
@@ -67,7 +67,7 @@ async def test_each_attempt_to_send_goes_on_from_the_order_that_came_in(
 
 
 async def test_an_attempt_whose_mail_could_not_be_made_says_so(
-    room: Postroom, ana: Person, mia: Person, spans: Spans
+    room: NotifierService, ana: Person, mia: Person, spans: Spans
 ) -> None:
     await came_in(room, ana, mia)
     room.server.answers = [UnicodeError()]
@@ -77,7 +77,7 @@ async def test_an_attempt_whose_mail_could_not_be_made_says_so(
 
 
 async def test_a_digest_has_a_trace_of_its_own_linked_to_every_order_in_it(
-    room: Postroom, ana: Person, mia: Person, spans: Spans
+    room: NotifierService, ana: Person, mia: Person, spans: Spans
 ) -> None:
     wants: dict[str, Any] = {"json": {"new_orders": "daily"}, "headers": {"If-Match": "*"}}
     answer = await room.shop.api.send(ana, "PUT", "/v1/notification-preferences", **wants)
@@ -97,7 +97,7 @@ async def test_a_digest_has_a_trace_of_its_own_linked_to_every_order_in_it(
 
 
 async def test_log_lines_about_a_mail_have_the_trace_even_where_nobody_collects(
-    room: Postroom, ana: Person, mia: Person
+    room: NotifierService, ana: Person, mia: Person
 ) -> None:
     await came_in(room, ana, mia)
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
@@ -109,7 +109,7 @@ async def test_log_lines_about_a_mail_have_the_trace_even_where_nobody_collects(
 
 
 async def test_an_order_that_came_in_without_a_trace_is_told_of_all_the_same(
-    room: Postroom, ana: Person, mia: Person, spans: Spans
+    room: NotifierService, ana: Person, mia: Person, spans: Spans
 ) -> None:
     customer: UUID = await room.customer(ana)
     await room.come_in(customer, mia)

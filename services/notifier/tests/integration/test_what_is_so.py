@@ -21,32 +21,32 @@ from bailiwick_kit.bus.handling import Received
 from bailiwick_notifier import letters
 from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_notifier.store.retention import KEPT, Retention
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.postroom import Postroom
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.notifier import NotifierService
 
 
 @pytest.fixture
-async def ana(room: Postroom) -> Person:
+async def ana(room: NotifierService) -> Person:
     room.letters = letters
     return await room.person("Ana", permissions=["seller"])
 
 
 @pytest.fixture
-async def mia(room: Postroom) -> Person:
+async def mia(room: NotifierService) -> Person:
     return await room.person("Mia", "brand_manager")
 
 
 @pytest.fixture
-async def customer(room: Postroom, ana: Person) -> UUID:
+async def customer(room: NotifierService, ana: Person) -> UUID:
     return await room.customer(ana)
 
 
-async def daily(room: Postroom, who: Person) -> None:
+async def daily(room: NotifierService, who: Person) -> None:
     path, wanted = "/v1/notification-preferences", {"new_orders": "daily"}
     await room.shop.api.send(who, "PUT", path, json=wanted, headers={"If-Match": "*"})
 
 
-async def kept(room: Postroom) -> list[int]:
+async def kept(room: NotifierService) -> list[int]:
     """Return the versions of all changed orders that are kept."""
     table = room.shop.tables.changed_orders
     async with room.shop.database.reading(room.shop.org_id) as connection:
@@ -63,7 +63,7 @@ def of_seven(order: OrderPlaced) -> dict[str, Any]:
 
 
 async def test_a_digest_sums_what_orders_are_now_and_says_which_were_cancelled(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     await daily(room, ana)
     cancelled, edited, _ = [await room.come_in(customer, mia) for _ in range(3)]
@@ -81,7 +81,7 @@ async def test_a_digest_sums_what_orders_are_now_and_says_which_were_cancelled(
 
 @pytest.mark.parametrize("before", [True, False], ids=["told before it came in", "told after"])
 async def test_a_mail_that_was_delayed_tells_the_latest_whatever_came_when(
-    room: Postroom, ana: Person, mia: Person, customer: UUID, *, before: bool
+    room: NotifierService, ana: Person, mia: Person, customer: UUID, *, before: bool
 ) -> None:
     room.server.answers = [PutOff("451", may_have_arrived=False)]
     order = room.order(customer, mia)
@@ -100,7 +100,7 @@ async def test_a_mail_that_was_delayed_tells_the_latest_whatever_came_when(
 
 
 async def test_a_mail_about_an_order_cancelled_meanwhile_says_so(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     room.server.answers = [PutOff("451", may_have_arrived=False)]
     order = await room.come_in(customer, mia)
@@ -113,7 +113,7 @@ async def test_a_mail_about_an_order_cancelled_meanwhile_says_so(
 
 
 async def test_of_several_changes_taken_at_once_the_latest_is_kept(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     order = room.order(customer, mia)
     described = {**order.model_dump(), "edited_by": mia.member_id}
@@ -129,7 +129,7 @@ async def test_of_several_changes_taken_at_once_the_latest_is_kept(
     "changes", [{"imported": True}, {"placed_at": None}], ids=["imported", "never placed"]
 )
 async def test_what_never_comes_in_is_not_kept(
-    room: Postroom, ana: Person, mia: Person, customer: UUID, changes: dict[str, Any]
+    room: NotifierService, ana: Person, mia: Person, customer: UUID, changes: dict[str, Any]
 ) -> None:
     order = room.order(customer, mia)
     for kind in (OrderEdited, OrderConfirmed, OrderFulfilled, OrderCancelled):
@@ -138,7 +138,7 @@ async def test_what_never_comes_in_is_not_kept(
 
 
 async def test_a_mail_calls_the_customer_what_it_is_called_now(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     await daily(room, ana)
     await room.come_in(customer, mia)
@@ -159,7 +159,7 @@ async def test_a_mail_calls_the_customer_what_it_is_called_now(
 
 
 async def test_a_rename_heard_before_its_order_counts(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     order = room.order(customer, mia)
     room.customers.customer("Librería Río", customer_id=customer)
@@ -173,7 +173,14 @@ async def test_a_rename_heard_before_its_order_counts(
 @pytest.mark.parametrize("when", ["at_once", "daily"])
 @pytest.mark.parametrize(("stays", "name"), [(False, "Sol"), (True, "Bruno")])
 async def test_who_lost_the_customer_reads_the_name_that_the_order_keeps(
-    room: Postroom, ana: Person, mia: Person, customer: UUID, when: str, *, stays: bool, name: str
+    room: NotifierService,
+    ana: Person,
+    mia: Person,
+    customer: UUID,
+    when: str,
+    *,
+    stays: bool,
+    name: str,
 ) -> None:
     if when == "daily":
         await daily(room, ana)
@@ -191,7 +198,9 @@ async def test_who_lost_the_customer_reads_the_name_that_the_order_keeps(
     assert f"Librería {name}" in mail.text
 
 
-async def test_a_manager_reads_what_the_customer_is_called_now(room: Postroom, mia: Person) -> None:
+async def test_a_manager_reads_what_the_customer_is_called_now(
+    room: NotifierService, mia: Person
+) -> None:
     customer = await room.customer()
     order = room.order(customer, await room.person("Tom", "sales_manager"))
     room.customers.customer("Librería Río", customer_id=customer)
@@ -203,7 +212,7 @@ async def test_a_manager_reads_what_the_customer_is_called_now(room: Postroom, m
 
 
 async def test_a_name_goes_a_month_after_it_was_heard_and_not_before_the_orders(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     await room.customer(name="Papelería Luna")
     room.server.answers = [PutOff("451", may_have_arrived=False) for _ in range(2)]
@@ -220,7 +229,7 @@ async def test_a_name_goes_a_month_after_it_was_heard_and_not_before_the_orders(
 
 
 async def test_what_an_order_became_goes_with_it_and_without_it_after_a_month(
-    room: Postroom, ana: Person, mia: Person, customer: UUID
+    room: NotifierService, ana: Person, mia: Person, customer: UUID
 ) -> None:
     tidying = Retention(room.shop.database, room.clock)
     room.server.answers = [PutOff("451", may_have_arrived=False) for _ in range(2)]

@@ -13,7 +13,7 @@ from bailiwick_local.databases import DatabaseUrls
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.mail.message import Mail, domain_of, envelope
 from bailiwick_notifier.settings import Settings
-from bailiwick_testkit.apps import settings_for
+from bailiwick_testkit.services.application import settings_for
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from bailiwick_testkit.committing import nothing_answers_after_commits
-from bailiwick_testkit.market import PATH, Market, a_line, an_order
+from bailiwick_testkit.checks.committing import nothing_answers_after_commits
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line, an_order
 
 BEFORE = {"edit": (), "place": (), "confirm": ("place",), "fulfil": ("place", "confirm")}
 CHANGES = {"note": "Call first", "lines": [a_line("1.50", "10.0", discount="0.25")]}
 
 
 @pytest.mark.parametrize("act", ["draft", "placed", "edit", "place", "confirm", "fulfil", "cancel"])
-async def test_what_was_committed_is_answered_as_it_is_read(market: Market, act: str) -> None:
+async def test_what_was_committed_is_answered_as_it_is_read(
+    market: OrdersService, act: str
+) -> None:
     mia = await market.shop.member("brand_manager")
     api, customer = market.shop.api, await market.customer(main=mia)
     if act in {"draft", "placed"}:
@@ -39,7 +41,7 @@ async def test_what_was_committed_is_answered_as_it_is_read(market: Market, act:
     assert done.headers["bailiwick-position"].startswith(position)
 
 
-async def test_a_representative_is_answered_with_what_they_may_see(market: Market) -> None:
+async def test_a_representative_is_answered_with_what_they_may_see(market: OrdersService) -> None:
     ana = await market.shop.member(permissions=["seller"])
     path = (await market.order(ana, await market.customer(main=ana)))["path"]
     with nothing_answers_after_commits():

@@ -16,7 +16,7 @@ from bailiwick_contracts.identity import MemberChanged
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.web.read_your_writes import Position
 from bailiwick_orders.store import tables
-from bailiwick_testkit.market import PATH, Market, a_line
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line
 from bailiwick_testkit.waiting import until
 
 NOWHERE = f"{PATH}/01900000-0000-7000-8000-000000000000"
@@ -26,14 +26,14 @@ def the_problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-async def test_nobody_is_told_anything_without_a_token(market: Market) -> None:
+async def test_nobody_is_told_anything_without_a_token(market: OrdersService) -> None:
     for path in (PATH, NOWHERE, f"{PATH}/count"):
         assert the_problem(await market.shop.api.get(None, path)) == (401, "unauthenticated")
     assert the_problem(await market.shop.api.post(None, PATH, {})) == (401, "unauthenticated")
 
 
 async def test_an_unknown_customer_is_answered_before_the_rest_of_the_body(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     ana, bruno = (
         await market.shop.member(permissions=["seller"]),
@@ -54,7 +54,7 @@ async def test_an_unknown_customer_is_answered_before_the_rest_of_the_body(
     assert the_problem(malformed) == (400, "malformed")
 
 
-async def test_a_foreign_order_is_answered_like_a_random_id(market: Market) -> None:
+async def test_a_foreign_order_is_answered_like_a_random_id(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     foreign = await market.order(mia, await market.customer())
@@ -74,7 +74,9 @@ async def test_a_foreign_order_is_answered_like_a_random_id(market: Market) -> N
         assert the_problem(edited) == (404, "not-found")
 
 
-async def test_a_customer_seen_but_not_represented_is_not_ordered_for(market: Market) -> None:
+async def test_a_customer_seen_but_not_represented_is_not_ordered_for(
+    market: OrdersService,
+) -> None:
     ana = await market.shop.member(permissions=["seller"])
     await market.shop.settings(creator_keeps_access=True)
     mine = await market.customer(created_by=ana.member_id)
@@ -118,7 +120,7 @@ async def test_a_customer_seen_but_not_represented_is_not_ordered_for(market: Ma
     ],
 )
 async def test_wrong_input_is_named_and_nothing_is_written(
-    market: Market, changes: dict[str, Any], where: str
+    market: OrdersService, changes: dict[str, Any], where: str
 ) -> None:
     mia = await market.shop.member("brand_manager")
     answer = await market.create(mia, await market.customer(), **changes)
@@ -127,7 +129,7 @@ async def test_wrong_input_is_named_and_nothing_is_written(
     assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 0}
 
 
-async def test_five_hundred_lines_are_an_order(market: Market) -> None:
+async def test_five_hundred_lines_are_an_order(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     lines = [a_line("3", "0.3333", discount="0.05")] * 500
     made = await market.order(mia, await market.customer(), lines=lines)
@@ -136,7 +138,7 @@ async def test_five_hundred_lines_are_an_order(market: Market) -> None:
 
 
 async def test_an_order_takes_the_organizations_currency_unless_it_names_one(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     await market.shop.settings(currency="USD")
     mia, customer = await market.shop.member("brand_manager"), await market.customer()
@@ -151,7 +153,7 @@ async def test_an_order_takes_the_organizations_currency_unless_it_names_one(
 
 @pytest.mark.parametrize("status", ["pending", "suspended"])
 async def test_who_waits_or_is_suspended_gets_drafts_from_people_and_nothing_placed(
-    market: Market, status: Any
+    market: OrdersService, status: Any
 ) -> None:
     mia, buyer = await market.shop.member("brand_manager"), await market.shop.member(kind="service")
     customer = await market.customer(status=status)
@@ -169,7 +171,7 @@ async def test_who_waits_or_is_suspended_gets_drafts_from_people_and_nothing_pla
     assert placed.json()["customer"]["name"] == "Approved"
 
 
-async def test_a_storefront_says_portal_and_places_its_own_drafts(market: Market) -> None:
+async def test_a_storefront_says_portal_and_places_its_own_drafts(market: OrdersService) -> None:
     buyer, customer = await market.shop.member(kind="service"), await market.customer()
     assert the_problem(await market.create(buyer, customer)) == (422, "invalid")
     draft = await market.order(buyer, customer, source="portal")
@@ -178,7 +180,7 @@ async def test_a_storefront_says_portal_and_places_its_own_drafts(market: Market
     assert the_problem(cancelled) == (403, "capability-missing")
 
 
-async def test_an_order_goes_through_its_states_once_each(market: Market) -> None:
+async def test_an_order_goes_through_its_states_once_each(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     order = await market.order(mia, await market.customer(main=ana))
@@ -209,7 +211,7 @@ async def test_an_order_goes_through_its_states_once_each(market: Market) -> Non
 
 
 async def test_a_confirmed_order_is_edited_with_a_reason_and_keeps_what_it_was(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer(), place=True, note="first")
@@ -231,7 +233,7 @@ async def test_a_confirmed_order_is_edited_with_a_reason_and_keeps_what_it_was(
     assert (kept["replaced_by"], kept["lines"][0]["quantity"]) == (mia.member_id, "2")
 
 
-async def test_a_change_names_the_version_it_changes(market: Market) -> None:
+async def test_a_change_names_the_version_it_changes(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     path, api = order["path"], market.shop.api
@@ -253,7 +255,7 @@ async def test_a_change_names_the_version_it_changes(market: Market) -> None:
     assert (await api.patch(mia, path, {"note": "y"}, now)).status_code == 200
 
 
-async def test_two_edits_at_once_leave_one_winner(market: Market) -> None:
+async def test_two_edits_at_once_leave_one_winner(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     answers = await asyncio.gather(
@@ -262,7 +264,7 @@ async def test_two_edits_at_once_leave_one_winner(market: Market) -> None:
     assert sorted(one.status_code for one in answers) == [200, 412, 412, 412]
 
 
-async def test_what_the_reader_holds_is_not_sent_again(market: Market) -> None:
+async def test_what_the_reader_holds_is_not_sent_again(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     read = await market.shop.api.get(mia, order["path"])
@@ -274,7 +276,7 @@ async def test_what_the_reader_holds_is_not_sent_again(market: Market) -> None:
     assert (old.status_code, old.json()) == (200, read.json())
 
 
-async def test_what_is_shown_otherwise_has_another_tag(market: Market) -> None:
+async def test_what_is_shown_otherwise_has_another_tag(market: OrdersService) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
@@ -294,7 +296,7 @@ async def test_what_is_shown_otherwise_has_another_tag(market: Market) -> None:
         assert now.startswith('"v1-')
 
 
-async def test_counting_takes_no_page(market: Market) -> None:
+async def test_counting_takes_no_page(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     for page in ("limit=5", "cursor=x"):
         answer = await market.shop.api.get(mia, f"{PATH}/count?{page}")
@@ -303,12 +305,14 @@ async def test_counting_takes_no_page(market: Market) -> None:
 
 
 @pytest.mark.parametrize("path", [f"{PATH}%0a", f"{PATH}/count%0a", f"{PATH}%0d"])
-async def test_an_address_that_ends_in_a_line_feed_leads_nowhere(market: Market, path: str) -> None:
+async def test_an_address_that_ends_in_a_line_feed_leads_nowhere(
+    market: OrdersService, path: str
+) -> None:
     mia = await market.shop.member("brand_manager")
     assert the_problem(await market.shop.api.get(mia, path)) == (404, "not-found")
 
 
-async def test_the_same_request_twice_makes_one_order(market: Market) -> None:
+async def test_the_same_request_twice_makes_one_order(market: OrdersService) -> None:
     mia, customer = await market.shop.member("brand_manager"), await market.customer()
     key = {"Idempotency-Key": "one"}
     first = await market.create(mia, customer, headers=key, place=True)
@@ -322,7 +326,7 @@ async def test_the_same_request_twice_makes_one_order(market: Market) -> None:
     assert (await market.shop.api.get(mia, f"{PATH}/count")).json() == {"count": 2}
 
 
-async def test_a_double_click_makes_one_order(market: Market) -> None:
+async def test_a_double_click_makes_one_order(market: OrdersService) -> None:
     mia, customer = await market.shop.member("brand_manager"), await market.customer()
     key = {"Idempotency-Key": "click"}
     answers = await asyncio.gather(
@@ -335,7 +339,9 @@ async def test_a_double_click_makes_one_order(market: Market) -> None:
 
 
 @pytest.mark.parametrize("place", [True, False])
-async def test_a_repetition_is_answered_as_a_read_would_be_now(market: Market, place: bool) -> None:
+async def test_a_repetition_is_answered_as_a_read_would_be_now(
+    market: OrdersService, place: bool
+) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
@@ -360,7 +366,7 @@ async def test_a_repetition_is_answered_as_a_read_would_be_now(market: Market, p
 
 @pytest.mark.parametrize("role", ["brand_manager", "sales_representative", "sales_assistant", None])
 async def test_placing_what_is_placed_is_a_conflict_for_everybody_who_may_place(
-    market: Market, role: str | None
+    market: OrdersService, role: str | None
 ) -> None:
     who = await (market.shop.member(role) if role else market.shop.member(kind="service"))
     customer = await market.customer(main=who if role == "sales_representative" else None)
@@ -371,7 +377,9 @@ async def test_placing_what_is_placed_is_a_conflict_for_everybody_who_may_place(
     )
 
 
-async def test_an_assistants_own_cancelled_order_is_refused_by_its_state(market: Market) -> None:
+async def test_an_assistants_own_cancelled_order_is_refused_by_its_state(
+    market: OrdersService,
+) -> None:
     tom = await market.shop.member("sales_assistant")
     path = (await market.order(tom, await market.customer()))["path"]
     assert (await market.act(tom, path, "cancel")).status_code == 200
@@ -381,7 +389,7 @@ async def test_an_assistants_own_cancelled_order_is_refused_by_its_state(market:
 
 
 async def test_a_number_that_is_taken_is_drawn_again(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mia, customer = await market.shop.member("brand_manager"), await market.customer()
     drawn = iter(["BBBBBBBB", "BBBBBBBB", "BBBBBBBB", "CCCCCCCC"])
@@ -391,7 +399,7 @@ async def test_a_number_that_is_taken_is_drawn_again(
     assert (await market.create(mia, customer, headers=key)).json()["number"] == "CCCCCCCC"
 
 
-async def test_an_order_for_what_was_written_elsewhere_waits_for_it(market: Market) -> None:
+async def test_an_order_for_what_was_written_elsewhere_waits_for_it(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     customer = market.customers.customer()
     after = mia.after(Position("customers", customer, 1), Position("notifier", uuid4(), 9))
@@ -404,7 +412,7 @@ async def test_an_order_for_what_was_written_elsewhere_waits_for_it(market: Mark
     assert made.headers["bailiwick-position"].startswith(f"orders:{made.json()['order_id']}:1:")
 
 
-async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: Market) -> None:
+async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     after = mia.after(Position("customers", uuid4(), 1))
     answer = await market.shop.api.get(mia, PATH, headers=after)
@@ -413,7 +421,7 @@ async def test_a_position_that_never_comes_is_unavailable_not_wrong(market: Mark
 
 
 async def test_who_waits_for_a_change_of_their_membership_holds_up_nobody(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member("brand_manager")

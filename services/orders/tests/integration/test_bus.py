@@ -14,10 +14,10 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.process.service import declare_topology
 from bailiwick_orders.main import work
 from bailiwick_orders.settings import Settings
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.listening import publish
-from bailiwick_testkit.market import Market
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.fakes.subscriber import publish
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.orders import OrdersService
 
 OURS = "an-outside-reader"
 
@@ -35,7 +35,7 @@ async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def working(market: Market, broker: str) -> AsyncIterator[None]:
+async def working(market: OrdersService, broker: str) -> AsyncIterator[None]:
     """Run the worker as the service does, before the doors of the made-up siblings."""
     doors = (market.shop.identity.application(), market.customers.application())
     async with served(*doors) as (identity_url, customers_url):
@@ -62,7 +62,7 @@ async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def test_a_customer_told_over_the_bus_can_be_ordered_for_and_the_order_is_told(
-    market: Market, broker: str
+    market: OrdersService, broker: str
 ) -> None:
     ana = await market.shop.member("sales_representative")
     async with working(market, broker):
@@ -84,7 +84,7 @@ async def test_a_customer_told_over_the_bus_can_be_ordered_for_and_the_order_is_
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
 
 
-async def test_without_events_the_doors_are_enough(market: Market, broker: str) -> None:
+async def test_without_events_the_doors_are_enough(market: OrdersService, broker: str) -> None:
     ana = market.shop.identity.person(market.shop.org_id, "sales_representative")
     customer = market.customers.customer()
     market.customers.assign(customer, ana.member_id)

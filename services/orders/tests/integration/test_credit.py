@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from bailiwick_testkit.market import Market
-from bailiwick_testkit.people import LONG_AGO, Person
+from bailiwick_testkit.fakes.people import LONG_AGO, Person
+from bailiwick_testkit.services.orders import OrdersService
 
 
-async def credited(market: Market, who: Person, customer: object, **body: object) -> str | None:
+async def credited(
+    market: OrdersService, who: Person, customer: object, **body: object
+) -> str | None:
     made = await market.create(who, customer, place=True, **body)  # type: ignore[arg-type]
     assert made.status_code == 201, made.text
     credit: str | None = made.json()["credited_to"]
@@ -19,7 +21,7 @@ async def credited(market: Market, who: Person, customer: object, **body: object
 
 
 async def test_an_assistants_order_is_credited_to_the_main_and_without_one_to_the_house(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     tom = await market.shop.member("sales_assistant")
     ana = await market.shop.member("sales_representative")
@@ -27,7 +29,7 @@ async def test_an_assistants_order_is_credited_to_the_main_and_without_one_to_th
     assert await credited(market, tom, await market.customer()) is None
 
 
-async def test_who_holds_orders_alone_gets_their_own_credit(market: Market) -> None:
+async def test_who_holds_orders_alone_gets_their_own_credit(market: OrdersService) -> None:
     leo = await market.shop.member(permissions=["orders"])
     ana = await market.shop.member("sales_representative")
     customer = await market.customer(main=ana)
@@ -48,7 +50,7 @@ async def test_who_holds_orders_alone_gets_their_own_credit(market: Market) -> N
     ids=["inactive", "expired", "custom", "lost seller", "orders alone"],
 )
 async def test_a_main_who_does_not_count_gets_no_credit_and_cannot_be_named(
-    market: Market, role: str | None, changes: dict[str, Any]
+    market: OrdersService, role: str | None, changes: dict[str, Any]
 ) -> None:
     tom, mia = [await market.shop.member(role) for role in ("sales_assistant", "brand_manager")]
     ana = await market.shop.member("sales_representative")
@@ -60,7 +62,7 @@ async def test_a_main_who_does_not_count_gets_no_credit_and_cannot_be_named(
     assert (refused.status_code, refused.json()["code"]) == (422, "not-assigned")
 
 
-async def test_credit_is_settled_when_placed_by_who_represents_then(market: Market) -> None:
+async def test_credit_is_settled_when_placed_by_who_represents_then(market: OrdersService) -> None:
     tom = await market.shop.member("sales_assistant")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
@@ -76,7 +78,7 @@ async def test_credit_is_settled_when_placed_by_who_represents_then(market: Mark
     )
 
 
-async def test_a_manager_names_another_assigned_representative(market: Market) -> None:
+async def test_a_manager_names_another_assigned_representative(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana, bruno, eva = [await market.shop.member("sales_representative") for _ in range(3)]
     customer = await market.customer(main=ana)
@@ -93,7 +95,7 @@ async def test_a_manager_names_another_assigned_representative(market: Market) -
     assert placed.json()["credited_to"] == str(ana.member_id)
 
 
-async def test_a_representative_names_nobody_but_themselves(market: Market) -> None:
+async def test_a_representative_names_nobody_but_themselves(market: OrdersService) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = await market.customer(main=ana)
     market.customers.assign(customer, bruno.member_id, "additional")

@@ -17,12 +17,12 @@ from bailiwick_kit.database.migrations import check
 from bailiwick_orders.main import service
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.snapshots import Snapshots
-from bailiwick_testkit.market import Market, a_line
+from bailiwick_testkit.services.orders import OrdersService, a_line
 
 SCHEMAS = Path(bailiwick_contracts.__file__).parents[2] / "schemas"
 
 
-async def told(market: Market) -> list[dict[str, Any]]:
+async def told(market: OrdersService) -> list[dict[str, Any]]:
     """Return the events in the outbox in order, each of which its schema must allow."""
     table = tables.outbox
     async with market.shop.database.reading(market.shop.org_id) as connection:
@@ -39,7 +39,7 @@ async def told(market: Market) -> list[dict[str, Any]]:
     return found
 
 
-async def test_each_act_is_told_once_with_the_whole_state(market: Market) -> None:
+async def test_each_act_is_told_once_with_the_whole_state(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = await market.customer("Ñandú", main=ana)
@@ -72,7 +72,7 @@ async def test_each_act_is_told_once_with_the_whole_state(market: Market) -> Non
     assert (events[4]["note"], events[4]["reason"]) == (None, "They rang")
 
 
-async def test_an_order_placed_at_once_comes_in_once(market: Market) -> None:
+async def test_an_order_placed_at_once_comes_in_once(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer(), place=True)
     assert (await market.act(mia, order["path"], "cancel")).status_code == 200
@@ -84,7 +84,7 @@ async def test_an_order_placed_at_once_comes_in_once(market: Market) -> None:
     assert events[0]["imported"] is False
 
 
-async def test_what_is_refused_is_not_told(market: Market) -> None:
+async def test_what_is_refused_is_not_told(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer(status="suspended")
     assert (await market.create(mia, customer, place=True)).status_code == 409
@@ -92,7 +92,7 @@ async def test_what_is_refused_is_not_told(market: Market) -> None:
 
 
 async def test_snapshots_go_to_one_queue_with_the_same_versions_and_new_ids(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bailiwick_orders.store.snapshots.BATCH", 3)
     mia = await market.shop.member("brand_manager")
@@ -116,7 +116,7 @@ async def test_snapshots_go_to_one_queue_with_the_same_versions_and_new_ids(
     ]
 
 
-async def test_every_act_leaves_a_row_in_the_audit_trail(market: Market) -> None:
+async def test_every_act_leaves_a_row_in_the_audit_trail(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     for verb in ("place", "confirm", "cancel"):
@@ -132,5 +132,5 @@ async def test_every_act_leaves_a_row_in_the_audit_trail(market: Market) -> None
     assert found == [(f"order.{verb}", mia.member_id, n) for n, verb in enumerate(verbs, start=1)]
 
 
-def test_tables_in_code_and_in_the_database_are_the_same(market: Market) -> None:
+def test_tables_in_code_and_in_the_database_are_the_same(market: OrdersService) -> None:
     check(service.migrations, market.shop.urls.owner)

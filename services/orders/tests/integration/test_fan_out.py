@@ -12,8 +12,8 @@ from bailiwick_kit.database.engine import Database
 from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.fan_out import FanOut
-from bailiwick_testkit.market import Market
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import OrdersService
 
 ORDERS = """
     INSERT INTO orders (org_id, order_id, number, customer_id, customer_name, author_id, source, state,
@@ -33,7 +33,9 @@ SIGHT = """
 """
 
 
-async def held_by(market: Market, person: Person, customers: int, orders: int) -> list[Assignment]:
+async def held_by(
+    market: OrdersService, person: Person, customers: int, orders: int
+) -> list[Assignment]:
     """Make customers of a representative's, with so many orders each and the visibility of those."""
     held = [
         market.customers.assign(market.customers.customer(f"C{number}"), person.member_id)
@@ -50,7 +52,9 @@ async def held_by(market: Market, person: Person, customers: int, orders: int) -
     return held
 
 
-def hand_over(market: Market, held: list[Assignment], to: Person, at: datetime) -> list[Assignment]:
+def hand_over(
+    market: OrdersService, held: list[Assignment], to: Person, at: datetime
+) -> list[Assignment]:
     """Give all of them to somebody, in one act."""
     new = [
         one.model_copy(
@@ -62,7 +66,7 @@ def hand_over(market: Market, held: list[Assignment], to: Person, at: datetime) 
     return new
 
 
-async def sight(market: Market, at: datetime) -> dict[UUID, int]:
+async def sight(market: OrdersService, at: datetime) -> dict[UUID, int]:
     """Return how many orders each representative sees at an instant."""
     async with market.shop.database.reading(market.shop.org_id) as connection:
         found = await connection.exec_driver_sql(SIGHT, (at,))
@@ -70,7 +74,7 @@ async def sight(market: Market, at: datetime) -> dict[UUID, int]:
 
 
 async def test_nobody_sees_more_while_a_large_act_is_written_and_all_is_seen_after(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "AT_ONCE", 10)
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -102,7 +106,7 @@ async def test_nobody_sees_more_while_a_large_act_is_written_and_all_is_seen_aft
     assert await look_up(market.shop.org_id, new[0].assignment_id) == 1
 
 
-async def read(market: Market, who: Person, ids: list[UUID], path: str) -> list[object]:
+async def read(market: OrdersService, who: Person, ids: list[UUID], path: str) -> list[object]:
     """Return how many orders of the customers somebody finds on each surface, and one order's status."""
     found: list[object] = []
     for query in ("", "?state=placed", "?currency=EUR&source=import", "?customer_id=former"):
@@ -118,7 +122,7 @@ async def read(market: Market, who: Person, ids: list[UUID], path: str) -> list[
 
 
 async def test_who_has_lost_a_customer_reads_none_of_its_orders_from_the_first_commit_on(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "AT_ONCE", 10)
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -149,7 +153,7 @@ async def test_who_has_lost_a_customer_reads_none_of_its_orders_from_the_first_c
 
 
 async def test_what_happens_between_two_pieces_counts(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "AT_ONCE", 10)
     mia = await market.shop.member("brand_manager")
@@ -172,7 +176,7 @@ async def test_what_happens_between_two_pieces_counts(
 
 
 async def test_an_act_is_written_though_customers_of_its_own_and_of_another_organization_are_locked(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "AT_ONCE", 2)
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -209,7 +213,7 @@ async def test_an_act_is_written_though_customers_of_its_own_and_of_another_orga
             await asyncio.wait([beside])
 
 
-async def _moves(market: Market, customers: int, orders: int) -> float:
+async def _moves(market: OrdersService, customers: int, orders: int) -> float:
     """Hand customers over with all their orders; return the seconds that the longest transaction took."""
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     held = await held_by(market, ana, customers, orders)
@@ -232,7 +236,7 @@ async def _moves(market: Market, customers: int, orders: int) -> float:
 
 
 async def test_an_act_over_many_orders_is_written_within_what_a_transaction_may_take(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     assert await _moves(market, 20, 400) < 10
 
@@ -240,6 +244,6 @@ async def test_an_act_over_many_orders_is_written_within_what_a_transaction_may_
 @pytest.mark.slow
 @pytest.mark.parametrize(("customers", "orders"), [(500, 1_100), (1, 70_000)])
 async def test_the_largest_acts_are_written_within_what_a_transaction_may_take(
-    market: Market, customers: int, orders: int
+    market: OrdersService, customers: int, orders: int
 ) -> None:
     assert await _moves(market, customers, orders) < 10

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from bailiwick_contracts.customers import Assignment
-from bailiwick_testkit.market import PATH, Market, an_order
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import PATH, OrdersService, an_order
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Cast:
 
 
 @pytest.fixture
-async def cast(market: Market) -> Cast:
+async def cast(market: OrdersService) -> Cast:
     """Mia, Ana, Bruno, Tom, Zoe and the storefront; C1 to C4; O1 to O7, all placed."""
     shop, told = market.shop, market.customers
     people = {
@@ -57,7 +57,7 @@ async def cast(market: Market) -> Cast:
     return Cast(people, customers, orders, c1_main)
 
 
-async def sees(market: Market, cast: Cast, name: str, expected: str) -> None:
+async def sees(market: OrdersService, cast: Cast, name: str, expected: str) -> None:
     """Hold for each order: in the list ⇔ by id 200 ⇔ in the count."""
     who, wanted = cast.people[name], set(expected.split())
     listed = await market.shop.api.get(who, PATH)
@@ -71,7 +71,7 @@ async def sees(market: Market, cast: Cast, name: str, expected: str) -> None:
         assert read.status_code == (200 if code in wanted else 404), (name, code)
 
 
-async def edits(market: Market, cast: Cast, name: str, **expected: str) -> None:
+async def edits(market: OrdersService, cast: Cast, name: str, **expected: str) -> None:
     """Hold what editing each order answers: `yes`, or the problem's code."""
     for code, answer in expected.items():
         path = cast.orders[code]["path"]
@@ -80,12 +80,14 @@ async def edits(market: Market, cast: Cast, name: str, **expected: str) -> None:
         assert said == answer, (name, code, edited.text)
 
 
-async def test_the_manager_sees_and_edits_all_seven(market: Market, cast: Cast) -> None:
+async def test_the_manager_sees_and_edits_all_seven(market: OrdersService, cast: Cast) -> None:
     await sees(market, cast, "Mia", "O1 O2 O3 O4 O5 O6 O7")
     await edits(market, cast, "Mia", **dict.fromkeys(cast.orders, "yes"))
 
 
-async def test_ana_sees_five_and_edits_what_is_hers_to_edit(market: Market, cast: Cast) -> None:
+async def test_ana_sees_five_and_edits_what_is_hers_to_edit(
+    market: OrdersService, cast: Cast
+) -> None:
     await sees(market, cast, "Ana", "O1 O2 O3 O6 O7")
     await edits(
         market,
@@ -101,14 +103,14 @@ async def test_ana_sees_five_and_edits_what_is_hers_to_edit(market: Market, cast
     )
 
 
-async def test_bruno_sees_two_and_edits_both(market: Market, cast: Cast) -> None:
+async def test_bruno_sees_two_and_edits_both(market: OrdersService, cast: Cast) -> None:
     await sees(market, cast, "Bruno", "O2 O3")
     hidden = dict.fromkeys(("O1", "O4", "O5", "O6", "O7"), "not-found")
     await edits(market, cast, "Bruno", O2="yes", O3="yes", **hidden)
 
 
 async def test_tom_sees_all_and_edits_drafts_of_his_own_until_they_are_placed(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     tom = cast.people["Tom"]
     await sees(market, cast, "Tom", "O1 O2 O3 O4 O5 O6 O7")
@@ -121,7 +123,7 @@ async def test_tom_sees_all_and_edits_drafts_of_his_own_until_they_are_placed(
     assert (again.status_code, again.json()["code"]) == (403, "not-own-draft")
 
 
-async def test_zoe_lists_nothing_and_creates_nothing(market: Market, cast: Cast) -> None:
+async def test_zoe_lists_nothing_and_creates_nothing(market: OrdersService, cast: Cast) -> None:
     zoe, api = cast.people["Zoe"], market.shop.api
     for path in (PATH, f"{PATH}/count", cast.orders["O1"]["path"]):
         answer = await api.get(zoe, path)
@@ -132,7 +134,7 @@ async def test_zoe_lists_nothing_and_creates_nothing(market: Market, cast: Cast)
 
 
 async def test_the_storefront_sees_what_it_wrote_and_edits_nothing(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     await sees(market, cast, "buyer", "O1 O4")
     path = cast.orders["O1"]["path"]
@@ -141,7 +143,7 @@ async def test_the_storefront_sees_what_it_wrote_and_edits_nothing(
 
 
 async def test_credit_goes_to_who_placed_or_to_the_main_of_that_instant(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     ids = {name: str(person.member_id) for name, person in cast.people.items()}
     credited = {code: order["credited_to"] for code, order in cast.orders.items()}
@@ -156,7 +158,9 @@ async def test_credit_goes_to_who_placed_or_to_the_main_of_that_instant(
     }
 
 
-async def test_before_t_a_planned_handover_changes_nothing(market: Market, cast: Cast) -> None:
+async def test_before_t_a_planned_handover_changes_nothing(
+    market: OrdersService, cast: Cast
+) -> None:
     later = datetime.now(UTC) + timedelta(days=1)
     market.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, later)
     await market.tell()
@@ -165,7 +169,7 @@ async def test_before_t_a_planned_handover_changes_nothing(market: Market, cast:
 
 
 async def test_from_t_on_ana_keeps_what_she_placed_and_bruno_has_the_customer(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     draft = await market.order(cast.people["Ana"], cast.customers["C1"])
     market.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, datetime.now(UTC))
@@ -184,7 +188,7 @@ async def test_from_t_on_ana_keeps_what_she_placed_and_bruno_has_the_customer(
 
 
 async def test_of_a_lost_customer_only_the_name_is_left_wherever_the_order_shows(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     market.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, datetime.now(UTC))
     await market.tell()
@@ -200,7 +204,9 @@ async def test_of_a_lost_customer_only_the_name_is_left_wherever_the_order_shows
     assert str(cast.customers["C1"]) not in (await api.get(ana, PATH)).text
 
 
-async def test_a_handover_taken_back_gives_the_rows_above_again(market: Market, cast: Cast) -> None:
+async def test_a_handover_taken_back_gives_the_rows_above_again(
+    market: OrdersService, cast: Cast
+) -> None:
     bruno, ana = cast.people["Bruno"], cast.people["Ana"]
     moved = market.customers.hand_over(cast.c1_main, bruno.member_id, datetime.now(UTC))
     await market.tell()
@@ -214,7 +220,7 @@ async def test_a_handover_taken_back_gives_the_rows_above_again(market: Market, 
 
 
 async def test_reports_added_to_sellers_permissions_widen_to_everything(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     member_id = cast.people["Ana"].member_id
     cast.people["Ana"] = await market.shop.member(
@@ -225,7 +231,7 @@ async def test_reports_added_to_sellers_permissions_widen_to_everything(
 
 
 async def test_without_the_setting_an_author_loses_orders_with_the_customer(
-    market: Market, cast: Cast
+    market: OrdersService, cast: Cast
 ) -> None:
     await market.shop.settings(author_keeps_order_view=False)
     market.customers.hand_over(cast.c1_main, cast.people["Bruno"].member_id, datetime.now(UTC))

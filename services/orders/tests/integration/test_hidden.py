@@ -10,17 +10,17 @@ import httpx2
 import pytest
 
 from bailiwick_kit.database.engine import Database
-from bailiwick_testkit.market import PATH, Market, a_line, an_order
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.checks.work import work_done
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line, an_order
 from bailiwick_testkit.waiting import until
-from bailiwick_testkit.work import work_done
 
 OPERATIONS = ("read", "versions", "edit", "place", "cancel", "confirm", "fulfil", "create")
 MANY = [a_line()] * 200
 
 
 async def send(
-    market: Market, who: Person, operation: str, order: object, customer: object
+    market: OrdersService, who: Person, operation: str, order: object, customer: object
 ) -> httpx2.Response:
     path, api = f"{PATH}/{order}", market.shop.api
     match operation:
@@ -43,7 +43,7 @@ def told(answer: httpx2.Response) -> tuple[int, Any, list[str]]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_a_hidden_order_takes_the_work_of_none(market: Market, operation: str) -> None:
+async def test_a_hidden_order_takes_the_work_of_none(market: OrdersService, operation: str) -> None:
     mia = await market.shop.member("brand_manager")
     bruno = await market.shop.member("sales_representative")
     customer = await market.customer(main=mia)
@@ -61,7 +61,9 @@ async def test_a_hidden_order_takes_the_work_of_none(market: Market, operation: 
 
 
 @pytest.mark.parametrize("operation", ["edit", "place", "cancel", "create"])
-async def test_nobody_waits_for_the_lock_of_what_is_hidden(market: Market, operation: str) -> None:
+async def test_nobody_waits_for_the_lock_of_what_is_hidden(
+    market: OrdersService, operation: str
+) -> None:
     mia = await market.shop.member("brand_manager")
     bruno = await market.shop.member("sales_representative")
     customer = await market.customer()
@@ -77,7 +79,9 @@ async def test_nobody_waits_for_the_lock_of_what_is_hidden(market: Market, opera
     assert answer.status_code == 404
 
 
-async def test_what_changes_while_its_lock_is_waited_for_is_decided_anew(market: Market) -> None:
+async def test_what_changes_while_its_lock_is_waited_for_is_decided_anew(
+    market: OrdersService,
+) -> None:
     mia = await market.shop.member("brand_manager")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()

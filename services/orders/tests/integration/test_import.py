@@ -22,18 +22,18 @@ from bailiwick_kit.policy.client import Policy
 from bailiwick_orders.importing import BATCH, Import, opened
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
-from bailiwick_testkit import wrong_records
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.market import PATH, Market, a_line
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.servers import Opa
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa
+from bailiwick_testkit.services import wrong_records
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line
 from bailiwick_testkit.waiting import until
 
 Open = Callable[..., AbstractAsyncContextManager[Import]]
 
 
 @pytest.fixture
-async def opening(market: Market, opa: Opa) -> AsyncIterator[Open]:
+async def opening(market: OrdersService, opa: Opa) -> AsyncIterator[Open]:
     """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
     doors = (market.shop.identity.application(), market.customers.application())
     async with served(*doors) as (identity_url, customers_url):
@@ -63,20 +63,20 @@ async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]
     return [became async for became in work.run(json.dumps(line).encode() for line in lines)]
 
 
-async def told(market: Market) -> list[dict[str, Any]]:
+async def told(market: OrdersService) -> list[dict[str, Any]]:
     table = tables.outbox
     async with market.shop.database.reading(market.shop.org_id) as connection:
         rows = await connection.execute(sa.select(table.c.type, table.c.bulk, table.c.body))
         return [{"type": row.type, "bulk": row.bulk, **json.loads(row.body)} for row in rows]
 
 
-async def listed(market: Market, who: Person) -> dict[str, dict[str, Any]]:
+async def listed(market: OrdersService, who: Person) -> dict[str, dict[str, Any]]:
     found = (await market.shop.api.get(who, f"{PATH}?limit=200")).json()["items"]
     return {one["order_id"]: one for one in found}
 
 
 async def test_imported_orders_are_seen_and_a_second_run_changes_nothing(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = market.shop.identity.person(market.shop.org_id, "brand_manager")
     ana = market.shop.identity.person(market.shop.org_id, "sales_representative")
@@ -113,7 +113,7 @@ async def test_imported_orders_are_seen_and_a_second_run_changes_nothing(
 
 
 async def test_without_an_author_credit_is_the_mains_of_that_instant_or_as_said(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia, tom = [await market.shop.member(role) for role in ("brand_manager", "sales_assistant")]
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -140,7 +140,7 @@ async def test_without_an_author_credit_is_the_mains_of_that_instant_or_as_said(
 
 
 async def test_a_main_who_may_hold_no_portfolio_is_not_credited_and_one_who_left_is(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = await market.shop.member("brand_manager")
     lost = await market.shop.member(permissions=["customers"])
@@ -157,7 +157,7 @@ async def test_a_main_who_may_hold_no_portfolio_is_not_credited_and_one_who_left
     assert credited == [None, str(left.member_id)]
 
 
-async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Open) -> None:
+async def test_more_orders_than_a_batch_are_imported(market: OrdersService, opening: Open) -> None:
     mia = await market.shop.member("brand_manager")
     customer = market.customers.customer()
     count = BATCH + 50
@@ -180,7 +180,7 @@ async def test_more_orders_than_a_batch_are_imported(market: Market, opening: Op
     ],
 )
 async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
-    market: Market, opening: Open, changes: dict[str, Any], said: str
+    market: OrdersService, opening: Open, changes: dict[str, Any], said: str
 ) -> None:
     mia = await market.shop.member("brand_manager")
     customer = market.customers.customer()
@@ -191,7 +191,7 @@ async def test_a_wrong_line_is_named_and_its_batch_is_not_imported(
 
 
 async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = await market.shop.member("brand_manager")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -254,7 +254,7 @@ async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for
 
 @pytest.mark.parametrize("field", ["author_id", "customer_id"])
 async def test_a_changed_row_moves_no_order_to_another_customer_or_author(
-    market: Market, opening: Open, field: str
+    market: OrdersService, opening: Open, field: str
 ) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
@@ -267,7 +267,7 @@ async def test_a_changed_row_moves_no_order_to_another_customer_or_author(
             await imported(work, {**line, field: str(other)})
 
 
-async def test_no_order_is_credited_to_a_storefront(market: Market, opening: Open) -> None:
+async def test_no_order_is_credited_to_a_storefront(market: OrdersService, opening: Open) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member("sales_representative")
     storefront = await market.shop.member(kind="service")
@@ -283,7 +283,7 @@ async def test_no_order_is_credited_to_a_storefront(market: Market, opening: Ope
 
 
 async def test_what_history_has_is_kept_to_four_decimals_and_in_its_currency(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
@@ -310,7 +310,7 @@ async def test_what_history_has_is_kept_to_four_decimals_and_in_its_currency(
 
 
 async def test_an_import_waits_for_policy_that_does_not_answer_yet_and_says_so(
-    market: Market, opening: Open, opa: Opa, capsys: pytest.CaptureFixture[str]
+    market: OrdersService, opening: Open, opa: Opa, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
@@ -345,7 +345,9 @@ class Switch:
         return getattr(self.policy, name)
 
 
-async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: Open) -> None:
+async def test_who_sees_a_portfolio_only_cannot_import(
+    market: OrdersService, opening: Open
+) -> None:
     ana = await market.shop.member(permissions=["seller"])
     customer = await market.customer(main=ana)
     async with opening(ana) as work:
@@ -354,7 +356,7 @@ async def test_who_sees_a_portfolio_only_cannot_import(market: Market, opening: 
 
 
 async def test_an_order_that_its_source_made_long_after_its_date_is_listed_on_its_date(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
@@ -377,7 +379,7 @@ async def test_an_order_that_its_source_made_long_after_its_date_is_listed_on_it
 
 
 async def test_an_order_is_found_by_the_number_that_it_had_before_and_shows_it(
-    market: Market, opening: Open
+    market: OrdersService, opening: Open
 ) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member("sales_representative")
@@ -412,7 +414,7 @@ async def test_an_order_is_found_by_the_number_that_it_had_before_and_shows_it(
     ],
 )
 async def test_what_was_done_here_since_stands_whatever_else_a_row_says_later(
-    market: Market, opening: Open, said: str, verbs: list[str], state: str
+    market: OrdersService, opening: Open, said: str, verbs: list[str], state: str
 ) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member("sales_representative")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bailiwick_contracts.customers import Relation
-from bailiwick_testkit.market import PATH, Market, a_line
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line
 
 
-async def the_people(market: Market) -> tuple[Person, Person, Person]:
+async def the_people(market: OrdersService) -> tuple[Person, Person, Person]:
     shop = market.shop
     return (
         await shop.member(permissions=["seller"], name="Ana"),
@@ -21,13 +21,13 @@ async def the_people(market: Market) -> tuple[Person, Person, Person]:
     )
 
 
-async def hand_over(market: Market, held: Any, to: Person) -> Any:
+async def hand_over(market: OrdersService, held: Any, to: Person) -> Any:
     new = market.customers.hand_over(held, to.member_id, datetime.now(UTC))
     await market.tell()
     return new
 
 
-async def what_is_seen(market: Market, who: Person, path: str) -> tuple[int, list[str], int]:
+async def what_is_seen(market: OrdersService, who: Person, path: str) -> tuple[int, list[str], int]:
     """Return the status of the order itself, the orders in the list, and their count."""
     api = market.shop.api
     listed = (await api.get(who, PATH)).json()["items"]
@@ -35,7 +35,7 @@ async def what_is_seen(market: Market, who: Person, path: str) -> tuple[int, lis
     return (await api.get(who, path)).status_code, [one["order_id"] for one in listed], counted
 
 
-async def done(market: Market, who: Person, path: str, *verbs: str) -> None:
+async def done(market: OrdersService, who: Person, path: str, *verbs: str) -> None:
     for verb in verbs:
         if verb == "edit":
             answer = await market.shop.api.patch(who, path, {"lines": [a_line("7")]}, "*")
@@ -48,7 +48,7 @@ async def done(market: Market, who: Person, path: str, *verbs: str) -> None:
     "verbs", [("edit", "place"), ("cancel",), ("place", "cancel"), ("edit",), ("place", "edit")]
 )
 async def test_a_draft_that_is_worked_on_after_its_author_lost_the_customer_stays_lost(
-    market: Market, verbs: tuple[str, ...]
+    market: OrdersService, verbs: tuple[str, ...]
 ) -> None:
     ana, bruno, _ = await the_people(market)
     customer_id = await market.customer()
@@ -72,7 +72,7 @@ async def test_a_draft_that_is_worked_on_after_its_author_lost_the_customer_stay
 @pytest.mark.parametrize("relation", ["main", "additional"])
 @pytest.mark.parametrize("placed_by", ["author", "manager"])
 async def test_what_was_placed_by_its_author_or_in_their_time_stays_in_their_sight(
-    market: Market, relation: Relation, placed_by: str
+    market: OrdersService, relation: Relation, placed_by: str
 ) -> None:
     ana, bruno, mia = await the_people(market)
     customer_id = await market.customer()
@@ -90,7 +90,7 @@ async def test_what_was_placed_by_its_author_or_in_their_time_stays_in_their_sig
 
 
 async def test_a_draft_of_one_who_was_never_assigned_is_not_kept_when_another_places_it(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     """An assistant who becomes a representative brings along what they placed, and no drafts."""
     tom = await market.shop.member("sales_assistant")
@@ -107,7 +107,9 @@ async def test_a_draft_of_one_who_was_never_assigned_is_not_kept_when_another_pl
 
 
 @pytest.mark.parametrize("verb", ["confirm", "raise", "lower", "cancel"])
-async def test_an_order_of_a_suspended_customer_does_not_grow(market: Market, verb: str) -> None:
+async def test_an_order_of_a_suspended_customer_does_not_grow(
+    market: OrdersService, verb: str
+) -> None:
     mia = await market.shop.member("brand_manager")
     customer_id = await market.customer()
     order = await market.order(mia, customer_id, lines=[a_line("10")], place=True)

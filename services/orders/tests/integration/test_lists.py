@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from bailiwick_testkit.market import PATH, Market, a_line
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line
 
 
-async def listed(market: Market, who: Person, query: str = "") -> list[dict[str, Any]]:
+async def listed(market: OrdersService, who: Person, query: str = "") -> list[dict[str, Any]]:
     answer = await market.shop.api.get(who, PATH + query)
     assert answer.status_code == 200, answer.text
     counted = await market.shop.api.get(who, f"{PATH}/count{query}")
@@ -22,7 +22,7 @@ async def listed(market: Market, who: Person, query: str = "") -> list[dict[str,
     return found
 
 
-async def test_pages_hold_every_order_once_newest_first(market: Market) -> None:
+async def test_pages_hold_every_order_once_newest_first(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     mine, other = await market.customer(main=ana), await market.customer()
@@ -41,7 +41,7 @@ async def test_pages_hold_every_order_once_newest_first(market: Market) -> None:
         assert {one["order_id"] for one in made} <= set(ids)
 
 
-async def test_a_cursor_is_its_callers_and_its_filters_own(market: Market) -> None:
+async def test_a_cursor_is_its_callers_and_its_filters_own(market: OrdersService) -> None:
     mia, nora = await market.shop.member("brand_manager"), await market.shop.member("sales_manager")
     customer = await market.customer()
     for _ in range(2):
@@ -52,7 +52,7 @@ async def test_a_cursor_is_its_callers_and_its_filters_own(market: Market) -> No
         assert (refused.status_code, refused.json()["code"]) == (422, "cursor-invalid")
 
 
-async def test_each_filter_narrows_and_all_hold_at_once(market: Market) -> None:
+async def test_each_filter_narrows_and_all_hold_at_once(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     mine, other = await market.customer(main=ana), await market.customer()
@@ -87,11 +87,11 @@ def ids(*orders: dict[str, Any]) -> list[str]:
     return [one["order_id"] for one in orders]
 
 
-async def found(market: Market, who: Person, query: str) -> list[str]:
+async def found(market: OrdersService, who: Person, query: str) -> list[str]:
     return ids(*await listed(market, who, query))
 
 
-async def test_orders_are_found_by_words_of_the_name_that_they_show(market: Market) -> None:
+async def test_orders_are_found_by_words_of_the_name_that_they_show(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     mine = await market.customer(main=ana, name="L’Atelier d’Été Łódź")
@@ -122,7 +122,7 @@ async def test_orders_are_found_by_words_of_the_name_that_they_show(market: Mark
     assert await found(market, ana, "?text=lodz") == ids(first)
 
 
-async def test_a_country_is_the_one_that_the_customer_has_now(market: Market) -> None:
+async def test_a_country_is_the_one_that_the_customer_has_now(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     here, there = await market.customer(), await market.customer(country="GB")
     nowhere = await market.customer(country=None)
@@ -139,7 +139,7 @@ async def test_a_country_is_the_one_that_the_customer_has_now(market: Market) ->
     assert await found(market, mia, "?country=none") == ids(third, second)
 
 
-async def test_a_currency_narrows(market: Market) -> None:
+async def test_a_currency_narrows(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
     euros = await market.order(mia, customer)
@@ -150,7 +150,7 @@ async def test_a_currency_narrows(market: Market) -> None:
 
 
 async def test_the_house_and_the_others_are_credited_with_what_was_placed_only(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     mia, buyer = await market.shop.member("brand_manager"), await market.shop.member(kind="service")
     ana = await market.shop.member(permissions=["seller"])
@@ -178,7 +178,7 @@ async def test_the_house_and_the_others_are_credited_with_what_was_placed_only(
 
 
 async def test_what_a_representative_lost_is_former_and_found_by_no_trait_of_its_customer(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     mia = await market.shop.member("brand_manager")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -220,7 +220,7 @@ async def test_what_a_representative_lost_is_former_and_found_by_no_trait_of_its
     assert await found(market, ana, "?text=verano") == [], "what it is called by now is not shown"
 
 
-async def test_pages_of_the_new_filters_go_on_where_they_ended(market: Market) -> None:
+async def test_pages_of_the_new_filters_go_on_where_they_ended(market: OrdersService) -> None:
     ana = await market.shop.member("sales_representative")
     here, there = await market.customer(main=ana), await market.customer(main=ana, country="GB")
     made = [await market.order(ana, here if n % 2 else there, place=True) for n in range(6)]
@@ -247,7 +247,7 @@ async def test_pages_of_the_new_filters_go_on_where_they_ended(market: Market) -
     ],
 )
 async def test_a_wrong_filter_is_told_what_it_may_be(
-    market: Market, query: str, where: str, message: str
+    market: OrdersService, query: str, where: str, message: str
 ) -> None:
     mia = await market.shop.member("brand_manager")
     for path in (PATH, f"{PATH}/count"):
@@ -275,13 +275,13 @@ async def test_a_wrong_filter_is_told_what_it_may_be(
         "?cursor=nonsense",
     ],
 )
-async def test_a_wrong_query_is_named(market: Market, query: str) -> None:
+async def test_a_wrong_query_is_named(market: OrdersService, query: str) -> None:
     mia = await market.shop.member("brand_manager")
     answer = await market.shop.api.get(mia, PATH + query)
     assert answer.status_code == 422, answer.text
 
 
-async def test_a_page_leaves_the_lines_to_the_order_itself(market: Market) -> None:
+async def test_a_page_leaves_the_lines_to_the_order_itself(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     made = await market.order(mia, await market.customer(), note="private")
     [one] = await listed(market, mia)
@@ -289,7 +289,7 @@ async def test_a_page_leaves_the_lines_to_the_order_itself(market: Market) -> No
     assert all(made[name] == value for name, value in one.items())
 
 
-async def test_another_organizations_manager_sees_nothing(market: Market) -> None:
+async def test_another_organizations_manager_sees_nothing(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     made = await market.order(mia, await market.customer())
     elsewhere = market.shop.identity.organization()

@@ -22,8 +22,8 @@ from bailiwick_kit.database import migrations
 from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
 from bailiwick_orders.store.customer_names import NUMBER, RARE, Renaming, find
-from bailiwick_testkit.large import superuser_dsn
-from bailiwick_testkit.servers import Postgres
+from bailiwick_testkit.servers.real import Postgres
+from bailiwick_testkit.services.large_company import superuser_dsn
 
 VERSIONS = Path(bailiwick_orders.__file__).parent / "store" / "migrations"
 ORG = UUID(int=1)

@@ -20,16 +20,16 @@ from bailiwick_kit.replication.change_feed_client import Door
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.replica import CustomersReplica
-from bailiwick_testkit.apps import served
-from bailiwick_testkit.market import Market
-from bailiwick_testkit.people import DOOR_SECRET, Person
+from bailiwick_testkit.fakes.people import DOOR_SECRET, Person
+from bailiwick_testkit.services.application import served
+from bailiwick_testkit.services.orders import OrdersService
 from bailiwick_testkit.waiting import running, until
 
 Rows = set[tuple[object, ...]]
 
 
 @pytest.fixture
-async def replica(market: Market) -> AsyncIterator[Replica]:
+async def replica(market: OrdersService) -> AsyncIterator[Replica]:
     """The replica as the worker has it, before the door of the made-up customers."""
     async with (
         served(market.customers.application()) as (url,),
@@ -44,18 +44,18 @@ async def replica(market: Market) -> AsyncIterator[Replica]:
         )
 
 
-async def rows(market: Market, table: sa.Table, *names: str) -> Rows:
+async def rows(market: OrdersService, table: sa.Table, *names: str) -> Rows:
     async with market.shop.database.reading(market.shop.org_id) as connection:
         found = await connection.execute(sa.select(*(table.c[name] for name in names)))
         return {tuple(row) for row in found}
 
 
-async def seen(market: Market) -> Rows:
+async def seen(market: OrdersService) -> Rows:
     names = ("member_id", "order_id", "relation", "valid_from", "valid_to")
     return await rows(market, tables.visibility, *names)
 
 
-def due(market: Market, orders: dict[UUID, tuple[UUID, UUID, datetime]]) -> Rows:
+def due(market: OrdersService, orders: dict[UUID, tuple[UUID, UUID, datetime]]) -> Rows:
     """Return the visibility that follows: one row an author, and one a stretch of an assignment."""
     expected: dict[tuple[object, ...], datetime] = {}
     for order_id, (customer_id, author_id, listed_at) in orders.items():
@@ -67,7 +67,7 @@ def due(market: Market, orders: dict[UUID, tuple[UUID, UUID, datetime]]) -> Rows
     return {(*key, valid_to) for key, valid_to in expected.items()}
 
 
-async def a_history(market: Market, people: list[Person], draw: random.Random) -> None:
+async def a_history(market: OrdersService, people: list[Person], draw: random.Random) -> None:
     """Let customers make, assign, hand over, end and cancel at random; nothing is told yet."""
     told, now = market.customers, datetime.now(UTC)
     ids = [told.customer(f"C{number}") for number in range(4)]
@@ -96,7 +96,7 @@ async def a_history(market: Market, people: list[Person], draw: random.Random) -
 
 @pytest.mark.parametrize(("seed", "at_once"), [(0, 5000), (1, 5000), (2, 0), (3, 2)])
 async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
-    market: Market, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: int
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: int
 ) -> None:
     """Whether what follows is written at once, or in pieces some time between other events."""
     monkeypatch.setattr(fan_out, "AT_ONCE", at_once)
@@ -137,7 +137,7 @@ async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
 
 
 async def test_a_gap_is_pulled_and_chunks_are_left_to_the_door(
-    market: Market, replica: Replica
+    market: OrdersService, replica: Replica
 ) -> None:
     ana = await market.shop.member("sales_representative")
     customer = market.customers.customer()
@@ -157,7 +157,7 @@ async def test_a_gap_is_pulled_and_chunks_are_left_to_the_door(
     assert (await market.create(ana, customer)).status_code == 201
 
 
-async def test_everything_is_pulled_from_nothing(market: Market, replica: Replica) -> None:
+async def test_everything_is_pulled_from_nothing(market: OrdersService, replica: Replica) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
@@ -171,7 +171,7 @@ async def test_everything_is_pulled_from_nothing(market: Market, replica: Replic
 
 
 async def test_no_order_is_missed_that_is_written_while_its_customer_changes_hands(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     mia = await market.shop.member("brand_manager")
     people = [await market.shop.member("sales_representative") for _ in range(3)]
@@ -206,7 +206,7 @@ async def test_no_order_is_missed_that_is_written_while_its_customer_changes_han
 
 
 async def test_who_writes_an_order_waits_for_who_reassigns_and_sees_what_they_did(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     tom = await market.shop.member("sales_assistant")
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
@@ -227,7 +227,7 @@ async def test_who_writes_an_order_waits_for_who_reassigns_and_sees_what_they_di
     assert (await market.shop.api.get(bruno, made["path"])).status_code == 200
 
 
-async def test_an_edit_waits_for_who_reassigns_and_is_decided_after(market: Market) -> None:
+async def test_an_edit_waits_for_who_reassigns_and_is_decided_after(market: OrdersService) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
@@ -245,7 +245,7 @@ async def test_an_edit_waits_for_who_reassigns_and_is_decided_after(market: Mark
     assert (await placing).status_code == 404
 
 
-async def test_nobody_sees_another_organizations_rows(market: Market) -> None:
+async def test_nobody_sees_another_organizations_rows(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     await market.order(mia, await market.customer())
     names = (
@@ -263,7 +263,9 @@ async def test_nobody_sees_another_organizations_rows(market: Market) -> None:
 
 
 @pytest.mark.parametrize("name", ["outbox", "inbox", "audit"])
-async def test_the_apis_role_does_not_read_what_is_the_workers(market: Market, name: str) -> None:
+async def test_the_apis_role_does_not_read_what_is_the_workers(
+    market: OrdersService, name: str
+) -> None:
     async with Database(market.shop.urls.api) as database:
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             async with database.reading(market.shop.org_id) as connection:
@@ -271,7 +273,7 @@ async def test_the_apis_role_does_not_read_what_is_the_workers(market: Market, n
 
 
 async def test_the_apis_role_locks_customers_and_changes_nothing_about_them(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     async with Database(market.shop.urls.api) as database:
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):

@@ -15,9 +15,9 @@ from bailiwick_kit.settings import PREFIX
 from bailiwick_orders.main import program
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
-from bailiwick_testkit.apps import settings_for
-from bailiwick_testkit.market import Market
-from bailiwick_testkit.servers import Rabbitmq
+from bailiwick_testkit.servers.real import Rabbitmq
+from bailiwick_testkit.services.application import settings_for
+from bailiwick_testkit.services.orders import OrdersService
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
 
 
 async def republish(
-    market: Market, broker: str, to: str, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, broker: str, to: str, monkeypatch: pytest.MonkeyPatch
 ) -> Result:
     settings = settings_for(Settings, market.shop.urls, broker_url=broker)
     for name, value in settings.model_dump().items():
@@ -41,7 +41,7 @@ async def republish(
     return await asyncio.to_thread(CliRunner().invoke, program, arguments)
 
 
-async def written(market: Market) -> list[str]:
+async def written(market: OrdersService) -> list[str]:
     """Return to whom snapshots are going."""
     table = tables.outbox
     async with market.shop.database.reading(market.shop.org_id) as connection:
@@ -51,14 +51,14 @@ async def written(market: Market) -> list[str]:
         return list(found.scalars())
 
 
-async def two_orders(market: Market) -> None:
+async def two_orders(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     for _ in range(2):
         await market.order(mia, await market.customer(), place=True)
 
 
 async def test_orders_are_told_again_to_queues_that_there_are(
-    market: Market, broker: str, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await two_orders(market)
     subscriber = f"subscriber.{market.shop.org_id}.erp"
@@ -73,7 +73,7 @@ async def test_orders_are_told_again_to_queues_that_there_are(
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["a typing error", "no broker"])
 async def test_nothing_is_written_for_a_queue_that_is_not_there(
-    market: Market, broker: str, monkeypatch: pytest.MonkeyPatch, is_there: bool
+    market: OrdersService, broker: str, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
     await two_orders(market)
     url = broker if is_there else "amqp://nobody@127.0.0.1:9/"

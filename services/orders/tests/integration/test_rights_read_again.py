@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from bailiwick_kit.database.engine import Database
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.replica import CustomersReplica
-from bailiwick_testkit.market import Market, an_order
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import OrdersService, an_order
 from bailiwick_testkit.waiting import until
 
 
@@ -31,7 +31,7 @@ async def waits(api: Database) -> bool:
 
 
 async def acted(
-    market: Market,
+    market: OrdersService,
     who: Person,
     act: Coroutine[Any, Any, httpx2.Response],
     locked: sa.Select[Any],
@@ -59,7 +59,7 @@ async def acted(
     ids=["left", "reduced", "changed", "renamed"],
 )
 async def test_an_act_is_decided_by_the_rights_that_hold_once_its_order_is_locked(
-    market: Market, taken: dict[str, Any], status: int, code: str | None
+    market: OrdersService, taken: dict[str, Any], status: int, code: str | None
 ) -> None:
     omar = await market.shop.member("sales_manager")
     customer = await market.customer()
@@ -79,7 +79,7 @@ async def test_an_act_is_decided_by_the_rights_that_hold_once_its_order_is_locke
 
 
 async def test_an_order_is_created_by_the_rights_that_hold_once_its_customer_is_locked(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     omar = await market.shop.member("sales_manager")
     customer = await market.customer()
@@ -94,7 +94,7 @@ async def test_an_order_is_created_by_the_rights_that_hold_once_its_customer_is_
 
 @pytest.mark.parametrize("verb", ["edit", "place", "cancel"])
 async def test_an_act_on_an_order_whose_customer_was_lost_meanwhile_is_refused(
-    market: Market, verb: str
+    market: OrdersService, verb: str
 ) -> None:
     ana = await market.shop.member("sales_representative")
     bruno = await market.shop.member("sales_representative")
@@ -125,7 +125,9 @@ async def test_an_act_on_an_order_whose_customer_was_lost_meanwhile_is_refused(
     assert (now["version"], now["state"]) == (order["version"], order["state"])
 
 
-async def test_no_order_is_created_for_a_customer_that_was_lost_meanwhile(market: Market) -> None:
+async def test_no_order_is_created_for_a_customer_that_was_lost_meanwhile(
+    market: OrdersService,
+) -> None:
     ana = await market.shop.member("sales_representative")
     bruno = await market.shop.member("sales_representative")
     customer = market.customers.customer("Sol")

@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 
 from bailiwick_orders.store.customer_names import FEW
-from bailiwick_testkit.large import Company, fill, superuser_dsn
-from bailiwick_testkit.market import PATH, Market
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.plans import Sent, listening
-from bailiwick_testkit.servers import Opa, Postgres
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.checks.query_plans import Sent, listening
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.large_company import Company, fill, superuser_dsn
+from bailiwick_testkit.services.orders import PATH, OrdersService
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 
 TIMES = 8
 """PostgreSQL may decide for one plan from the sixth time on."""
@@ -24,7 +24,7 @@ MOST = 500
 """Rows that a page of 50 may cost: it is found, whatever it is narrowed to."""
 
 
-async def sent_for(shop: Shop, who: Person, path: str, times: int = 1) -> list[Sent]:
+async def sent_for(shop: ServiceUnderTest, who: Person, path: str, times: int = 1) -> list[Sent]:
     """Return what the service sends for a request, the last time of several."""
     for _ in range(times):
         with listening() as sent:
@@ -55,7 +55,7 @@ def of_orders(sent: list[Sent]) -> Sent:
     ],
 )
 async def test_what_is_narrowed_or_counted_is_planned_for_its_values_however_often_it_is_asked(
-    market: Market, query: str
+    market: OrdersService, query: str
 ) -> None:
     ana = await market.shop.member("sales_representative")
     await market.order(ana, await market.customer(main=ana), place=True)
@@ -64,7 +64,7 @@ async def test_what_is_narrowed_or_counted_is_planned_for_its_values_however_oft
 
 
 async def test_a_record_and_the_first_page_of_all_keep_one_plan_and_take_no_further_round_trip(
-    market: Market,
+    market: OrdersService,
 ) -> None:
     ana = await market.shop.member("sales_representative")
     made = await market.order(ana, await market.customer(main=ana), place=True)
@@ -83,7 +83,7 @@ async def test_a_record_and_the_first_page_of_all_keep_one_plan_and_take_no_furt
 class Large:
     """A company of 20,000 orders; its representatives have 2,000 of them, and 1,000."""
 
-    shop: Shop
+    shop: ServiceUnderTest
     people: dict[str, Person]
 
     async def read(self, who: str, query: str, *, in_tables: bool = False) -> dict[str, int]:

@@ -20,19 +20,19 @@ from bailiwick_orders.main import program
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables, tally
 from bailiwick_orders.store.rows import to_order
-from bailiwick_testkit.apps import settings_for
-from bailiwick_testkit.market import Market, a_line
+from bailiwick_testkit.services.application import settings_for
+from bailiwick_testkit.services.orders import OrdersService, a_line
 
 KEY = ("customer_id", "author_id", "credited_to", "source", "order_date", "currency", "state")
 Sums = dict[tuple[str | None, ...], tuple[int, Decimal, Decimal]]
 
 
-async def counted(market: Market, org_id: UUID | None = None) -> list[Any]:
+async def counted(market: OrdersService, org_id: UUID | None = None) -> list[Any]:
     rows = tally.Tally(market.shop.database).rows(org_id or market.shop.org_id)
     return [row async for row in rows]
 
 
-async def written(market: Market) -> list[Order]:
+async def written(market: OrdersService) -> list[Order]:
     async with market.shop.database.reading(market.shop.org_id) as connection:
         return [
             to_order(row) for row in (await connection.execute(sa.select(tables.orders))).mappings()
@@ -55,7 +55,7 @@ def summed(orders: list[Order]) -> Sums:
     return sums
 
 
-async def trade(market: Market, draw: random.Random) -> None:
+async def trade(market: OrdersService, draw: random.Random) -> None:
     """Let orders be written, placed, edited and cancelled, by several, in two currencies."""
     mia, buyer = await market.shop.member("brand_manager"), await market.shop.member(kind="service")
     ana = await market.shop.member(permissions=["seller"])
@@ -81,7 +81,7 @@ async def trade(market: Market, draw: random.Random) -> None:
 
 
 async def test_it_is_what_the_domain_comes_to_and_sorted(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await trade(market, random.Random(7))  # noqa: S311 - not for secrets
     orders = await written(market)
@@ -109,7 +109,7 @@ async def test_it_is_what_the_domain_comes_to_and_sorted(
     assert await counted(market) == rows
 
 
-async def test_drafts_and_what_was_never_placed_are_in_no_sum(market: Market) -> None:
+async def test_drafts_and_what_was_never_placed_are_in_no_sum(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
     never = await market.order(mia, customer)
@@ -122,14 +122,14 @@ async def test_drafts_and_what_was_never_placed_are_in_no_sum(market: Market) ->
     assert (row["orders"], row["pieces"], row["net"]) == (1, "2", "20.0000")
 
 
-async def test_of_another_organization_nothing_is_counted(market: Market) -> None:
+async def test_of_another_organization_nothing_is_counted(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     await market.order(mia, await market.customer(), place=True)
     assert await counted(market, uuid4()) == []
 
 
 async def test_the_command_prints_a_line_a_key(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mia = await market.shop.member("brand_manager")
     for _ in range(2):

@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 
 from bailiwick_access.gate import Gate
 from bailiwick_kit.policy.client import Decision
-from bailiwick_testkit.market import PATH, Market, a_line, an_order
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.timing import Clock, burn, told_apart
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.security.timing import Clock, burn, told_apart
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line, an_order
 
 Way = Callable[[object, object], Any]
 OPERATIONS = ("read", "edit", "place", "cancel", "create")
@@ -29,7 +29,7 @@ PLANTED = 200_000
 
 
 @asynccontextmanager
-async def hidden(market: Market) -> AsyncIterator[tuple[Person, str, UUID]]:
+async def hidden(market: OrdersService) -> AsyncIterator[tuple[Person, str, UUID]]:
     """Give a representative, and an order and a customer that are hidden from them."""
     mia = await market.shop.member("brand_manager")
     bruno = await market.shop.member("sales_representative")
@@ -39,7 +39,7 @@ async def hidden(market: Market) -> AsyncIterator[tuple[Person, str, UUID]]:
         yield bruno, order["order_id"], customer
 
 
-def ways(market: Market, who: Person) -> Mapping[str, Way]:
+def ways(market: OrdersService, who: Person) -> Mapping[str, Way]:
     api = market.shop.api
     return {
         "read": lambda order, _: api.get(who, f"{PATH}/{order}"),
@@ -50,7 +50,7 @@ def ways(market: Market, who: Person) -> Mapping[str, Way]:
     }
 
 
-async def auc(market: Market, operation: str, pairs: int, clock: Clock) -> float:
+async def auc(market: OrdersService, operation: str, pairs: int, clock: Clock) -> float:
     async with hidden(market) as (bruno, order, customer):
         way = ways(market, bruno)[operation]
 
@@ -65,14 +65,16 @@ async def auc(market: Market, operation: str, pairs: int, clock: Clock) -> float
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_processor_time_does_not_tell_a_hidden_order(market: Market, operation: str) -> None:
+async def test_processor_time_does_not_tell_a_hidden_order(
+    market: OrdersService, operation: str
+) -> None:
     found = await auc(market, operation, 150, time.process_time_ns)
     assert abs(found - 0.5) < 0.13, found  # 0.5 ± four standard errors of 150 pairs
 
 
 @pytest.mark.slow
 async def test_a_fifth_of_a_millisecond_would_tell(
-    market: Market, monkeypatch: pytest.MonkeyPatch
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decide = Gate.decide
 
@@ -87,6 +89,6 @@ async def test_a_fifth_of_a_millisecond_would_tell(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_time_does_not_tell_a_hidden_order(market: Market, operation: str) -> None:
+async def test_time_does_not_tell_a_hidden_order(market: OrdersService, operation: str) -> None:
     found = await auc(market, operation, 2000, time.process_time_ns)
     assert abs(found - 0.5) < 0.03, found  # three standard errors of 2,000 pairs

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bailiwick_testkit.market import PATH, Market, a_line
-from bailiwick_testkit.people import Person
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.orders import PATH, OrdersService, a_line
 
 NOWHERE = f"{PATH}/01900000-0000-7000-8000-000000000000"
 
 
-async def edited(market: Market, who: Person, path: str, **changes: Any) -> dict[str, Any]:
+async def edited(market: OrdersService, who: Person, path: str, **changes: Any) -> dict[str, Any]:
     answer = await market.shop.api.patch(who, path, changes, "*")
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
-async def versions(market: Market, who: Person, path: str) -> list[dict[str, Any]]:
+async def versions(market: OrdersService, who: Person, path: str) -> list[dict[str, Any]]:
     answer = await market.shop.api.get(who, f"{path}/versions")
     assert answer.status_code == 200, answer.text
     assert answer.json()["next_cursor"] is None
@@ -26,14 +26,14 @@ async def versions(market: Market, who: Person, path: str) -> list[dict[str, Any
     return found
 
 
-async def test_an_order_that_was_never_edited_has_none(market: Market) -> None:
+async def test_an_order_that_was_never_edited_has_none(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     assert (await market.act(mia, order["path"], "place")).status_code == 200
     assert await versions(market, mia, order["path"]) == []
 
 
-async def test_each_edit_leaves_what_it_replaced_latest_first(market: Market) -> None:
+async def test_each_edit_leaves_what_it_replaced_latest_first(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     customer = await market.customer(main=ana)
@@ -59,7 +59,7 @@ async def test_each_edit_leaves_what_it_replaced_latest_first(market: Market) ->
     assert started < instants[0] < instants[1] < datetime.now(UTC)
 
 
-async def test_pages_go_back_to_the_first_version(market: Market) -> None:
+async def test_pages_go_back_to_the_first_version(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     order = await market.order(mia, await market.customer())
     for number in range(5):
@@ -72,7 +72,7 @@ async def test_pages_go_back_to_the_first_version(market: Market) -> None:
     assert seen == [5, 4, 3, 2, 1]
 
 
-async def test_a_cursor_is_of_one_order(market: Market) -> None:
+async def test_a_cursor_is_of_one_order(market: OrdersService) -> None:
     mia = await market.shop.member("brand_manager")
     customer = await market.customer()
     orders = [await market.order(mia, customer) for _ in range(2)]
@@ -85,7 +85,9 @@ async def test_a_cursor_is_of_one_order(market: Market) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "cursor-invalid")
 
 
-async def test_who_may_not_view_the_order_is_answered_like_a_random_id(market: Market) -> None:
+async def test_who_may_not_view_the_order_is_answered_like_a_random_id(
+    market: OrdersService,
+) -> None:
     mia = await market.shop.member("brand_manager")
     ana = await market.shop.member(permissions=["seller"])
     order = await market.order(mia, await market.customer())
@@ -102,7 +104,7 @@ async def test_who_may_not_view_the_order_is_answered_like_a_random_id(market: M
     assert wrong.status_code == 422
 
 
-async def test_versions_go_with_the_customer(market: Market) -> None:
+async def test_versions_go_with_the_customer(market: OrdersService) -> None:
     ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
     customer = market.customers.customer()
     held = market.customers.assign(customer, ana.member_id)
@@ -122,7 +124,7 @@ async def test_versions_go_with_the_customer(market: Market) -> None:
         assert len(await versions(market, bruno, order["path"])) == 1
 
 
-async def test_who_may_view_no_orders_is_told_nothing(market: Market) -> None:
+async def test_who_may_view_no_orders_is_told_nothing(market: OrdersService) -> None:
     zoe = await market.shop.member("custom_member", ticks={"prices": "edit"})
     for who, problem in ((None, (401, "unauthenticated")), (zoe, (403, "capability-missing"))):
         answer = await market.shop.api.get(who, f"{NOWHERE}/versions")

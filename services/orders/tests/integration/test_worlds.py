@@ -20,14 +20,14 @@ from bailiwick_orders.actions.ports import Change, Happening
 from bailiwick_orders.domain.order import Line, Order, Source, State, random_number
 from bailiwick_orders.store.imports import OpenImport
 from bailiwick_orders.store.tables import orders
-from bailiwick_testkit.effects import Acting, hold_answer
-from bailiwick_testkit.market import PATH, Market
-from bailiwick_testkit.oracle import Member, Oracle, World
-from bailiwick_testkit.oracle import Order as Drawn
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.staging import drawn, moved_in, of_one_organization
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.policy.oracle import Member, Oracle, World
+from bailiwick_testkit.policy.oracle import Order as Drawn
+from bailiwick_testkit.services.effects import Acting, hold_answer
+from bailiwick_testkit.services.orders import PATH, OrdersService
+from bailiwick_testkit.services.random_worlds import drawn, moved_in, of_one_organization
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 VERBS = ("edit", "place", "confirm", "fulfil", "cancel")
 STALE = '"v999"'
@@ -48,17 +48,17 @@ CUSTOMERS = {"place": {"approved"}, "confirm": {"approved", "pending"}}
 class Staged:
     """A world in the service: who is who there."""
 
-    market: Market
+    market: OrdersService
     people: Mapping[str, Person]
     customers: Mapping[str, UUID]
     orders: Mapping[str, UUID]
 
 
-async def staged(shop: Shop, world: World) -> Staged:
+async def staged(shop: ServiceUnderTest, world: World) -> Staged:
     """Make the world in an organization of its own; a half of the assignments come after the orders."""
     now = datetime.now(UTC)
     shop, people = await moved_in(shop, world)
-    market = Market(shop, MadeUpCustomers(shop.org_id))
+    market = OrdersService(shop, MadeUpCustomers(shop.org_id))
     told = market.customers
     customers = {
         one.id: told.customer(
@@ -86,7 +86,7 @@ async def staged(shop: Shop, world: World) -> Staged:
 
 
 async def written(
-    market: Market,
+    market: OrdersService,
     world: World,
     people: Mapping[str, Person],
     customers: Mapping[str, UUID],
@@ -126,7 +126,7 @@ async def written(
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_every_answer_is_the_oracles(shop: Shop, seed: int) -> None:
+async def test_every_answer_is_the_oracles(shop: ServiceUnderTest, seed: int) -> None:
     asked = 0
     for world in drawn(seed, 3, of_one_organization):
         stage = await staged(shop, world)
@@ -208,7 +208,7 @@ class Orders(Acting[Drawn]):
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_verb_changes_what_the_oracle_allows_and_nothing_else(
-    shop: Shop, seed: int
+    shop: ServiceUnderTest, seed: int
 ) -> None:
     done = Counter[bool]()
     found = drawn(seed, 16, of_one_organization)

@@ -9,20 +9,20 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bailiwick_kit.process.service import declare_topology
-from bailiwick_testkit.books import Books, open_books
-from bailiwick_testkit.servers import Opa, Postgres, Rabbitmq
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.servers.real import Opa, Postgres, Rabbitmq
+from bailiwick_testkit.services.reports_rebuild import ReportsRebuild, open_books
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 
 
 @pytest.fixture
-async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[Shop]:
+async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[ServiceUnderTest]:
     """A fresh organization in a reports service with a database of its own."""
     async with open_shop("reports", postgres, opa.url) as shop:
         yield shop
 
 
 @pytest.fixture
-async def books(shop: Shop) -> AsyncIterator[Books]:
+async def books(shop: ServiceUnderTest) -> AsyncIterator[ReportsRebuild]:
     """The same with some trade in it, all of it heard."""
     async with open_books(shop) as books:
         await books.trade(random.Random(1))  # noqa: S311 - not for secrets

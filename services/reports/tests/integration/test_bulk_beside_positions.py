@@ -14,18 +14,18 @@ from bailiwick_kit.web.read_your_writes import Position
 from bailiwick_reports.main import work
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import tables
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.listening import publish
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.sales import MadeUpOrders
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.fakes.orders import MadeUpOrders
+from bailiwick_testkit.fakes.subscriber import publish
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 from bailiwick_testkit.waiting import running, until
 
 SALES = "/v1/reports/sales"
 
 
 @asynccontextmanager
-async def working(shop: Shop, broker: str) -> AsyncIterator[None]:
+async def working(shop: ServiceUnderTest, broker: str) -> AsyncIterator[None]:
     """Run the worker as the service does."""
     doors = (shop.identity.application(), MadeUpCustomers(shop.org_id).application())
     async with served(*doors) as (identity_url, customers_url):
@@ -35,7 +35,7 @@ async def working(shop: Shop, broker: str) -> AsyncIterator[None]:
             yield
 
 
-async def counted(shop: Shop) -> int:
+async def counted(shop: ServiceUnderTest) -> int:
     """Return how many orders of the organization are counted."""
     async with shop.database.reading(shop.org_id) as connection:
         found = await connection.execute(sa.select(sa.func.count()).select_from(tables.orders))
@@ -46,7 +46,7 @@ async def counted(shop: Shop) -> int:
     "waiting", [3_000, pytest.param(100_000, marks=pytest.mark.slow)], ids=["3,000", "100,000"]
 )
 async def test_a_position_is_reached_while_imported_orders_wait(
-    shop: Shop, broker: str, waiting: int
+    shop: ServiceUnderTest, broker: str, waiting: int
 ) -> None:
     mia = await shop.member("brand_manager")
     beside = shop.identity.person(shop.identity.organization(), "brand_manager")

@@ -17,10 +17,10 @@ from bailiwick_kit.settings import PREFIX, ServiceSettings
 from bailiwick_reports.main import program, service, work
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import tables
-from bailiwick_testkit.apps import served, settings_for
-from bailiwick_testkit.books import Books
-from bailiwick_testkit.listening import publish
-from bailiwick_testkit.sales import KEY, MadeUpOrders
+from bailiwick_testkit.fakes.orders import KEY, MadeUpOrders
+from bailiwick_testkit.fakes.subscriber import publish
+from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.reports_rebuild import ReportsRebuild
 from bailiwick_testkit.waiting import running, until
 
 Run = Callable[..., Awaitable[Result]]
@@ -36,7 +36,7 @@ def lines_of(orders: MadeUpOrders) -> bytes:
 
 
 @asynccontextmanager
-async def settled(books: Books, **more: Any) -> AsyncIterator[Any]:
+async def settled(books: ReportsRebuild, **more: Any) -> AsyncIterator[Any]:
     doors = (books.shop.identity.application(), books.customers.application())
     async with served(*doors) as (identity_url, customers_url):
         urls = {"identity_url": identity_url, "customers_url": customers_url}
@@ -51,7 +51,7 @@ def put_into(environment: pytest.MonkeyPatch, settings: ServiceSettings) -> None
 
 
 @pytest.fixture
-async def run(books: Books, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
+async def run(books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
     """Run a command of the service as an operator would."""
     monkeypatch.setattr("bailiwick_reports.actions.verify.PATIENCE", 0.0)
     async with settled(books) as settings:
@@ -66,14 +66,14 @@ async def run(books: Books, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ru
         yield run
 
 
-async def test_verify_says_so_where_nothing_differs(books: Books, run: Run) -> None:
+async def test_verify_says_so_where_nothing_differs(books: ReportsRebuild, run: Run) -> None:
     done = await run("verify", text=lines_of(books.orders))
     assert done.exit_code == 0, done.output
     assert done.stdout == "No difference: reports agrees with orders, identity and customers.\n"
 
 
 async def test_verify_says_each_difference_and_what_to_do_and_rebuild_does_it(
-    books: Books, run: Run
+    books: ReportsRebuild, run: Run
 ) -> None:
     held = next(iter(books.customers.assignments))
     await books.damage(
@@ -104,7 +104,9 @@ async def test_verify_says_each_difference_and_what_to_do_and_rebuild_does_it(
     assert (await run("verify", text=lines_of(books.orders))).exit_code == 0
 
 
-async def test_verify_without_what_orders_has_finds_every_cell(books: Books, run: Run) -> None:
+async def test_verify_without_what_orders_has_finds_every_cell(
+    books: ReportsRebuild, run: Run
+) -> None:
     done = await run("verify")
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == len(books.orders.tally()) + 2
@@ -117,7 +119,7 @@ async def test_verify_names_a_line_that_is_no_tally(run: Run) -> None:
 
 
 async def test_rebuild_from_nothing_leaves_no_figures_until_orders_tells_all_again(
-    books: Books, run: Run
+    books: ReportsRebuild, run: Run
 ) -> None:
     live = await books.digest()
     assert (await run("rebuild", "--from-nothing")).exit_code == 0
@@ -130,7 +132,7 @@ async def test_rebuild_from_nothing_leaves_no_figures_until_orders_tells_all_aga
 
 
 async def test_a_door_that_is_shut_is_said_to_be(
-    books: Books, run: Run, monkeypatch: pytest.MonkeyPatch
+    books: ReportsRebuild, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_into(monkeypatch, settings_for(Settings, books.shop.urls))
     for command in ("verify", "rebuild"):
@@ -140,7 +142,7 @@ async def test_a_door_that_is_shut_is_said_to_be(
 
 
 async def test_what_the_siblings_tell_over_the_bus_is_counted_out_of_order_and_repeated(
-    books: Books, broker: str
+    books: ReportsRebuild, broker: str
 ) -> None:
     before = len(books.orders.told)
     ana = books.shop.identity.person(books.shop.org_id, "sales_representative")
@@ -163,5 +165,5 @@ async def test_what_the_siblings_tell_over_the_bus_is_counted_out_of_order_and_r
             await until(is_up_to_date)
 
 
-def test_tables_in_code_and_in_the_database_are_the_same(books: Books) -> None:
+def test_tables_in_code_and_in_the_database_are_the_same(books: ReportsRebuild) -> None:
     check(service.migrations, books.shop.urls.owner)

@@ -17,8 +17,8 @@ from bailiwick_contracts.orders import OrderConfirmed, OrderEvent
 from bailiwick_kit.database.engine import Database
 from bailiwick_reports.store import cube, tables
 from bailiwick_reports.store.cube import FIGURES
-from bailiwick_testkit.sales import KEY, MadeUpOrders, a_line
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.orders import KEY, MadeUpOrders, a_line
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 Sums = dict[tuple[Any, ...], tuple[int, Decimal, Decimal]]
 
@@ -31,7 +31,7 @@ async def hear(database: Database, *events: OrderEvent, most: int = 1) -> None:
             await cube.count(connection, some)
 
 
-async def kept(shop: Shop) -> Sums:
+async def kept(shop: ServiceUnderTest) -> Sums:
     """Return the cube as orders would tell it."""
     async with shop.database.reading(shop.org_id) as connection:
         rows = (await connection.execute(sa.select(tables.sales))).mappings().all()
@@ -43,7 +43,7 @@ async def kept(shop: Shop) -> Sums:
     return sums
 
 
-async def versions(shop: Shop) -> dict[UUID, int]:
+async def versions(shop: ServiceUnderTest) -> dict[UUID, int]:
     async with shop.database.reading(shop.org_id) as connection:
         found = await connection.execute(sa.select(*tables.orders.c["order_id", "version"]))
         return {row.order_id: row.version for row in found}
@@ -55,7 +55,7 @@ def some(count: int) -> list[UUID]:
 
 @pytest.mark.parametrize(("seed", "most"), list(enumerate([1, 1, 3, 17, 60, 250])))
 async def test_shuffled_and_repeated_events_come_to_what_orders_adds_up(
-    shop: Shop, seed: int, most: int
+    shop: ServiceUnderTest, seed: int, most: int
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     orders = MadeUpOrders(shop.org_id)
@@ -72,7 +72,7 @@ async def test_shuffled_and_repeated_events_come_to_what_orders_adds_up(
     assert await versions(shop) == {one.order_id: one.version for one in orders.newest.values()}
 
 
-async def test_in_order_the_cube_is_right_after_every_event(shop: Shop) -> None:
+async def test_in_order_the_cube_is_right_after_every_event(shop: ServiceUnderTest) -> None:
     draw = random.Random(11)  # noqa: S311 - likewise
     orders = MadeUpOrders(shop.org_id)
     customers, members = some(2), some(2)
@@ -83,7 +83,9 @@ async def test_in_order_the_cube_is_right_after_every_event(shop: Shop) -> None:
         assert await kept(shop) == orders.tally()
 
 
-async def test_credit_with_the_house_adds_up_to_all_that_counts_as_sold(shop: Shop) -> None:
+async def test_credit_with_the_house_adds_up_to_all_that_counts_as_sold(
+    shop: ServiceUnderTest,
+) -> None:
     orders = MadeUpOrders(shop.org_id)
     orders.trade(random.Random(3), some(3), some(3), acts=150)  # noqa: S311 - likewise
     await hear(shop.database, *orders.told)
@@ -105,7 +107,7 @@ async def test_credit_with_the_house_adds_up_to_all_that_counts_as_sold(shop: Sh
 
 @pytest.mark.parametrize("most", [1, 20])
 async def test_many_who_count_at_once_neither_lose_nor_double_nor_lock_each_other_up(
-    shop: Shop, most: int
+    shop: ServiceUnderTest, most: int
 ) -> None:
     draw = random.Random(5)  # noqa: S311 - likewise
     orders = MadeUpOrders(shop.org_id)
@@ -122,7 +124,7 @@ async def test_many_who_count_at_once_neither_lose_nor_double_nor_lock_each_othe
 
 
 async def test_two_orders_that_change_places_again_and_again_do_not_lock_each_other_up(
-    shop: Shop,
+    shop: ServiceUnderTest,
 ) -> None:
     """Each empties the cell that the other one enters."""
     orders = MadeUpOrders(shop.org_id)
@@ -140,7 +142,7 @@ async def test_two_orders_that_change_places_again_and_again_do_not_lock_each_ot
 
 
 async def test_who_counts_an_order_for_the_first_time_waits_for_who_does_so_too(
-    shop: Shop,
+    shop: ServiceUnderTest,
 ) -> None:
     orders = MadeUpOrders(shop.org_id)
     order_id = orders.placed(uuid4(), uuid4(), None)
@@ -156,7 +158,7 @@ async def test_who_counts_an_order_for_the_first_time_waits_for_who_does_so_too(
     assert await kept(shop) == orders.tally()
 
 
-async def test_many_orders_take_no_more_statements_than_a_few(shop: Shop) -> None:
+async def test_many_orders_take_no_more_statements_than_a_few(shop: ServiceUnderTest) -> None:
     """Of new orders and known ones, of which some leave the last of a cell."""
     orders = MadeUpOrders(shop.org_id)
     statements: list[str] = []
@@ -179,7 +181,7 @@ async def test_many_orders_take_no_more_statements_than_a_few(shop: Shop) -> Non
     assert taken[0] == taken[1]
 
 
-async def test_a_cell_that_the_last_order_leaves_is_gone(shop: Shop) -> None:
+async def test_a_cell_that_the_last_order_leaves_is_gone(shop: ServiceUnderTest) -> None:
     orders = MadeUpOrders(shop.org_id)
     order_id = orders.placed(uuid4(), uuid4(), None)
     orders.cancel(order_id)
@@ -188,7 +190,7 @@ async def test_a_cell_that_the_last_order_leaves_is_gone(shop: Shop) -> None:
     assert {key[KEY.index("state")] for key in await kept(shop)} == {"cancelled"}
 
 
-async def test_what_was_never_placed_is_in_no_cell(shop: Shop) -> None:
+async def test_what_was_never_placed_is_in_no_cell(shop: ServiceUnderTest) -> None:
     orders = MadeUpOrders(shop.org_id)
     [draft, never] = [orders.draft(*some(2)) for _ in range(2)]
     orders.edit(draft, a_line("3", "9.99"))
@@ -198,7 +200,9 @@ async def test_what_was_never_placed_is_in_no_cell(shop: Shop) -> None:
     assert await versions(shop) == {draft: 2, never: 2}
 
 
-async def test_pieces_and_net_are_exact_beyond_what_an_order_can_hold(shop: Shop) -> None:
+async def test_pieces_and_net_are_exact_beyond_what_an_order_can_hold(
+    shop: ServiceUnderTest,
+) -> None:
     orders = MadeUpOrders(shop.org_id)
     customer, member = some(2)
     largest = a_line("1", "99999999999999.9999")
@@ -209,7 +213,7 @@ async def test_pieces_and_net_are_exact_beyond_what_an_order_can_hold(shop: Shop
     assert (count, pieces, net) == (3, Decimal(3), Decimal("299999999999999.9997"))
 
 
-async def test_a_cell_has_room_for_more_than_its_orders_can_come_to(shop: Shop) -> None:
+async def test_a_cell_has_room_for_more_than_its_orders_can_come_to(shop: ServiceUnderTest) -> None:
     orders = MadeUpOrders(shop.org_id)
     customer, member = some(2)
     # What one member can order of what costs nothing, in a day, if they go about it.
@@ -225,7 +229,9 @@ async def test_a_cell_has_room_for_more_than_its_orders_can_come_to(shop: Shop) 
     assert (count, pieces) == (2, already + most.quantity)
 
 
-async def test_a_cell_that_was_damaged_never_shows_less_than_nothing(shop: Shop) -> None:
+async def test_a_cell_that_was_damaged_never_shows_less_than_nothing(
+    shop: ServiceUnderTest,
+) -> None:
     orders = MadeUpOrders(shop.org_id)
     order_id = orders.placed(uuid4(), uuid4(), None)
     await hear(shop.database, *orders.told)
@@ -238,7 +244,7 @@ async def test_a_cell_that_was_damaged_never_shows_less_than_nothing(shop: Shop)
     assert [one["event"] for one in logged] == ["cube.cell_damaged"]
 
 
-async def test_another_organization_s_orders_are_another_cube(shop: Shop) -> None:
+async def test_another_organization_s_orders_are_another_cube(shop: ServiceUnderTest) -> None:
     customer, member = some(2)
     mine, theirs = MadeUpOrders(shop.org_id), MadeUpOrders(uuid4())
     order_id = mine.placed(customer, member, member)

@@ -21,17 +21,17 @@ from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group
 from bailiwick_reports.store import tables
 from bailiwick_reports.store.queries import ReportQueries
-from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.sales import A_DAY, a_line
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.orders import A_DAY, a_line
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.services.reports import PATH, Cast, ReportsService, cast_of
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 from bailiwick_testkit.waiting import until
 
 MANY = 8_000
 
 
 @pytest.fixture
-async def cast(shop: Shop) -> Cast:
+async def cast(shop: ServiceUnderTest) -> Cast:
     """The domain's fixture, told to reports."""
     return await cast_of(shop)
 
@@ -84,8 +84,8 @@ async def test_a_team_is_exported_with_the_house_last(cast: Cast) -> None:
     assert (rows[-1]["member_id"], rows[-1]["member"], rows[-1]["orders"]) == ("house", "", "1")
 
 
-async def test_names_that_would_be_formulas_are_exported_as_text(shop: Shop) -> None:
-    desk, mia = Desk.of(shop), await shop.member("brand_manager", name="=1+1")
+async def test_names_that_would_be_formulas_are_exported_as_text(shop: ServiceUnderTest) -> None:
+    desk, mia = ReportsService.of(shop), await shop.member("brand_manager", name="=1+1")
     for name in ("=HYPERLINK(1)", "@SUM(1)", "-2", "Sol; =1"):
         customer = desk.customers.customer(name)
         desk.orders.placed(customer, mia.member_id, mia.member_id, lines=[a_line("1", "1")])
@@ -120,8 +120,10 @@ async def test_a_file_says_what_it_is_and_is_never_kept(cast: Cast) -> None:
         assert "application/problem+json" in refused.headers["content-type"]
 
 
-async def test_a_csv_is_written_as_the_caller_s_spreadsheet_reads_it(shop: Shop) -> None:
-    desk, mia = Desk.of(shop), await shop.member("brand_manager")
+async def test_a_csv_is_written_as_the_caller_s_spreadsheet_reads_it(
+    shop: ServiceUnderTest,
+) -> None:
+    desk, mia = ReportsService.of(shop), await shop.member("brand_manager")
     customer = desk.customers.customer("-Menos-")
     desk.orders.placed(customer, mia.member_id, mia.member_id, lines=[a_line("1.5", "2.25")])
     await desk.tell()
@@ -146,7 +148,7 @@ async def test_a_csv_is_written_as_the_caller_s_spreadsheet_reads_it(shop: Shop)
         assert (await shop.api.get(mia, f"{path}&{wrong}")).status_code == 422, wrong
 
 
-async def seeded(shop: Shop, member: Person, many: int = MANY) -> None:
+async def seeded(shop: ServiceUnderTest, member: Person, many: int = MANY) -> None:
     """Write as many customers with a sale each."""
     customers = [
         {
@@ -206,7 +208,7 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_time(
-    shop: Shop, alive: list[int]
+    shop: ServiceUnderTest, alive: list[int]
 ) -> None:
     mia = await shop.member("brand_manager")
     await seeded(shop, mia)
@@ -214,7 +216,7 @@ async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_tim
         refused = await shop.api.get(mia, f"{PATH}/{report}")
         assert (refused.status_code, refused.json()["code"]) == (422, "report-too-large")
         assert refused.json()["most_rows"] == 5_000
-    desk = Desk.of(shop)
+    desk = ReportsService.of(shop)
     for report, query, column in (
         ("sales", "by=customer", "customer"),
         ("portfolio", "", "customer_id"),
@@ -228,7 +230,7 @@ async def test_a_report_of_too_many_rows_is_refused_and_exported_a_page_at_a_tim
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most"), exports._MOST_ROWS.items())
 async def test_a_file_has_as_many_rows_as_is_said_and_no_more(
-    shop: Shop, kind: Kind, most: int
+    shop: ServiceUnderTest, kind: Kind, most: int
 ) -> None:
     mia = await shop.member("brand_manager")
     await seeded(shop, mia, most)

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from bailiwick_contracts.catalogue import EVENTS
 from bailiwick_contracts.orders import OrderEvent
 from bailiwick_reports.store import cube
-from bailiwick_testkit.desk import Desk
-from bailiwick_testkit.market import Market, a_line
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.servers import Opa, Postgres
-from bailiwick_testkit.shop import open_shop
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.orders import OrdersService, a_line
+from bailiwick_testkit.services.reports import ReportsService
+from bailiwick_testkit.services.service_under_test import open_shop
 
 QUERIES = (
     "",
@@ -41,8 +41,8 @@ QUERIES = (
 class Town:
     """Orders and reports side by side, of the same people and customers."""
 
-    market: Market
-    desk: Desk
+    market: OrdersService
+    desk: ReportsService
 
     async def catch_up(self) -> None:
         """Let orders know what customers did, and reports what both did."""
@@ -72,10 +72,10 @@ async def town(postgres: Postgres, opa: Opa) -> AsyncIterator[Town]:
         open_shop("reports", postgres, opa.url, orders.identity) as reports,
     ):
         customers = MadeUpCustomers(orders.org_id)
-        desk = Desk.of(replace(reports, org_id=orders.org_id))
+        desk = ReportsService.of(replace(reports, org_id=orders.org_id))
         desk.customers = customers
         await desk.shop.tell()
-        yield Town(Market(orders, customers), desk)
+        yield Town(OrdersService(orders, customers), desk)
 
 
 async def traded(town: Town) -> list[Person]:

@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
-from bailiwick_testkit.people import LONG_AGO
-from bailiwick_testkit.sales import A_DAY, a_line
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.orders import A_DAY, a_line
+from bailiwick_testkit.fakes.people import LONG_AGO
+from bailiwick_testkit.services.reports import PATH, Cast, ReportsService, cast_of
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 
 @pytest.fixture
-async def cast(shop: Shop) -> Cast:
+async def cast(shop: ServiceUnderTest) -> Cast:
     """The domain's fixture, told to reports."""
     return await cast_of(shop)
 
@@ -80,15 +80,15 @@ async def test_a_row_has_all_orders_of_the_customer_whoever_wrote_them(cast: Cas
     }
 
 
-async def silences(desk: Desk, who: Any, query: str = "") -> list[tuple[str, int | None]]:
+async def silences(desk: ReportsService, who: Any, query: str = "") -> list[tuple[str, int | None]]:
     rows = (await desk.read(who, f"portfolio?{query}"))["rows"]
     return [(row["customer"]["name"], row["silent_days"]) for row in rows]
 
 
 async def test_the_longest_silent_come_first_and_those_that_never_ordered_before_all(
-    shop: Shop,
+    shop: ServiceUnderTest,
 ) -> None:
-    desk, mia = Desk.of(shop), await shop.member("brand_manager")
+    desk, mia = ReportsService.of(shop), await shop.member("brand_manager")
     now = today()
     for name, days in (("today", [0, 10, 40]), ("old", [100]), ("never", []), ("30", [30, 90])):
         customer = desk.customers.customer(name)
@@ -122,8 +122,8 @@ async def test_the_longest_silent_come_first_and_those_that_never_ordered_before
     assert all(f"order_date_from={since}" in row["orders_link"] for row in rows)
 
 
-async def test_a_portfolio_keeps_currencies_apart(shop: Shop) -> None:
-    desk, mia = Desk.of(shop), await shop.member("brand_manager")
+async def test_a_portfolio_keeps_currencies_apart(shop: ServiceUnderTest) -> None:
+    desk, mia = ReportsService.of(shop), await shop.member("brand_manager")
     customer = desk.customers.customer()
     for currency in ("GBP", "EUR", "GBP"):
         desk.orders.placed(

@@ -21,12 +21,12 @@ from bailiwick_kit.errors import Unavailable
 from bailiwick_reports.main import operator
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import cube, tables
-from bailiwick_testkit.apps import settings_for
-from bailiwick_testkit.books import Books
-from bailiwick_testkit.people import LONG_AGO
-from bailiwick_testkit.portfolio import MadeUpCustomers
-from bailiwick_testkit.sales import MadeUpOrders
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.customers import MadeUpCustomers
+from bailiwick_testkit.fakes.orders import MadeUpOrders
+from bailiwick_testkit.fakes.people import LONG_AGO
+from bailiwick_testkit.services.application import settings_for
+from bailiwick_testkit.services.reports_rebuild import ReportsRebuild
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 from bailiwick_testkit.waiting import until
 
 
@@ -34,12 +34,12 @@ def planted(table: sa.Table, row: Any, **changes: Any) -> sa.Executable:
     return table.insert().values(**{**row, **changes})
 
 
-async def a_row(books: Books, table: sa.Table) -> dict[str, Any]:
+async def a_row(books: ReportsRebuild, table: sa.Table) -> dict[str, Any]:
     async with books.shop.database.reading(books.shop.org_id) as connection:
         return dict((await connection.execute(sa.select(table))).mappings().first() or {})
 
 
-async def test_what_is_live_is_what_a_rebuild_comes_to(books: Books) -> None:
+async def test_what_is_live_is_what_a_rebuild_comes_to(books: ReportsRebuild) -> None:
     live = await books.digest()
     assert not await books.verify()
     said = await books.rebuild()
@@ -52,7 +52,7 @@ async def test_what_is_live_is_what_a_rebuild_comes_to(books: Books) -> None:
 
 
 async def test_a_service_with_nothing_in_it_is_built_from_doors_and_snapshots(
-    books: Books,
+    books: ReportsRebuild,
 ) -> None:
     live = await books.digest()
     every = [table for name, table in tables.metadata.tables.items() if name != "inbox"]
@@ -62,10 +62,10 @@ async def test_a_service_with_nothing_in_it_is_built_from_doors_and_snapshots(
     assert await books.digest() == live
 
 
-Harm = Callable[[Books], Awaitable[Sequence[sa.Executable]]]
+Harm = Callable[[ReportsRebuild], Awaitable[Sequence[sa.Executable]]]
 
 
-async def _rows_changed(_: Books) -> Sequence[sa.Executable]:
+async def _rows_changed(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (
         tables.customers.update().values(name="Somebody else", country=None),
         tables.members.update().values(status="inactive", permissions=["seller"]),
@@ -74,18 +74,18 @@ async def _rows_changed(_: Books) -> Sequence[sa.Executable]:
     )
 
 
-async def _rows_ahead_of_their_owner(_: Books) -> Sequence[sa.Executable]:
+async def _rows_ahead_of_their_owner(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (
         tables.customers.update().values(status="pending", version=tables.customers.c.version + 9),
         tables.assignments.update().values(valid_to=LONG_AGO, version=99),
     )
 
 
-async def _rows_gone(_: Books) -> Sequence[sa.Executable]:
+async def _rows_gone(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (tables.customers.delete(), tables.members.delete(), tables.assignments.delete())
 
 
-async def _rows_planted(books: Books) -> Sequence[sa.Executable]:
+async def _rows_planted(books: ReportsRebuild) -> Sequence[sa.Executable]:
     customer = await a_row(books, tables.customers)
     held = await a_row(books, tables.assignments)
     return (
@@ -94,16 +94,16 @@ async def _rows_planted(books: Books) -> Sequence[sa.Executable]:
     )
 
 
-async def _cells_changed(_: Books) -> Sequence[sa.Executable]:
+async def _cells_changed(_: ReportsRebuild) -> Sequence[sa.Executable]:
     net = tables.sales.c.net + Decimal("0.0001")
     return (tables.sales.update().where(tables.sales.c.currency == "EUR").values(net=net),)
 
 
-async def _cells_gone(_: Books) -> Sequence[sa.Executable]:
+async def _cells_gone(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (tables.sales.delete().where(tables.sales.c.currency == "EUR"),)
 
 
-async def _a_cell_planted(books: Books) -> Sequence[sa.Executable]:
+async def _a_cell_planted(books: ReportsRebuild) -> Sequence[sa.Executable]:
     cell = await a_row(books, tables.sales)
     return (planted(tables.sales, cell, author_id=uuid4()),)
 
@@ -120,7 +120,7 @@ MENDED = [
 
 
 @pytest.mark.parametrize("harm", MENDED, ids=lambda harm: harm.__name__.strip("_"))
-async def test_what_was_damaged_is_found_and_mended(books: Books, harm: Harm) -> None:
+async def test_what_was_damaged_is_found_and_mended(books: ReportsRebuild, harm: Harm) -> None:
     live = await books.digest()
     await books.damage(*await harm(books))
     found = await books.verify()
@@ -134,7 +134,7 @@ async def test_what_was_damaged_is_found_and_mended(books: Books, harm: Harm) ->
     assert await books.digest() == live
 
 
-async def test_a_position_ahead_of_its_authority_is_set_back(books: Books) -> None:
+async def test_a_position_ahead_of_its_authority_is_set_back(books: ReportsRebuild) -> None:
     books.customers.customer("Told, and passed over")
     await books.damage(tables.replica_positions.update().values(seq=1000))
     assert await books.verify()
@@ -143,11 +143,11 @@ async def test_a_position_ahead_of_its_authority_is_set_back(books: Books) -> No
     assert await books.replicas[1].position(books.shop.org_id) == books.customers.head
 
 
-async def _orders_changed(_: Books) -> Sequence[sa.Executable]:
+async def _orders_changed(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (tables.orders.update().values(net=tables.orders.c.net * 2, state="placed"),)
 
 
-async def _orders_gone(_: Books) -> Sequence[sa.Executable]:
+async def _orders_gone(_: ReportsRebuild) -> Sequence[sa.Executable]:
     return (tables.orders.delete().where(tables.orders.c.currency == "EUR"),)
 
 
@@ -156,7 +156,7 @@ async def _orders_gone(_: Books) -> Sequence[sa.Executable]:
     "harm", [_orders_changed, _orders_gone], ids=lambda harm: harm.__name__.strip("_")
 )
 async def test_what_orders_count_for_is_mended_by_snapshots_before_a_rebuild_or_after(
-    books: Books, harm: Harm, is_rebuilt_first: bool
+    books: ReportsRebuild, harm: Harm, is_rebuilt_first: bool
 ) -> None:
     live = await books.digest()
     await books.damage(*await harm(books))
@@ -173,7 +173,7 @@ async def test_what_orders_count_for_is_mended_by_snapshots_before_a_rebuild_or_
     assert await books.digest() == live
 
 
-async def test_what_orders_never_told_is_forgotten_from_nothing(books: Books) -> None:
+async def test_what_orders_never_told_is_forgotten_from_nothing(books: ReportsRebuild) -> None:
     live = await books.digest()
     contribution = await a_row(books, tables.orders)
     dated = {"order_id": uuid4(), "order_date": LONG_AGO.date(), "version": 7}
@@ -189,7 +189,7 @@ async def test_what_orders_never_told_is_forgotten_from_nothing(books: Books) ->
 
 
 async def test_a_recount_waits_for_who_counts_and_who_counts_waits_for_it(
-    books: Books, monkeypatch: pytest.MonkeyPatch
+    books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cube, "HOLD", "60s")
     [first, second] = (books.orders.placed(uuid4(), uuid4(), None) for _ in range(2))
@@ -210,13 +210,13 @@ async def test_a_recount_waits_for_who_counts_and_who_counts_waits_for_it(
     assert not await books.verify()
 
 
-async def _waiting(books: Books) -> bool:
+async def _waiting(books: ReportsRebuild) -> bool:
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     async with books.shop.database.reading(None) as connection:
         return bool((await connection.exec_driver_sql(query)).scalar())
 
 
-async def test_replicas_are_mended_while_their_events_arrive(books: Books) -> None:
+async def test_replicas_are_mended_while_their_events_arrive(books: ReportsRebuild) -> None:
     draw = random.Random(4)  # noqa: S311 - likewise
     _, replica = books.replicas
     people = [(await books.shop.member("sales_representative")).member_id for _ in range(2)]
@@ -251,9 +251,11 @@ async def test_replicas_are_mended_while_their_events_arrive(books: Books) -> No
     assert await replica.position(books.shop.org_id) == books.customers.head
 
 
-async def test_a_door_that_is_shut_leaves_everything_as_it_was(shop: Shop) -> None:
+async def test_a_door_that_is_shut_leaves_everything_as_it_was(shop: ServiceUnderTest) -> None:
     async with operator(settings_for(Settings, shop.urls)) as (cube, copies):
-        books = Books(shop, MadeUpCustomers(shop.org_id), MadeUpOrders(shop.org_id), cube, copies)
+        books = ReportsRebuild(
+            shop, MadeUpCustomers(shop.org_id), MadeUpOrders(shop.org_id), cube, copies
+        )
         before = await books.digest()
         with pytest.raises(Unavailable):
             await books.rebuild()
@@ -262,7 +264,7 @@ async def test_a_door_that_is_shut_leaves_everything_as_it_was(shop: Shop) -> No
         assert await books.digest() == before
 
 
-async def test_an_event_under_way_is_waited_for_and_no_difference(books: Books) -> None:
+async def test_an_event_under_way_is_waited_for_and_no_difference(books: ReportsRebuild) -> None:
     books.orders.placed(uuid4(), uuid4(), None)
     [*_, event] = books.orders.told
     assert await books.verify()
@@ -276,7 +278,7 @@ async def test_an_event_under_way_is_waited_for_and_no_difference(books: Books) 
     assert not found
 
 
-async def test_what_no_event_brought_yet_is_pulled_and_no_difference(books: Books) -> None:
+async def test_what_no_event_brought_yet_is_pulled_and_no_difference(books: ReportsRebuild) -> None:
     held = next(iter(books.customers.assignments.values()))
     books.customers.end(held)
     books.customers.customer("One more")
@@ -285,7 +287,7 @@ async def test_what_no_event_brought_yet_is_pulled_and_no_difference(books: Book
 
 
 async def test_what_changed_since_the_door_was_read_is_no_difference(
-    books: Books, monkeypatch: pytest.MonkeyPatch
+    books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next change arrives after the door was read, and before the rows are."""
     customer_id = next(iter(books.customers.assignments.values())).customer_id
@@ -306,7 +308,7 @@ async def test_what_changed_since_the_door_was_read_is_no_difference(
     assert not await books.verify()
 
 
-async def test_nobody_sees_another_organization_s_rows(books: Books) -> None:
+async def test_nobody_sees_another_organization_s_rows(books: ReportsRebuild) -> None:
     names = [name for name in tables.metadata.tables if name != "inbox"]
 
     async def rows(connection: AsyncConnection, name: str) -> Any:
@@ -322,7 +324,7 @@ async def test_nobody_sees_another_organization_s_rows(books: Books) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(tables.metadata.tables))
-async def test_the_api_s_role_writes_nothing(books: Books, name: str) -> None:
+async def test_the_api_s_role_writes_nothing(books: ReportsRebuild, name: str) -> None:
     async with Database(books.shop.urls.api) as database:
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             async with database.writing(books.shop.org_id) as connection:

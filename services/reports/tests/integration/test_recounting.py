@@ -18,9 +18,9 @@ from bailiwick_reports.main import DEADLINE
 from bailiwick_reports.store import cube, tables
 from bailiwick_reports.store.cube import keep_counting_out
 from bailiwick_reports.store.recounting import PIECE, Cube
-from bailiwick_testkit.books import Books
-from bailiwick_testkit.people import LONG_AGO
-from bailiwick_testkit.sales import MadeUpOrders
+from bailiwick_testkit.fakes.orders import MadeUpOrders
+from bailiwick_testkit.fakes.people import LONG_AGO
+from bailiwick_testkit.services.reports_rebuild import ReportsRebuild
 from bailiwick_testkit.waiting import until
 
 MANY = """
@@ -40,7 +40,7 @@ _APART = """
 
 
 @asynccontextmanager
-async def trade(books: Books, customers: list[UUID]) -> AsyncIterator[list[float]]:
+async def trade(books: ReportsRebuild, customers: list[UUID]) -> AsyncIterator[list[float]]:
     """Let events be counted all the time, as the worker does; give the seconds that each few took."""
     members, done = [uuid4() for _ in range(3)], asyncio.Event()
     draw, took = random.Random(2), list[float]()  # noqa: S311 - not for secrets
@@ -64,18 +64,18 @@ async def trade(books: Books, customers: list[UUID]) -> AsyncIterator[list[float
             await trading
 
 
-def operating(books: Books) -> Database:
+def operating(books: ReportsRebuild) -> Database:
     """Open the database as an operator's command does."""
     return Database(books.shop.urls.worker, pool=2, deadline=DEADLINE)
 
 
-async def are_apart(books: Books) -> bool:
+async def are_apart(books: ReportsRebuild) -> bool:
     """Tell whether any cell is not what its orders come to."""
     return any([counted != kept async for _, counted, kept in books.cube.cells(books.shop.org_id)])
 
 
 async def test_readers_see_each_customer_before_or_after_a_recount_and_events_count_meanwhile(
-    books: Books,
+    books: ReportsRebuild,
 ) -> None:
     harm, seen = Decimal(10**9), set[Decimal]()
     customers, done = [uuid4() for _ in range(30)], asyncio.Event()
@@ -102,7 +102,7 @@ async def test_readers_see_each_customer_before_or_after_a_recount_and_events_co
     assert not await are_apart(books)
 
 
-def _a_cell_more(books: Books, customer_id: UUID, net: Decimal) -> sa.Executable:
+def _a_cell_more(books: ReportsRebuild, customer_id: UUID, net: Decimal) -> sa.Executable:
     whose = {"org_id": books.shop.org_id, "customer_id": customer_id}
     by = {name: uuid4() for name in ("author_id", "credited_to")}
     described = {"source": "phone", "order_date": LONG_AGO.date(), "currency": "EUR"}
@@ -118,7 +118,7 @@ def _a_cell_more(books: Books, customer_id: UUID, net: Decimal) -> sa.Executable
     ],
 )
 async def test_an_event_waits_for_a_piece_of_a_recount_and_not_for_all_of_it(
-    books: Books, orders: int, customers: int, piece: int
+    books: ReportsRebuild, orders: int, customers: int, piece: int
 ) -> None:
     org_id = books.shop.org_id
     async with operating(books) as database:
@@ -147,7 +147,7 @@ async def _is_true(value: object) -> bool:
 
 
 async def test_a_piece_that_cannot_go_on_lets_events_pass_and_is_tried_again(
-    books: Books, monkeypatch: pytest.MonkeyPatch
+    books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cube, "HOLD", "100ms")
     org_id, customer_id = books.shop.org_id, uuid4()
@@ -172,7 +172,7 @@ async def test_a_piece_that_cannot_go_on_lets_events_pass_and_is_tried_again(
 
 
 async def test_who_froze_while_recounting_is_cut_off_before_who_counts_gives_up(
-    books: Books,
+    books: ReportsRebuild,
 ) -> None:
     books.orders.placed(uuid4(), uuid4(), None)
     counting = list[asyncio.Task[None]]()
@@ -192,7 +192,7 @@ async def test_who_froze_while_recounting_is_cut_off_before_who_counts_gives_up(
 
 
 async def test_a_recount_that_waits_for_who_counts_holds_up_nobody_else_for_long(
-    books: Books, monkeypatch: pytest.MonkeyPatch
+    books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cube, "HOLD", "100ms")
     first, second = [

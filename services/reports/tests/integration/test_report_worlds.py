@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 
 from bailiwick_contracts.customers import CustomerStatus
-from bailiwick_testkit.desk import PATH, Desk
-from bailiwick_testkit.oracle import Member, Oracle, Order, World, is_restricted
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.sales import a_line
-from bailiwick_testkit.shop import Shop
-from bailiwick_testkit.staging import drawn, moved_in, of_one_organization
+from bailiwick_testkit.fakes.orders import a_line
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.policy.oracle import Member, Oracle, Order, World, is_restricted
+from bailiwick_testkit.services.random_worlds import drawn, moved_in, of_one_organization
+from bailiwick_testkit.services.reports import PATH, ReportsService
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 COUNTING = ("placed", "confirmed", "fulfilled")
 
@@ -35,15 +35,15 @@ def fit(world: World) -> World:
 class Staged:
     """A world in the service: who is who there."""
 
-    desk: Desk
+    desk: ReportsService
     people: Mapping[str, Person]
     customers: Mapping[str, UUID]
 
 
-async def staged(shop: Shop, world: World) -> Staged:
+async def staged(shop: ServiceUnderTest, world: World) -> Staged:
     """Make the world in an organization of its own."""
     shop, people = await moved_in(shop, world)
-    desk = Desk.of(shop)
+    desk = ReportsService.of(shop)
     customers = {
         one.id: desk.customers.customer(one.id, status=cast("CustomerStatus", one.status))
         for one in world.customers
@@ -63,7 +63,9 @@ async def staged(shop: Shop, world: World) -> Staged:
     return Staged(desk, people, customers)
 
 
-def write(desk: Desk, customer_id: UUID, author_id: UUID, order: Order, place: int) -> None:
+def write(
+    desk: ReportsService, customer_id: UUID, author_id: UUID, order: Order, place: int
+) -> None:
     lines = [a_line(str(2**place), "1")]
     if order.state == "draft":
         desk.orders.draft(customer_id, author_id, lines=lines)
@@ -145,7 +147,7 @@ async def compare(stage: Staged, world: World, member: Member) -> int:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_reports_count_exactly_what_the_oracle_lets_a_member_see(
-    shop: Shop, seed: int
+    shop: ServiceUnderTest, seed: int
 ) -> None:
     restricted = counted = 0
     for world in drawn(seed, 5, fit):

@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from bailiwick_kit.web.read_your_writes import Position
-from bailiwick_testkit.desk import PATH, Cast, Desk, cast_of
-from bailiwick_testkit.sales import A_DAY, a_line
-from bailiwick_testkit.shop import Shop
+from bailiwick_testkit.fakes.orders import A_DAY, a_line
+from bailiwick_testkit.services.reports import PATH, Cast, ReportsService, cast_of
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest
 
 MONTH = "2026-01"
 
 
 @pytest.fixture
-async def cast(shop: Shop) -> Cast:
+async def cast(shop: ServiceUnderTest) -> Cast:
     """The domain's fixture, told to reports."""
     return await cast_of(shop)
 
@@ -220,8 +220,8 @@ async def test_credit_is_ones_own_and_links_to_what_may_be_viewed_of_it(cast: Ca
     assert answer.status_code == 422
 
 
-async def test_currencies_and_cancelled_orders_stay_apart(shop: Shop) -> None:
-    desk = Desk.of(shop)
+async def test_currencies_and_cancelled_orders_stay_apart(shop: ServiceUnderTest) -> None:
+    desk = ReportsService.of(shop)
     mia = await shop.member("brand_manager")
     customer = desk.customers.customer()
     for currency, net in (("EUR", "12.3456"), ("GBP", "7.1"), ("EUR", "0.0001")):
@@ -252,8 +252,10 @@ async def test_currencies_and_cancelled_orders_stay_apart(shop: Shop) -> None:
     assert (await desk.read(mia, "sales?source=visit"))["rows"] == []
 
 
-async def test_rows_come_in_the_order_of_time_or_value_then_currency(shop: Shop) -> None:
-    desk = Desk.of(shop)
+async def test_rows_come_in_the_order_of_time_or_value_then_currency(
+    shop: ServiceUnderTest,
+) -> None:
+    desk = ReportsService.of(shop)
     mia = await shop.member("brand_manager")
     here, there = desk.customers.customer(country="GB"), desk.customers.customer(country="ES")
     nowhere = desk.customers.customer(country=None)

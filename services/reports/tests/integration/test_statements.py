@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from bailiwick_reports.store import queries
-from bailiwick_testkit.desk import PATH
-from bailiwick_testkit.large import Company, fill, superuser_dsn
-from bailiwick_testkit.people import Person
-from bailiwick_testkit.plans import Sent, listening
-from bailiwick_testkit.servers import Opa, Postgres
-from bailiwick_testkit.shop import Shop, open_shop
+from bailiwick_testkit.checks.query_plans import Sent, listening
+from bailiwick_testkit.fakes.people import Person
+from bailiwick_testkit.servers.real import Opa, Postgres
+from bailiwick_testkit.services.large_company import Company, fill, superuser_dsn
+from bailiwick_testkit.services.reports import PATH
+from bailiwick_testkit.services.service_under_test import ServiceUnderTest, open_shop
 
 REPORTS = (
     "sales",
@@ -33,7 +33,7 @@ TIMES = 8
 class Large:
     """A company of 20,000 orders; the small representative's 100 customers have 1,000 of them."""
 
-    shop: Shop
+    shop: ServiceUnderTest
     small: Person
     manager: Person
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from bailiwick_reports.store.cube import contribution, moves
 from bailiwick_reports.store.tables import HOUSE
-from bailiwick_testkit.sales import A_DAY, MadeUpOrders, a_line
+from bailiwick_testkit.fakes.orders import A_DAY, MadeUpOrders, a_line
 
 CUSTOMER, ANA, ORG = uuid4(), uuid4(), uuid4()
 

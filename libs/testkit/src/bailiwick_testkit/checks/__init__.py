@@ -1,0 +1,1 @@
+"""What tests read and measure: plans, locks, spans, metrics, files."""

@@ -1,0 +1,1 @@
+"""The oracle, drawn worlds, and policy asked in bulk."""

@@ -1,0 +1,1 @@
+"""Attacks, secrets that are looked for, and heavy bodies."""

@@ -1,0 +1,1 @@
+"""Each service as its tests run it, and the data that they give it."""

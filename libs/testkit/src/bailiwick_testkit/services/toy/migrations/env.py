@@ -1,0 +1,6 @@
+"""Alembic's entry."""
+
+from bailiwick_kit.database.migrations import run
+from bailiwick_testkit.services.toy import metadata
+
+run(metadata, "things")
