@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +13,13 @@ import pytest
 
 from bailiwick_local.servers import containers
 from bailiwick_local.servers.opa import VERSION
-from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read
+from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources, tree
 
 IMAGES = ("service", "policy", "gateway", "mailbox")
+LAUNCHER = "bailiwick_local"
+FOR_DEVELOPERS = ("deploy/local", "libs/testkit", "tests")
+"""What no image and no chart has anything of."""
+MADE_OF = {Path("deploy/Dockerfile"), Path("deploy/compose.yaml"), Path(".dockerignore")}
 SHARED = {"contracts/src", "libs/kit/src", "libs/access/src", "services/${SERVICE}/src"}
 """What of ours a service's image has, and nothing else."""
 
@@ -94,6 +100,63 @@ def test_tools_are_in_no_image(name: str) -> None:
         assert stage.name != "tools"
     assert "tools" not in STAGES[name].copied_from
     assert "requirements-dev.lock" not in STAGES[name].taken
+
+
+def _taken(stage: Stage) -> dict[Path, ast.Module]:
+    """Return the modules that a stage copies, of every service where it copies one."""
+    folders = {
+        source.replace("${SERVICE}", service) for source in stage.taken for service in SERVICES
+    }
+    return {file: tree(file) for file in sources(*folders)}
+
+
+def _strangers(stage: Stage, modules: Mapping[Path, ast.Module]) -> set[str]:
+    """Return the packages of ours that a stage runs or imports and does not copy."""
+    named = set(re.findall(r"\bbailiwick_[a-z]+", " ".join(rest for _, rest in stage.steps)))
+    for module in modules.values():
+        for node in ast.walk(module):
+            match node:
+                case ast.ImportFrom(module=str(name)):
+                    named.add(name.partition(".")[0])
+                case ast.Import(names=found):
+                    named |= {one.name.partition(".")[0] for one in found}
+                case _:
+                    pass
+    copied = {part for file in modules for part in file.parts}
+    return {name for name in named if name.startswith("bailiwick_")} - copied
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_image_is_made_of_nothing_that_it_does_not_copy(name: str) -> None:
+    stage = STAGES[name]
+    if stage.taken - {"requirements.lock", "requirements-dev.lock"}:
+        assert not _strangers(stage, _taken(stage))
+
+
+def test_images_and_chart_take_nothing_of_the_launcher() -> None:
+    let_in = [file for file in files() if _is_let_in(str(file), RULES)]
+    assert not [file for file in let_in if any(file.is_relative_to(one) for one in FOR_DEVELOPERS)]
+    for file in files():
+        if file.is_relative_to("deploy/helm/bailiwick") or file in MADE_OF:
+            text = (CHECKOUT / file).read_bytes().decode(errors="replace")
+            named = [one for one in (LAUNCHER, *FOR_DEVELOPERS[:2]) if one in text]
+            assert not named, f"{file} takes of {named}"
+
+
+@pytest.mark.parametrize(
+    ("copied", "run", "found"),
+    [
+        ("gateway", "python -m bailiwick_gateway.files /gateway", set()),
+        ("gateway", f"python -m {LAUNCHER}.gateway /gateway", {LAUNCHER}),
+        ("deploy/local/src", f"python -m {LAUNCHER}", {"bailiwick_kit", "bailiwick_policy"}),
+    ],
+)
+def test_a_stage_that_takes_of_the_launcher_is_found(
+    copied: str, run: str, found: set[str]
+) -> None:
+    [planted] = stages(f"FROM a AS b\nCOPY {copied} /checkout\nRUN {run}\n").values()
+    strange = _strangers(planted, _taken(planted))
+    assert strange == found or (found and strange > found)
 
 
 def test_what_is_copied_is_there() -> None:

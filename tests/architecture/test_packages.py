@@ -23,8 +23,8 @@ PACKAGES = {
 }
 BY_NAME_ONLY = {"python-multipart", "fastapi-offline"}
 """FastAPI looks for the one where a route takes a form; of the other only files are served."""
-FOR_DEVELOPERS = {"libs/testkit", "deploy/local"}
-"""Members that are in no image; the others must do with requirements.lock."""
+FOR_DEVELOPERS = {"libs/testkit", "deploy/local", "gateway", "deploy/mailbox"}
+"""Members that are in no service; the others must do with requirements.lock."""
 FLOORS = {
     "starlette": (0, 49, 1),  # GHSA-7f5h-v6xp-fcq8: Range requests; 0.40: multipart
     "joserfc": (1, 0, 0),

@@ -10,7 +10,7 @@ import yaml
 from fastapi import APIRouter, FastAPI
 
 from bailiwick_access import requests
-from bailiwick_local.routes import ROUTES, Route
+from bailiwick_gateway.routes import ROUTES, Route
 from bailiwick_testkit.checkout import SERVICES, read
 from bailiwick_testkit.checks import introspection
 from bailiwick_testkit.checks.links import leads_somewhere, order_link
@@ -84,7 +84,7 @@ def test_gateway_leads_to_what_is_documented_and_to_nothing_else(
     service, one = served
     leads_to = {route.service for route in _routes_to(one.path)}
     assert leads_to == ({service} if one.is_documented else set()), (
-        f"{one.path}: name its prefix in bailiwick_local.routes if clients are to reach it"
+        f"{one.path}: name its prefix in bailiwick_gateway.routes if clients are to reach it"
     )
 
 

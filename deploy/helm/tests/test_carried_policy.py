@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local import chart as carried
-from bailiwick_local.servers import opa
+from bailiwick_policy import bundle
+from bailiwick_policy import chart as carried
 from bailiwick_testkit.checkout import read
 from bailiwick_testkit.checks.chart import ran
 
@@ -31,11 +31,11 @@ def test_chart_carries_the_policy_as_it_is() -> None:
 
 @pytest.mark.parametrize("harm", ["rule", "revision", "another file", "no bundle"])
 def test_policy_that_differs_is_found(tmp_path: Path, harm: str) -> None:
-    files = carried.contents()
+    files = bundle.contents()
     if harm == "rule":
         files |= {"/bailiwick/orders/orders.rego": b"package bailiwick.orders\n"}
-    (tmp_path / carried.BUNDLE).write_bytes(carried.packed(files))
-    (tmp_path / carried.REVISION).write_text(f"{opa.revision()}\n")
+    (tmp_path / carried.BUNDLE).write_bytes(bundle.packed(files))
+    (tmp_path / carried.REVISION).write_text(f"{bundle.revision()}\n")
     assert bool(carried.drift(tmp_path)) is (harm == "rule")
     if harm == "revision":
         (tmp_path / carried.REVISION).write_text("000000000000\n")
@@ -44,7 +44,3 @@ def test_policy_that_differs_is_found(tmp_path: Path, harm: str) -> None:
     if harm == "no bundle":
         (tmp_path / carried.BUNDLE).unlink()
     assert carried.drift(tmp_path)
-
-
-def test_same_policy_packs_to_the_same_bytes() -> None:
-    assert carried.packed(carried.contents()) == carried.packed(carried.contents())

@@ -14,6 +14,7 @@ from bailiwick_kit.settings import PREFIX, Process
 from bailiwick_local.servers import containers as docker
 from bailiwick_local.servers import opa
 from bailiwick_local.services import SERVICES
+from bailiwick_policy import bundle
 from bailiwick_testkit.checkout import read
 from bailiwick_testkit.checks.chart import (
     VALUES,
@@ -118,7 +119,7 @@ def test_services_start_with_what_they_are_told(
 
 
 def revision(values: str) -> str:
-    return "4f1c2d3e4a5b" if values == "remote-policy" else opa.revision()
+    return "4f1c2d3e4a5b" if values == "remote-policy" else bundle.revision()
 
 
 def served(manifests: list[Manifest]) -> dict[str, int]:
@@ -163,7 +164,7 @@ def test_pod_that_starts_while_its_database_is_away_waits_and_is_not_restarted(
 
 
 def test_gateway_is_told_what_its_program_asks_for(chart: Chart) -> None:
-    program = read(Path("deploy/local/gateway-start"))
+    program = read(Path("gateway/start"))
     known = set(re.findall(r"^#   (BAILIWICK_\w+) ", program, re.MULTILINE))
     known |= {f"BAILIWICK_{service.upper()}_UPSTREAM" for service in SERVICES}
     for values in VALUES:
@@ -180,7 +181,7 @@ def test_gateway_is_told_what_its_program_asks_for(chart: Chart) -> None:
 
 def test_gateway_has_memory_for_a_body_on_every_connection(chart: Chart) -> None:
     # nginx keeps bodies and headers in memory: else whoever sends many of them slowly ends it.
-    told_nginx = read(Path("deploy/local/gateway.conf"))
+    told_nginx = read(Path("gateway/nginx.conf"))
     connections = int(*re.findall(r"worker_connections (\d+);", told_nginx))
     body = int(*re.findall(r"client_body_buffer_size (\d+)m;", told_nginx)) * 1024
     ((number, size),) = re.findall(r"large_client_header_buffers (\d+) (\d+)k;", told_nginx)

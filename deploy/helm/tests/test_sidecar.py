@@ -21,9 +21,9 @@ from typing_extensions import override
 
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy.client import Policy
-from bailiwick_local import chart as carried
 from bailiwick_local.places import claimed_port
-from bailiwick_local.servers import knock, opa
+from bailiwick_local.servers import knock
+from bailiwick_policy import bundle
 from bailiwick_testkit.checks.chart import (
     FOLDER,
     Chart,
@@ -122,8 +122,8 @@ async def test_sidecar_answers_by_the_revision_that_the_service_expects(
     manifests = chart.rendered("default")
     unpacked(manifests, tmp_path)
     with running(manifests, opa_program, tmp_path) as (url, log):
-        async with Policy(url, expected_revision=opa.revision(), deadline=5) as policy:
-            assert await policy.revision() == opa.revision()
+        async with Policy(url, expected_revision=bundle.revision(), deadline=5) as policy:
+            assert await policy.revision() == bundle.revision()
             assert (await policy.decide("bailiwick/members", QUESTION)).allow is False
         async with Policy(url, expected_revision="another", deadline=5) as policy:
             with pytest.raises(PolicyUnavailable):
@@ -137,7 +137,7 @@ async def test_decisions_are_logged_without_what_the_mask_does_not_know(
     manifests = chart.rendered("watched")
     unpacked(manifests, tmp_path)
     with running(manifests, opa_program, tmp_path) as (url, log):
-        async with Policy(url, expected_revision=opa.revision(), deadline=5) as policy:
+        async with Policy(url, expected_revision=bundle.revision(), deadline=5) as policy:
             await policy.revision()
             await policy.decide("bailiwick/members", QUESTION)
             await policy.filter("bailiwick/orders", "input.order", QUESTION)
@@ -182,13 +182,13 @@ def served(folder: Path, path: str, token: str, port: int = 0) -> Iterator[str]:
 
 def signed(program: str, folder: Path) -> str:
     """Sign a bundle of the policy with a new key; give the public one."""
-    key, bundle = str(folder / "key.pem"), str(folder / "bundle.tar.gz")
+    key, output = str(folder / "key.pem"), str(folder / "bundle.tar.gz")
     source = folder / "source"
-    for name, content in carried.contents().items():
+    for name, content in bundle.contents().items():
         file = source / name.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    build = [program, "build", "--bundle", str(source), "--revision", REMOTE, "--output", bundle]
+    build = [program, "build", "--bundle", str(source), "--revision", REMOTE, "--output", output]
     for command in (
         ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key],
         [*build, "--signing-key", key, "--signing-alg", "ES256"],

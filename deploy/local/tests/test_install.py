@@ -168,18 +168,3 @@ def test_given_addresses_come_first(monkeypatch: pytest.MonkeyPatch, servers: ob
     assert server.url == "postgresql://root:x@db.example:5433/postgres"
     with pytest.raises(StackError, match="not ours"):
         server.kill()
-
-
-@pytest.mark.parametrize(
-    "name", ["README.md", "cases/orders.yaml", "bailiwick/orders/orders_test.rego"]
-)
-def test_what_is_not_in_the_bundle_does_not_change_its_revision(tmp_path: Path, name: str) -> None:
-    (tmp_path / "bailiwick").mkdir()
-    (tmp_path / "bailiwick" / "a.rego").write_text("package a")
-    before = opa.revision(tmp_path)
-    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / name).write_text("x")
-    assert opa.revision(tmp_path) == before
-    (tmp_path / "bailiwick" / "a.rego").write_text("package b")
-    assert opa.revision(tmp_path) != before
-    assert len(before) == 12

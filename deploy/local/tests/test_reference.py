@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bailiwick_kit.telemetry import metrics
 from bailiwick_local import reference, watching
 from bailiwick_local.places import CHECKOUT
-from bailiwick_local.services import SERVICES
+from bailiwick_testkit.checkout import MEMBERS
 
 
 def test_the_pages_are_what_code_says() -> None:
@@ -62,7 +62,7 @@ def test_no_text_breaks_its_row() -> None:
         assert "|" not in one.help
 
 
-NOT_METRICS = {"kit", "local", "contracts", "access", "testkit", *SERVICES}
+NOT_METRICS = {Path(member).name for member in MEMBERS}
 """What else is called bailiwick_…: packages, and databases."""
 
 

@@ -153,11 +153,11 @@ def mail(
         if number is None and html:
             raise StackError("Say which message: ./bailiwick mail NUMBER --html FILE")
         if number is None:
-            _call("mailbox.showing", "list_messages", mailbox, last)
+            _call("mail_listing", "list_messages", mailbox, last)
         elif html:
-            _call("mailbox.showing", "write_html", mailbox, number, html)
+            _call("mail_listing", "write_html", mailbox, number, html)
         else:
-            _call("mailbox.showing", "show", mailbox, number)
+            _call("mail_listing", "show", mailbox, number)
 
 
 @app.command("import")
@@ -200,7 +200,7 @@ def check() -> None:
 @app.command()
 def contracts() -> None:
     """Rewrite what is made from code: schemas, API documents, reference pages, the chart's policy."""
-    for module in ("contracts.generate", "local.documents", "local.reference", "local.chart"):
+    for module in ("contracts.generate", "local.documents", "local.reference", "policy.chart"):
         command = [sys.executable, "-m", f"bailiwick_{module}"]
         code = subprocess.run(command, cwd=CHECKOUT, check=False).returncode
         if code:

@@ -16,7 +16,6 @@ from bailiwick_local.servers import install, opa
 Report = Callable[[str], None]
 _TESTS_OF_THE_WHOLE = (
     "deploy/helm/tests",
-    "policy/tests",
     "tests/architecture",
     "tests/contract",
     "tests/e2e",
@@ -50,7 +49,7 @@ def checks() -> Iterator[Check]:
     yield Check("openapi", documents, "./bailiwick contracts")
     reference = (python, "-m", "bailiwick_local.reference", "--check")
     yield Check("reference", reference, "./bailiwick contracts")
-    chart = (python, "-m", "bailiwick_local.chart", "--check")
+    chart = (python, "-m", "bailiwick_policy.chart", "--check")
     yield Check("chart", chart, "./bailiwick contracts")
 
 

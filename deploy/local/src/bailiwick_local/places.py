@@ -21,7 +21,7 @@ from typing import BinaryIO
 from bailiwick_local.accounts import Account, account_to_run_as
 
 CHECKOUT = Path(__file__).resolve().parents[4]
-MEMBERS = ("contracts", "libs/kit", "libs/access", "libs/testkit", "deploy/local")
+_MEMBERS = ("*/pyproject.toml", "*/*/pyproject.toml")
 _PORTS = range(20000, 32000)
 """Below the range from which Linux takes the ports of outgoing connections."""
 _CLAIM_HOLDS = 600
@@ -203,5 +203,6 @@ def tools() -> Path:
 
 def source_folders() -> list[Path]:
     """Give the `src` folder of every member of the workspace."""
-    services = sorted((CHECKOUT / "services").glob("*/src"))
-    return [CHECKOUT / member / "src" for member in MEMBERS] + services
+    return sorted(
+        project.parent / "src" for pattern in _MEMBERS for project in CHECKOUT.glob(pattern)
+    )

@@ -42,7 +42,7 @@ GATEWAY: Mapping[str, str] = {
     "TMPDIR": "The only folder that it writes to; default `/tmp`.",
     "NGINX": "The nginx program; by default the one on PATH.",
 }
-"""What deploy/local/gateway-start goes by."""
+"""What gateway/start goes by."""
 
 LAUNCHER: Mapping[str, str] = {
     "BAILIWICK_DATA": "The data folder; default `.local` beside the script.",

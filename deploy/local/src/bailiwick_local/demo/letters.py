@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from bailiwick_local.mailbox import Kept, Mailbox
+from bailiwick_mailbox import Kept, Mailbox
 
 _PATIENCE = 20.0
 """Seconds that a mail may take, on a machine that has just been started."""

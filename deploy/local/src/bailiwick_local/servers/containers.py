@@ -241,27 +241,3 @@ def stop_all(places: Places, *, with_data: bool = False) -> list[str]:
             for network in docker.networks.list(filters=mine):
                 network.remove()
         return sorted(container.name.removeprefix(prefix(places)) for container in containers)
-
-
-def run_once(name: str, folder: Path, output: Path, arguments: list[str]) -> tuple[int, str]:
-    """Run a server's program once, in a folder that it may read and with one that it may write to.
-
-    Return its exit code and what it said.
-    """
-    with connected() as docker:
-        container = docker.containers.create(
-            IMAGES[name],
-            arguments,
-            user=f"{os.geteuid()}:{os.getegid()}",
-            working_dir=str(folder),
-            volumes={
-                str(folder): {"bind": str(folder), "mode": "ro"},
-                str(output): {"bind": str(output), "mode": "rw"},
-            },
-        )
-        try:
-            container.start()
-            code = int(container.wait(timeout=60)["StatusCode"])
-            return code, container.logs().decode(errors="replace")
-        finally:
-            container.remove(force=True)

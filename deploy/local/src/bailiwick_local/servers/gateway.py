@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from functools import partial
 
-from bailiwick_local import gateway_files
+from bailiwick_gateway import files as gateway_files
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process, Runner, StackError
 from bailiwick_local.servers import Server, containers, daemon, install, kept_port, knock

@@ -33,7 +33,7 @@ def provide(places: Places, python: Interpreter | None, *, own: bool = False) ->
     process = Process("mailbox", places, ())
     if python:
         where = ("--port", str(port), "--folder", str(folder))
-        arguments = (python.program, "-m", "bailiwick_local.mailbox", *where)
+        arguments = (python.program, "-m", "bailiwick_mailbox", *where)
         environment = python.environment() | {"BAILIWICK_CODE": code_print()}
         process = Process("mailbox", places, arguments, environment)
     return Server(

@@ -1,8 +1,7 @@
-"""Open Policy Agent on a Unix socket, with the bundle built from `policy/`."""
+"""Open Policy Agent on a Unix socket, with the bundle of `policy/`."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -10,14 +9,13 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
-from bailiwick_local.places import CHECKOUT, Places, tools
+from bailiwick_local.places import Places, tools
 from bailiwick_local.processes import Process, StackError, found
-from bailiwick_local.servers import Elsewhere, Server, containers, daemon, golang, knock
+from bailiwick_local.servers import Elsewhere, Server, golang, knock
+from bailiwick_policy import bundle
 
 VARIABLE = "BAILIWICK_OPA_URL"
 VERSION = "1.22.2"
-POLICY = CHECKOUT / "policy"
-_NOT_IN_BUNDLE = ("*_test.rego", "cases", "schemas", "tests")
 
 
 def program() -> str | None:
@@ -40,55 +38,14 @@ def _key(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split("."))
 
 
-def bundled(policy: Path = POLICY) -> list[Path]:
-    """Give the files that the bundle is made of, in order."""
-    return [
-        path
-        for path in sorted(policy.rglob("*"))
-        if path.is_file()
-        and not any(part in _NOT_IN_BUNDLE for part in path.relative_to(policy).parts)
-        and (
-            (path.suffix == ".rego" and not path.name.endswith("_test.rego"))
-            or path.name in {".manifest", "data.yaml", "data.json"}
-        )
-    ]
-
-
-def revision(policy: Path = POLICY) -> str:
-    """Give twelve digits that stand for what the bundle contains."""
-    digest = hashlib.sha256()
-    for path in bundled(policy):
-        digest.update(str(path.relative_to(policy)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
-
-
-def bundle(places: Places, policy: Path = POLICY) -> Path:
-    """Build the bundle, once for each revision, and give its path.
-
-    Raises:
-        StackError: the policy does not compile; with OPA's words.
-
-    """
-    number = revision(policy)
-    path = places.folder("opa") / f"bundle-{number}.tar.gz"
-    if path.exists():
-        return path
-    ignored = [word for pattern in _NOT_IN_BUNDLE for word in ("--ignore", pattern)]
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    arguments = ["build", "-b", ".", *ignored, "--revision", number, "-o", str(unfinished)]
-    if opa := program():
-        built = subprocess.run(
-            [opa, *arguments], cwd=policy, capture_output=True, text=True, check=False
-        )
-        code, said = built.returncode, built.stderr
-    elif daemon.may_be_used():
-        code, said = containers.run_once("opa", policy, path.parent, arguments)
-    else:
-        raise StackError("OPA is not installed")
-    if code:
-        raise StackError(f"the policy does not compile:\n{said.strip()}")
-    places.account.owns(unfinished)
-    unfinished.rename(path)
+def policy_bundle(places: Places) -> Path:
+    """Return the bundle's file in the data folder, which is made once for each revision."""
+    path = places.folder("opa") / f"bundle-{bundle.revision()}.tar.gz"
+    if not path.exists():
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        with places.opened(unfinished, os.O_WRONLY | os.O_TRUNC) as file:
+            file.write(bundle.packed(bundle.contents()))
+        unfinished.rename(path)
     return path
 
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import Places
+from bailiwick_mailbox import Mailbox
 
 Report = Callable[[str], None]
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any
 
-from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import CHECKOUT, Places, locked
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import Server, containers, mailbox, opa
@@ -18,6 +17,8 @@ from bailiwick_local.services import SERVICES
 from bailiwick_local.stacks import Report, images, sign_ins
 from bailiwick_local.stacks.project import Part, Project, environment
 from bailiwick_local.stacks.starting import Start
+from bailiwick_mailbox import Mailbox
+from bailiwick_policy import bundle
 
 _MAKE_SECRETS = CHECKOUT / "deploy" / "make-secrets"
 _MAILBOX = "smtp://mailbox:2525"
@@ -192,7 +193,7 @@ class ComposeStack:
                 "BAILIWICK_PORT": str(self._port("gateway")),
                 "BAILIWICK_ISSUER": self.origin,
                 "BAILIWICK_BROKER_PORT": str(self._port("rabbitmq")),
-                "BAILIWICK_POLICY_REVISION": opa.revision(),
+                "BAILIWICK_POLICY_REVISION": bundle.revision(),
                 "BAILIWICK_MAIL_FROM": mailbox.sender(),
                 "BAILIWICK_MAILBOX": str(self.places.folder("mailbox")),
                 "BAILIWICK_MAILBOX_USER": f"{account.uid}:{account.gid}",

@@ -17,7 +17,6 @@ from bailiwick_kit.bus.broker_accounts import MIGRATIONS
 from bailiwick_kit.bus.broker_management import ManagementError
 from bailiwick_local import broker
 from bailiwick_local.databases import DatabaseUrls, create_database, urls
-from bailiwick_local.mailbox import Mailbox
 from bailiwick_local.places import Places, locked
 from bailiwick_local.processes import (
     Process,
@@ -44,6 +43,8 @@ from bailiwick_local.services import (
     signing_keys,
 )
 from bailiwick_local.stacks import Report, sign_ins
+from bailiwick_mailbox import Mailbox
+from bailiwick_policy import bundle
 
 _MANAGING = "subscribers"
 """The command of notifier that makes queues and users, by the broker's management API."""
@@ -116,10 +117,10 @@ class NativeStack:
     @cached_property
     def policies(self) -> dict[str, Server]:
         """The OPA beside each service."""
-        bundle = opa.bundle(self.places)
+        rules = opa.policy_bundle(self.places)
         return {
             service: providers.provide_opa(
-                self.places, self.report, f"opa-{service}", bundle, own=self.own
+                self.places, self.report, f"opa-{service}", rules, own=self.own
             )
             for service in self.services
         }
@@ -160,7 +161,7 @@ class NativeStack:
         kept = self.places.kept
         return Surroundings(
             policy={service: server.url for service, server in self.policies.items()},
-            revision=opa.revision(),
+            revision=bundle.revision(),
             ports={service: self.port(service) for service in SERVICES},
             operations={service: self.operations_port(service) for service in SERVICES},
             issuer=self.gateway.url,
@@ -330,7 +331,7 @@ class NativeStack:
         self._start(self.mailbox)
 
     def _start_policies(self) -> None:
-        with self._step("policy", f"bundle {opa.revision()}, an OPA beside each service"):
+        with self._step("policy", f"bundle {bundle.revision()}, an OPA beside each service"):
             for server in self.policies.values():
                 server.start()
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from bailiwick_local import handbook
-from bailiwick_local.routes import ROUTES
+from bailiwick_gateway import handbook
+from bailiwick_gateway.routes import ROUTES
 from bailiwick_notifier.letters.pages import Setting
 
 

@@ -27,6 +27,7 @@ from bailiwick_local.processes import Process, Runner, StackError, pid_files, st
 from bailiwick_local.servers import Server, opa, providers
 from bailiwick_local.servers.containers import Container
 from bailiwick_local.servers.containers import stop_all as stop_containers
+from bailiwick_policy import bundle
 
 
 def report(line: str) -> None:
@@ -186,8 +187,8 @@ class Opa(Handle):
     def extra(self, *, with_policy: bool = True) -> Opa:
         """Start one more of one's own, to do harm to; `with_policy=False` knows no rule."""
         name = f"opa-{os.getpid()}-{next(self._numbers)}"
-        bundle = opa.bundle(self.places) if with_policy else None
-        server = providers.provide_opa(self.places, report, name, bundle, own=True)
+        rules = opa.policy_bundle(self.places) if with_policy else None
+        server = providers.provide_opa(self.places, report, name, rules, own=True)
         server.start()
         return Opa(server, self.places, self.revision if with_policy else "")
 
@@ -232,11 +233,11 @@ class Servers:
             self._started(
                 "opa",
                 lambda: providers.provide_opa(
-                    self.places, report, bundle_file=opa.bundle(self.places), own=self._own
+                    self.places, report, bundle_file=opa.policy_bundle(self.places), own=self._own
                 ),
             ),
             self.places,
-            opa.revision(),
+            bundle.revision(),
         )
 
     def _started(self, name: str, provide: Callable[[], Server]) -> Server:

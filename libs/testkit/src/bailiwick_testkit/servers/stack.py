@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx2
 
-from bailiwick_local.mailbox import Kept, Mailbox
 from bailiwick_local.places import Places, locked
 from bailiwick_local.servers import knock
 from bailiwick_local.stacks.native import NativeStack
+from bailiwick_mailbox import Kept, Mailbox
 from bailiwick_testkit.servers.real import report
 from bailiwick_testkit.waiting import wait_until
 

@@ -14,11 +14,11 @@ import pytest
 from typing_extensions import override
 
 from bailiwick_contracts.catalogue import EVENTS, SNAPSHOTS
-from bailiwick_local import gateway_files, handbook
-from bailiwick_local.handbook.events import told_by
+from bailiwick_gateway import files as gateway_files
+from bailiwick_gateway import handbook
+from bailiwick_gateway.handbook.events import told_by
+from bailiwick_gateway.routes import ROUTES
 from bailiwick_local.places import CHECKOUT
-from bailiwick_local.processes import StackError
-from bailiwick_local.routes import ROUTES
 from bailiwick_local.servers import gateway, install
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.servers.real import Servers
@@ -324,7 +324,7 @@ def test_without_the_explorers_files_it_is_said_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(StackError, match="fastapi-offline"):
+    with pytest.raises(ModuleNotFoundError, match="fastapi-offline"):
         handbook._explorer()
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from bailiwick_local import gateway_files
+from bailiwick_gateway import files as gateway_files
+from bailiwick_gateway.routes import ROUTES
 from bailiwick_local.places import Places
 from bailiwick_local.processes import Process
-from bailiwick_local.routes import ROUTES
 from bailiwick_local.servers import gateway, install, knock
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.servers.real import Servers

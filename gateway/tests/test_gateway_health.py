@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local.places import CHECKOUT
-
-START = CHECKOUT / "deploy" / "local" / "gateway-start"
+START = Path(__file__).parents[1] / "start"
 
 
 @pytest.fixture

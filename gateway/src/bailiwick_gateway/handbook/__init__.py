@@ -18,12 +18,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bailiwick_local.handbook.events import told_by
-from bailiwick_local.places import CHECKOUT
-from bailiwick_local.processes import StackError
-from bailiwick_local.services import SERVICES
+from bailiwick_gateway.handbook.events import told_by
+from bailiwick_gateway.routes import SERVICES
 
-CONTRACTS = CHECKOUT / "contracts"
+CONTRACTS = Path(__file__).resolve().parents[4] / "contracts"
 _OURS = Path(__file__).with_name("assets")
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -62,7 +60,7 @@ def leaves() -> tuple[Leaf, ...]:
     """Return every file of the handbook.
 
     Raises:
-        StackError: the explorer's files are not installed.
+        ModuleNotFoundError: the explorer's files are not installed.
     """
     assets = {leaf.path.rpartition("/")[2]: leaf for leaf in _assets()}
     documents = tuple(_documents())
@@ -80,7 +78,7 @@ def _explorer() -> Path:
     """Give the folder in which fastapi-offline keeps the files of Swagger UI; none of its code is run."""
     package = importlib.util.find_spec("fastapi_offline")
     if package is None or package.origin is None:
-        raise StackError("fastapi-offline, which has the API explorer's files, is not installed")
+        raise ModuleNotFoundError("fastapi-offline, which has the API explorer's files")
     return Path(package.origin).with_name("static")
 
 
@@ -93,7 +91,7 @@ def _documents() -> Iterator[Leaf]:
 
 def _pages(assets: dict[str, Leaf]) -> Iterator[Leaf]:
     environment = Environment(
-        loader=PackageLoader("bailiwick_local.handbook"),
+        loader=PackageLoader("bailiwick_gateway.handbook"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -20,12 +20,12 @@ from aiosmtpd.smtp import SMTP
 from typer.testing import CliRunner
 
 from bailiwick_local.cli import app
-from bailiwick_local.mailbox import Mailbox
-from bailiwick_local.mailbox.__main__ import Keeper
 from bailiwick_local.places import Places
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers import knock
 from bailiwick_local.servers import mailbox as provider
+from bailiwick_mailbox import Mailbox
+from bailiwick_mailbox.__main__ import Keeper
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
 from bailiwick_testkit.servers.real import Servers
 from bailiwick_testkit.servers.stack import ReadMailbox
@@ -117,7 +117,7 @@ def _own_process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["-m", "bailiwick_local.mailbox", "--port", str(port), "--folder", str(folder)]
+    arguments = ["-m", "bailiwick_mailbox", "--port", str(port), "--folder", str(folder)]
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == f"listens on port {port}\n".encode()

@@ -48,3 +48,6 @@ ROUTES = (
     Route("/v1/notification-preferences", "notifier"),
     Route("/v1/deliveries", "notifier"),
 )
+
+SERVICES = tuple(dict.fromkeys(route.service for route in ROUTES))
+"""The services that are reached through the gateway, in that order."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bailiwick_local.mailbox import Kept, Mailbox
 from bailiwick_local.processes import StackError
 from bailiwick_local.servers.mailbox import VARIABLE
 from bailiwick_local.telling import report, table
+from bailiwick_mailbox import Kept, Mailbox
 
 _NONE = (
     "No mail yet. A new order brings one to its customer's rep, unless the rep placed it; "

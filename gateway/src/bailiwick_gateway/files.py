@@ -1,9 +1,9 @@
 """What the gateway is made of: its configuration, the program that starts it, and the handbook's files.
 
-The same on one machine, in compose and on Kubernetes: what it lets in is said here, from `gateway.conf` and
-`routes`; where it runs is left open, and filled in by `gateway-start` from its environment.
+The same on one machine, in compose and on Kubernetes: what it lets in is said here, from `nginx.conf` and
+`routes`; where it runs is left open, and filled in by `start` from its environment.
 
-python -m bailiwick_local.gateway_files FOLDER
+python -m bailiwick_gateway.files FOLDER
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from bailiwick_local import handbook
-from bailiwick_local.places import CHECKOUT
-from bailiwick_local.routes import ROUTES
-from bailiwick_local.services import SERVICES
+from bailiwick_gateway import handbook
+from bailiwick_gateway.routes import ROUTES, SERVICES
 
-_SOURCES = CHECKOUT / "deploy" / "local"
+_SOURCES = Path(__file__).resolve().parents[2]
 _FORWARDED = (
     "Accept",
     "Accept-Language",
@@ -128,7 +126,7 @@ class _Filled(Template):
 def files() -> dict[str, bytes]:
     """Give every file of the gateway's folder by its path there; `start` runs it."""
     return {
-        "start": (_SOURCES / "gateway-start").read_bytes(),
+        "start": (_SOURCES / "start").read_bytes(),
         "nginx.conf.template": configuration().encode(),
         **{f"handbook{leaf.file}": leaf.content for leaf in handbook.leaves()},
     }
@@ -143,7 +141,7 @@ def digest() -> str:
 
 
 def configuration() -> str:
-    """Give nginx's configuration, in which `gateway-start` has yet to fill in where it runs."""
+    """Give nginx's configuration, in which `start` has yet to fill in where it runs."""
     routes = [
         f"        location ~ {route.pattern} {{\n"
         "            if ($is_ambiguous) {\n"
@@ -157,7 +155,7 @@ def configuration() -> str:
         f"        proxy_set_header {name} $http_{name.lower().replace('-', '_')};"
         for name in _FORWARDED
     ]
-    return _Filled((_SOURCES / "gateway.conf").read_text("utf-8")).safe_substitute(
+    return _Filled((_SOURCES / "nginx.conf").read_text("utf-8")).safe_substitute(
         upstreams="\n".join(f'        set $to_{name} "@@{{{name}}}";' for name in SERVICES),
         headers="\n".join(headers),
         routes="\n".join(routes),

@@ -1,4 +1,4 @@
-"""A mail server that keeps what it is given: `python -m bailiwick_local.mailbox`."""
+"""A mail server that keeps what it is given: `python -m bailiwick_mailbox`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope
 
-from bailiwick_local.mailbox import file_name
+from bailiwick_mailbox import file_name
 
 LARGEST = 5_000_000
 """Bytes of a message."""
