@@ -89,6 +89,7 @@ async def measured(servers: Servers, identity: MadeUpIdentity) -> list[Compared]
     asked = _of_customers(company)
     results += await _twenty("customers", customers, customers_tables, opa.url, people, asked)
     whole, part = [await filled(reports_tables, "reports", one) for one in (company, tenth)]
+    people = {name: identity.renewed(person) for name, person in people.items()}
     async with served(identity.application()) as (identity_url,):
         beside = (opa.url, identity_url)
         with served_at("app:create", orders, *beside) as address:
