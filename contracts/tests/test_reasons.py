@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from bailiwick_access import gate
+from bailiwick_access import authorizer
 from bailiwick_contracts import generate
 from bailiwick_contracts.reasons import Reason
 
@@ -51,7 +51,9 @@ def test_the_page_for_people_has_the_same_codes_in_the_same_order() -> None:
 
 
 def test_every_code_of_policy_tells_people_what_to_do() -> None:
-    assert gate._WHAT_TO_DO.keys() == set(OF_POLICY), "access.gate says what to do about each"
+    assert authorizer._WHAT_TO_DO.keys() == set(OF_POLICY), (
+        "access.authorizer says what to do about each"
+    )
 
 
 def test_glossary_knows_what_a_reason_is() -> None:

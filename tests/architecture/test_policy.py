@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from bailiwick_access.gate import _UNKNOWNS
+from bailiwick_access.authorizer import _UNKNOWNS
 from bailiwick_contracts import identity
 from bailiwick_contracts.reasons import Reason
 from bailiwick_kit.policy.client import SENTINEL
@@ -27,7 +27,7 @@ SOURCES = sorted(
     file for folder in ("services", "libs") for file in CHECKOUT.glob(f"{folder}/*/src/**/*.py")
 )
 MAY_NAME_ROLES = {"bailiwick_identity", "bailiwick_testkit"}
-MAY_NAME_PACKAGES = ("bailiwick_access/gate.py", "bailiwick_kit/policy/client.py")
+MAY_NAME_PACKAGES = ("bailiwick_access/authorizer.py", "bailiwick_kit/policy/client.py")
 
 
 def relative(file: Path) -> str:
@@ -149,7 +149,7 @@ def test_python_and_rego_name_the_same_unknowns_and_masks(
 def test_policy_is_asked_in_one_place(file: Path) -> None:
     if not file.as_posix().endswith(MAY_NAME_PACKAGES):
         named = re.findall(r"""f?["']bailiwick/[a-z{]""", file.read_text())
-        assert not named, "ask through bailiwick_access.gate"
+        assert not named, "ask through bailiwick_access.authorizer"
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=relative)

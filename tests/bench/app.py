@@ -23,7 +23,7 @@ from bailiwick_kit.policy.scope import Everybody
 from bailiwick_kit.web.pages import Page
 from bailiwick_orders import main
 from bailiwick_orders.actions.ports import Seen
-from bailiwick_orders.api import wire
+from bailiwick_orders.api import schemas
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import queries
 from bailiwick_orders.store.rows import to_order
@@ -60,7 +60,7 @@ router = APIRouter()
 
 
 @router.get("/bench/orders")
-async def list_by_hand(reading: Reads) -> Page[wire.OrderSummary]:
+async def list_by_hand(reading: Reads) -> Page[schemas.OrderSummary]:
     """List as somebody would who writes the rule into the query."""
     bound = {
         "org_id": reading.caller.org_id,
@@ -70,7 +70,7 @@ async def list_by_hand(reading: Reads) -> Page[wire.OrderSummary]:
     rows = (await reading.connection.execute(_BY_HAND, bound)).mappings().all()
     found = (Seen(to_order(row), row["net"], _RELATED) for row in rows[:50])
     return Page(
-        items=tuple(wire.order_summary(seen, hides_customers=True) for seen in found),
+        items=tuple(schemas.order_summary(seen, hides_customers=True) for seen in found),
         next_cursor=None,
     )
 

@@ -17,8 +17,8 @@ from bus import open_bus
 from measure import Compared
 from pydantic import SecretStr
 
-from bailiwick_access.hearing import keeping
 from bailiwick_access.replica import IdentityReplica
+from bailiwick_access.replica_consumer import keeping
 from bailiwick_contracts.customers import AssignmentChanged
 from bailiwick_contracts.envelope import EXCHANGE, Event
 from bailiwick_contracts.identity import MemberChanged

@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from tell import tell
 
+from bailiwick_access.authorizer import Gate, Visible
 from bailiwick_access.caller import Callers
-from bailiwick_access.gate import Gate, Visible
 from bailiwick_access.requests import Reading
 from bailiwick_customers.actions.ports import Filters as CustomerFilters
 from bailiwick_customers.store import tables as customers_tables

@@ -13,7 +13,7 @@ from measure import Compared, compare
 
 from bailiwick_kit.database.engine import Database
 from bailiwick_local.databases import DatabaseUrls
-from bailiwick_reports.store.recounting import Cube
+from bailiwick_reports.store.cube_rebuild import Cube
 from bailiwick_testkit.fakes.people import Person
 
 PAIRS = 40

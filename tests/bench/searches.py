@@ -15,8 +15,8 @@ from typing import Any
 from filters import Ask, made, one_round
 from measure import Compared
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Callers
-from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_customers.actions.ports import Filters as CustomerFilters
 from bailiwick_customers.store import tables as customers_tables

@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 from typing_extensions import override
 
+from bailiwick_access.authorizer import QUESTIONS, Gate, none_of_theirs
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import QUESTIONS, Gate, none_of_theirs
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing
 from bailiwick_kit.policy.client import Decision, Filter, Policy

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Callers
-from bailiwick_access.gate import Gate
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_access.requests import Entrance
 from bailiwick_contracts.envelope import Event

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from starlette.exceptions import HTTPException
 
-from bailiwick_access.answering import Repeated
 from bailiwick_access.requests import Act
+from bailiwick_access.write_responses import Repeated
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.idempotency import Claim, Replay
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller, subject_of
-from bailiwick_access.gate import Gate
 
 _RIGHTS = ("kind", "mode", "role", "permissions", "ticks", "collections")
 """What of a member decides whether they may hold a portfolio, besides being in force."""

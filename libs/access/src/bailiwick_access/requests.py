@@ -18,8 +18,8 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller, Callers, MembershipNotHereYet
-from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.replication.replica import ask_to_pull

@@ -20,13 +20,13 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_access.composition import identity_replica
-from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
 from bailiwick_customers.actions.import_customers import CustomerRecord, import_customers
 from bailiwick_customers.actions.import_ports import Imported, OpenImport
-from bailiwick_customers.api import wire
+from bailiwick_customers.api import schemas
 from bailiwick_customers.domain.assignment import Relation
 from bailiwick_customers.domain.customer import Status, Terms
 from bailiwick_customers.settings import Settings
@@ -54,12 +54,12 @@ class CustomerLine(Model):
     kind: Literal["customer"]
     external_ref: Ref
     name: Text
-    tax_id: wire.Short | None = None
-    contacts: wire.Contacts = ()
-    addresses: wire.Addresses = ()
-    tags: wire.Tags = ()
-    terms: wire.TermsBody | None = None
-    status: wire.Status = "approved"
+    tax_id: schemas.Short | None = None
+    contacts: schemas.Contacts = ()
+    addresses: schemas.Addresses = ()
+    tags: schemas.Tags = ()
+    terms: schemas.TermsBody | None = None
+    status: schemas.Status = "approved"
     created_at: Instant | None = None
 
     def record(self) -> CustomerRecord:
@@ -68,8 +68,8 @@ class CustomerLine(Model):
             external_ref=self.external_ref,
             name=self.name,
             tax_id=self.tax_id,
-            contacts=wire.to_contacts(self.contacts),
-            addresses=wire.to_addresses(self.addresses),
+            contacts=schemas.to_contacts(self.contacts),
+            addresses=schemas.to_addresses(self.addresses),
             tags=self.tags,
             terms=Terms(**dict(self.terms)) if self.terms else Terms(),
             status=Status(self.status),

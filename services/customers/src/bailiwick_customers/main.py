@@ -11,8 +11,8 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
+from bailiwick_access.authorizer import QUESTIONS
 from bailiwick_access.composition import entered, identity_replica
-from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_customers import importing

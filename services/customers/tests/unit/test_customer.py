@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from pydantic import TypeAdapter
 
-from bailiwick_customers.api.wire import Tags
+from bailiwick_customers.api.schemas import Tags
 from bailiwick_customers.domain import errors
 from bailiwick_customers.domain.customer import (
     CODE_ALPHABET,

@@ -20,7 +20,7 @@ from bailiwick_identity.actions.create_organization import (
     create_organization,
 )
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, SignIns
-from bailiwick_identity.api import wire
+from bailiwick_identity.api import schemas
 from bailiwick_identity.domain.grants import Mode, Role, granted
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
@@ -63,9 +63,9 @@ class NewOrganizationBody(Model):
     package: Text
     seat_limit: int | None
     manager_name: Text
-    email: wire.Email
-    password: wire.Password
-    language: wire.Language
+    email: schemas.Email
+    password: schemas.Password
+    language: schemas.Language
 
     def command(self) -> NewOrganization:
         """Return what the action takes."""

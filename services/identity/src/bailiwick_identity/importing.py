@@ -24,7 +24,7 @@ from bailiwick_identity.actions.import_members import (
     RecordRefused,
     import_members,
 )
-from bailiwick_identity.api import wire
+from bailiwick_identity.api import schemas
 from bailiwick_identity.founding import Open, Tools, done, told
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
@@ -38,7 +38,7 @@ BATCH = 50
 """Members written in one transaction."""
 
 
-class RecordLine(wire.NewMemberBody):
+class RecordLine(schemas.NewMemberBody):
     """A member of another system."""
 
     external_ref: Text

@@ -10,14 +10,14 @@ from typing import Any
 import typer
 from fastapi import FastAPI
 
+from bailiwick_access.authorizer import QUESTIONS
 from bailiwick_access.composition import entered
-from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_identity import founding
 from bailiwick_identity.actions.throttle import Throttle
 from bailiwick_identity.api import members, organization, token
-from bailiwick_identity.api.parts import Desk
+from bailiwick_identity.api.dependencies import Desk
 from bailiwick_identity.importing import add_import
 from bailiwick_identity.settings import Settings
 from bailiwick_identity.store import tables

@@ -10,12 +10,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from bailiwick_access.authorizer import QUESTIONS, Gate
 from bailiwick_access.composition import (
     customers_replica,
     entered,
     identity_replica,
 )
-from bailiwick_access.gate import QUESTIONS, Gate
 from bailiwick_kit.bus.lanes import in_both_lanes
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
@@ -25,10 +25,10 @@ from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.web.app import create_app
 from bailiwick_kit.web.pages import Cursors
 from bailiwick_kit.web.read_your_writes import versions_in
-from bailiwick_notifier import letters
+from bailiwick_notifier import mail_templates
 from bailiwick_notifier.actions.fix_recipients import Desk
-from bailiwick_notifier.actions.rounds import Fixing, Patient, Sending
 from bailiwick_notifier.actions.send_dispatch import Office
+from bailiwick_notifier.actions.workers import Fixing, Patient, Sending
 from bailiwick_notifier.api import deliveries, preferences
 from bailiwick_notifier.events.customers import from_customers
 from bailiwick_notifier.events.identity import from_identity
@@ -36,13 +36,13 @@ from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.mail.sending import Mailer
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.store import tables
+from bailiwick_notifier.store.backlog_metrics import Waiting
 from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_notifier.store.notices import KeepChanged, StoredNotices, TakeNotice
 from bailiwick_notifier.store.queries import DeliveryQueries
 from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_notifier.store.retention import Retention
 from bailiwick_notifier.store.unit_of_work import OpenUnit
-from bailiwick_notifier.store.waiting import Waiting
 from bailiwick_notifier.subscribing import subscriber_commands
 
 
@@ -101,7 +101,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
         office = Office(
             dispatches=StoredDispatches(database),
             gate=gate,
-            letters=letters,
+            letters=mail_templates,
             mailer=Mailer(settings.smtp_url.get_secret_value(), deadline=settings.mail_deadline),
             clock=clock,
             sender=settings.mail_from,

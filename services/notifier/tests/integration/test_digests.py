@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_kit.policy.client import Policy
 from bailiwick_notifier.mail.sending import PutOff, Undeliverable
 from bailiwick_testkit.fakes.people import Person

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from bailiwick_kit.telemetry.metrics import MAIL
 from bailiwick_notifier.actions.send_dispatch import OUTCOMES
 from bailiwick_notifier.mail.sending import PutOff, Undeliverable
-from bailiwick_notifier.store.waiting import Waiting
+from bailiwick_notifier.store.backlog_metrics import Waiting
 from bailiwick_testkit.checks.metric_values import figure, rise_of
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.services.notifier import NotifierService

@@ -18,7 +18,7 @@ from bailiwick_contracts.orders import (
     OrderPlaced,
 )
 from bailiwick_kit.bus.handling import Received
-from bailiwick_notifier import letters
+from bailiwick_notifier import mail_templates
 from bailiwick_notifier.mail.sending import PutOff
 from bailiwick_notifier.store.retention import KEPT, Retention
 from bailiwick_testkit.fakes.people import Person
@@ -27,7 +27,7 @@ from bailiwick_testkit.services.notifier import NotifierService
 
 @pytest.fixture
 async def ana(room: NotifierService) -> Person:
-    room.letters = letters
+    room.letters = mail_templates
     return await room.person("Ana", permissions=["seller"])
 
 

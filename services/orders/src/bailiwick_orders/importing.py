@@ -21,9 +21,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_access.composition import customers_replica, identity_replica
-from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Refusal
@@ -37,7 +37,7 @@ from bailiwick_kit.text.strings import MultilineText, Text, TextRule
 from bailiwick_kit.web.fields import Day, Exact, Finer, Instant, Model
 from bailiwick_orders.actions.import_orders import import_orders
 from bailiwick_orders.actions.import_ports import Imported, OpenImport, OrderRecord
-from bailiwick_orders.api import wire
+from bailiwick_orders.api import schemas
 from bailiwick_orders.domain.money import FOUR_PLACES, line_net
 from bailiwick_orders.domain.order import MOST_LINES, Line, State
 from bailiwick_orders.settings import Settings
@@ -64,7 +64,7 @@ class ImportedLine(Model):
     They are rounded half up, where what the line comes to stays the same to less than a hundredth.
     """
 
-    sku: wire.Sku
+    sku: schemas.Sku
     name: Text
     quantity: Annotated[Exact, Field(gt=Decimal(0))]
     discount: Annotated[Finer, Field(ge=Decimal(0), le=Decimal(1))] = Decimal(0)
@@ -118,7 +118,7 @@ class OrderLine(Model):
     author_id: UUID | None = None
     placed_by: UUID | None = None
     credited_to: UUID | None = None
-    state: wire.State = "placed"
+    state: schemas.State = "placed"
     order_date: Day | None = None
     placed_at: Instant | None = None
     listed_at: Instant | None = None
@@ -126,7 +126,7 @@ class OrderLine(Model):
     lines: Annotated[
         tuple[ImportedLine, ...],
         Field(min_length=1, max_length=MOST_LINES, fail_fast=True),
-        AfterValidator(wire.in_one_currency),
+        AfterValidator(schemas.in_one_currency),
     ]
     note: MultilineText | None = None
 

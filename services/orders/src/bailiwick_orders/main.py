@@ -12,8 +12,8 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
+from bailiwick_access.authorizer import QUESTIONS
 from bailiwick_access.composition import entered
-from bailiwick_access.gate import QUESTIONS
 from bailiwick_contracts.catalogue import BOUND, SUBSCRIBED, SUBSCRIBER, queue_name
 from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.orders import OrderSnapshot
@@ -39,9 +39,9 @@ from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.customer_names import Renaming
 from bailiwick_orders.store.fan_out import FanOut
+from bailiwick_orders.store.placed_totals import Tally
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
-from bailiwick_orders.store.tally import Tally
 from bailiwick_orders.store.unit_of_work import OpenUnit
 
 HEARING = frozenset(

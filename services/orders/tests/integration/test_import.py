@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_kit.errors import Forbidden
 from bailiwick_kit.imports.jsonl import LineError
 from bailiwick_kit.policy.client import Policy

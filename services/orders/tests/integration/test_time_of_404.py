@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_kit.policy.client import Decision
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.security.timing import Clock, burn, told_apart

@@ -13,12 +13,12 @@ from uuid import UUID
 import typer
 from fastapi import FastAPI
 
+from bailiwick_access.authorizer import QUESTIONS
 from bailiwick_access.composition import (
     customers_replica,
     entered,
     identity_replica,
 )
-from bailiwick_access.gate import QUESTIONS
 from bailiwick_kit.bus.lanes import in_both_lanes
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Unavailable
@@ -32,16 +32,16 @@ from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports
+from bailiwick_reports.api.concurrency import Turns
 from bailiwick_reports.api.spreadsheets import DownloadQuota
-from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.events.customers import from_customers
 from bailiwick_reports.events.identity import from_identity
 from bailiwick_reports.events.orders import from_orders
-from bailiwick_reports.events.tally import read_tally
+from bailiwick_reports.events.placed_totals import read_tally
 from bailiwick_reports.settings import Settings
-from bailiwick_reports.store import copies, cube, tables
+from bailiwick_reports.store import cube, replica_repair, tables
+from bailiwick_reports.store.cube_rebuild import Cube
 from bailiwick_reports.store.queries import ReportQueries
-from bailiwick_reports.store.recounting import Cube
 from bailiwick_reports.store.replica import CustomersReplica
 
 T = TypeVar("T")
@@ -131,14 +131,17 @@ _Org = Annotated[UUID, typer.Option(help="The organization.")]
 
 
 @asynccontextmanager
-async def operator(settings: Settings) -> AsyncIterator[tuple[Cube, Sequence[copies.Copy]]]:
+async def operator(settings: Settings) -> AsyncIterator[tuple[Cube, Sequence[replica_repair.Copy]]]:
     """Open what an operator's commands need: the cube, and the replicas before their authorities' doors."""
     url = settings.database_worker_url.get_secret_value()
     async with (
         Database(url, name="reports-operator", pool=2, deadline=DEADLINE) as database,
         replicas(settings, database) as (identity, customers),
     ):
-        yield Cube(database), (copies.of_identity(identity), copies.of_customers(customers))
+        yield (
+            Cube(database),
+            (replica_repair.of_identity(identity), replica_repair.of_customers(customers)),
+        )
 
 
 @program.command("rebuild")

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from bailiwick_reports.api import exports
+from bailiwick_reports.api.concurrency import Turns
 from bailiwick_reports.api.spreadsheets import DownloadQuota, Kind, Spooled, spool
-from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.portfolio import Standing
 from bailiwick_reports.domain.sales import Group
 from bailiwick_reports.store import tables

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from bailiwick_reports.api.wire import plain
+from bailiwick_reports.api.schemas import plain
 from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import Standing, silent_since, today_in
 from bailiwick_reports.domain.sales import Figures, refuse_too_many, totals

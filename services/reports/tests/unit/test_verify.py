@@ -14,7 +14,7 @@ import pytest
 from bailiwick_kit.imports.jsonl import LineError
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.domain.differences import NOTHING, Cell, CellApart, RowApart, Sums
-from bailiwick_reports.events.tally import read_tally
+from bailiwick_reports.events.placed_totals import read_tally
 
 ORG, C1, ANA = (UUID(int=number) for number in (1, 2, 3))
 CELL = Cell(C1, ANA, None, "phone", date(2026, 1, 15), "EUR", "placed")

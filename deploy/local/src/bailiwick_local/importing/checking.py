@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from bailiwick_customers.domain.assignment import began_in_force
-from bailiwick_identity.actions.enrolment import interval
+from bailiwick_identity.actions.membership import interval
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_local.importing import records
 from bailiwick_local.importing.faults import Faults, UnreadableError

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bailiwick_customers.domain.customer import check_size
 from bailiwick_customers.importing import AssignmentLine, CustomerLine
-from bailiwick_identity.actions.enrolment import check_record
+from bailiwick_identity.actions.membership import check_record
 from bailiwick_identity.importing import RecordLine
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.validation import fault_of, own_errors

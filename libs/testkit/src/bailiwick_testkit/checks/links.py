@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_gateway import handbook
 from bailiwick_gateway.routes import ROUTES
-from bailiwick_notifier.letters.pages import Setting
+from bailiwick_notifier.mail_templates.pages import Setting
 
 
 def leads_somewhere(address: str) -> bool:

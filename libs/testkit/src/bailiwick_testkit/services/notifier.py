@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_contracts.orders import (
     OrderCancelled,
     OrderEdited,
@@ -27,8 +27,8 @@ from bailiwick_kit.replication.replica import Replica
 from bailiwick_kit.telemetry.trace import trace_parent
 from bailiwick_notifier.actions.fix_recipients import Desk
 from bailiwick_notifier.actions.ports import Letters
-from bailiwick_notifier.actions.rounds import Fixing, Sending
 from bailiwick_notifier.actions.send_dispatch import Office
+from bailiwick_notifier.actions.workers import Fixing, Sending
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.events.orders import from_orders

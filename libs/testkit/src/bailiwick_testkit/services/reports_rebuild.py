@@ -18,8 +18,8 @@ from bailiwick_reports.domain.differences import Cell, Sums
 from bailiwick_reports.main import operator
 from bailiwick_reports.settings import Settings
 from bailiwick_reports.store import cube, tables
-from bailiwick_reports.store.copies import Copy
-from bailiwick_reports.store.recounting import Cube
+from bailiwick_reports.store.cube_rebuild import Cube
+from bailiwick_reports.store.replica_repair import Copy
 from bailiwick_testkit.fakes.customers import MadeUpCustomers
 from bailiwick_testkit.fakes.orders import MadeUpOrders
 from bailiwick_testkit.fakes.people import LONG_AGO

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Repeated, Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
-from bailiwick_customers.actions.permits import permitted
-from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
+from bailiwick_access.write_responses import Repeated, Written
+from bailiwick_customers.actions.assigning import begin_assignment, checked_representative
+from bailiwick_customers.actions.authorize import permitted
 from bailiwick_customers.actions.ports import OpenUnit, Unit
 from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset, Origin, Relation
 from bailiwick_customers.domain.errors import LeavesNoMain, SingleAssignmentModel

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Repeated, Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
-from bailiwick_customers.actions.permits import viewed
-from bailiwick_customers.actions.portfolio import begin_assignment, checked_representative
+from bailiwick_access.write_responses import Repeated, Written
+from bailiwick_customers.actions.assigning import begin_assignment, checked_representative
+from bailiwick_customers.actions.authorize import viewed
 from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.assignment import Changeset, Origin, Relation
 from bailiwick_customers.domain.customer import (

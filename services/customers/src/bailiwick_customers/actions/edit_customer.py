@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate, hides
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate, hides
+from bailiwick_access.write_responses import Written
+from bailiwick_customers.actions.authorize import Permit, permitted, written
 from bailiwick_customers.actions.create_customer import check_parent
-from bailiwick_customers.actions.permits import Permit, permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.customer import check_size
 from bailiwick_kit.web.etags import Expected

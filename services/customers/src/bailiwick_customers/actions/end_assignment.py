@@ -7,11 +7,11 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.write_responses import Written
 from bailiwick_customers.actions.assign_customer import soon
-from bailiwick_customers.actions.permits import permitted
+from bailiwick_customers.actions.authorize import permitted
 from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset
 from bailiwick_customers.domain.timeline import end

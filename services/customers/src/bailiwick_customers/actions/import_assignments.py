@@ -9,17 +9,17 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_customers.actions.assign_customer import with_notice
+from bailiwick_customers.actions.assigning import WHO_MAY
 from bailiwick_customers.actions.import_ports import (
     Imported,
     ImportUnit,
     Membership,
     OpenImport,
 )
-from bailiwick_customers.actions.portfolio import WHO_MAY
 from bailiwick_customers.domain.assignment import (
     Assignment,
     Changeset,

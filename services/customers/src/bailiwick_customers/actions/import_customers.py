@@ -9,8 +9,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_customers.actions.import_ports import Imported, ImportUnit, OpenImport
 from bailiwick_customers.domain.customer import (
     Address,

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer

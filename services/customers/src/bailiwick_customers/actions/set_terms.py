@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
-from bailiwick_customers.actions.permits import permitted, written
+from bailiwick_access.write_responses import Written
+from bailiwick_customers.actions.authorize import permitted, written
 from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from bailiwick_access.answering import Again, Answer, answering
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
+from bailiwick_access.write_responses import Again, Answer, answering
 from bailiwick_customers.actions.assign_customer import assign_customer
 from bailiwick_customers.actions.end_assignment import end_assignment
 from bailiwick_customers.actions.ports import Queries
-from bailiwick_customers.api import wire
-from bailiwick_customers.api.parts import Open, Queried
+from bailiwick_customers.api import schemas
+from bailiwick_customers.api.dependencies import Open, Queried
 from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.errors import (
     AlreadyEnded,
@@ -57,10 +57,10 @@ Answering = Annotated[Answer[Assignment], answering("customers", _reading_again)
 )
 async def list_assignments(
     customer_id: PathId, reading: Reads, gate: Gated, queries: Queried
-) -> wire.History:
+) -> schemas.History:
     """List who represents a customer, represented them before, or is planned to."""
     rows = await _history(reading, gate, queries, customer_id)
-    return wire.History(items=tuple(wire.assignment_body(row) for row in rows))
+    return schemas.History(items=tuple(schemas.assignment_body(row) for row in rows))
 
 
 @router.post(
@@ -77,16 +77,16 @@ async def post_assignment(
     open_unit: Open,
     answer: Answering,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewAssignmentBody], json_body(wire.NewAssignmentBody)],
-) -> wire.AssignmentBody:
+    body: Annotated[SentBody[schemas.NewAssignmentBody], json_body(schemas.NewAssignmentBody)],
+) -> schemas.AssignmentBody:
     """Make a member the customer's main representative, in place of the present one, or additional.
 
     What takes the customer from somebody now holds a second later; the answer comes after it.
     """
     act = Act(caller, "POST", request.url.path, key, body)
-    submitted = Mapped(body, wire.NewAssignmentBody.command)
+    submitted = Mapped(body, schemas.NewAssignmentBody.command)
     done = await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
-    return wire.assignment_body(await answer.seen(done))
+    return schemas.assignment_body(await answer.seen(done))
 
 
 @router.post(
@@ -101,12 +101,14 @@ async def post_end(
     gate: Gated,
     open_unit: Open,
     answer: Answering,
-    body: Annotated[SentBody[wire.AssignmentEnd], json_body(wire.AssignmentEnd, optional=True)],
-) -> wire.AssignmentBody:
+    body: Annotated[
+        SentBody[schemas.AssignmentEnd], json_body(schemas.AssignmentEnd, optional=True)
+    ],
+) -> schemas.AssignmentBody:
     """End an assignment, in a second or on the day named; nobody follows by itself."""
     submitted = Mapped(body, lambda end: end.valid_to)
     done = await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
-    return wire.assignment_body(await answer.seen(done))
+    return schemas.assignment_body(await answer.seen(done))
 
 
 @router.get(
@@ -114,11 +116,13 @@ async def post_end(
 )
 async def list_representatives(
     reading: Reads, gate: Gated, queries: Queried
-) -> wire.Representatives:
+) -> schemas.Representatives:
     """List the members who may have customers, now or once their membership begins: for who assigns."""
     await gate.decide(reading.caller, "customers", "assign")
     found = await queries.representatives(reading, gate)
-    return wire.Representatives(items=tuple(wire.Representative(**vars(one)) for one in found))
+    return schemas.Representatives(
+        items=tuple(schemas.Representative(**vars(one)) for one in found)
+    )
 
 
 async def _history(

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Again, Answer, answering
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
+from bailiwick_access.write_responses import Again, Answer, answering
 from bailiwick_customers.actions.approve_customer import approve_customer
 from bailiwick_customers.actions.create_customer import create_customer
 from bailiwick_customers.actions.edit_customer import edit_customer
@@ -20,8 +20,8 @@ from bailiwick_customers.actions.ports import Filters, Queries, Viewed
 from bailiwick_customers.actions.reinstate_customer import reinstate_customer
 from bailiwick_customers.actions.set_terms import set_terms
 from bailiwick_customers.actions.suspend_customer import suspend_customer
-from bailiwick_customers.api import wire
-from bailiwick_customers.api.parts import Open, Queried
+from bailiwick_customers.api import schemas
+from bailiwick_customers.api.dependencies import Open, Queried
 from bailiwick_customers.domain.errors import (
     CustomerStateForbids,
     CustomerTooLarge,
@@ -74,8 +74,8 @@ async def list_customers(
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.CustomerListQuery], query(wire.CustomerListQuery)],
-) -> Page[wire.CustomerBody]:
+    sent: Annotated[SentQuery[schemas.CustomerListQuery], query(schemas.CustomerListQuery)],
+) -> Page[schemas.CustomerBody]:
     """List the customers that you may see, newest first."""
     visible = await gate.scope(reading.caller, "customers")
     filters = sent.read().filters()
@@ -84,7 +84,7 @@ async def list_customers(
         sent,
         partial(queries.page, reading, visible.scope, filters, holding),
         key=lambda row: Key(row.customer.created_at, row.customer.customer_id),
-        item=lambda row: wire.customer_body(row, visible.masks),
+        item=lambda row: schemas.customer_body(row, visible.masks),
     )
 
 
@@ -93,7 +93,7 @@ async def count_customers(
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    sent: Annotated[SentQuery[wire.CustomerFilters], query(wire.CustomerFilters)],
+    sent: Annotated[SentQuery[schemas.CustomerFilters], query(schemas.CustomerFilters)],
 ) -> Count:
     """Count the customers that you may see, exactly."""
     visible = await gate.scope(reading.caller, "customers")
@@ -108,8 +108,8 @@ async def look_up_customers(
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.LookupQuery], query(wire.LookupQuery)],
-) -> Page[wire.LookupItem]:
+    sent: Annotated[SentQuery[schemas.LookupQuery], query(schemas.LookupQuery)],
+) -> Page[schemas.LookupItem]:
     """Find customers to order for: id, name, city and country, newest first."""
     visible = await gate.scope(reading.caller, "customers", "lookup")
     asked = sent.read()
@@ -126,7 +126,7 @@ async def look_up_customers(
             customer_id=asked.customer_id,
         ),
         key=lambda row: Key(row.listed_at, row.customer_id),
-        item=wire.lookup_item,
+        item=schemas.lookup_item,
     )
 
 
@@ -139,14 +139,14 @@ async def post_customer(
     open_unit: Open,
     answer: Answering,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewCustomerBody], json_body(wire.NewCustomerBody)],
-) -> wire.CustomerBody:
+    body: Annotated[SentBody[schemas.NewCustomerBody], json_body(schemas.NewCustomerBody)],
+) -> schemas.CustomerBody:
     """Create a customer. A representative's is in their portfolio from then on.
 
     It has at most 16 KiB: name, tax id, contacts, addresses and tags as JSON in UTF-8 without spaces.
     """
     act = Act(caller, "POST", request.url.path, key, body)
-    submitted = Mapped(body, wire.NewCustomerBody.command)
+    submitted = Mapped(body, schemas.NewCustomerBody.command)
     written = await create_customer(open_unit, gate, caller, submitted, act)
     response.headers["Location"] = f"/v1/customers/{written.entity_id}"
     return _body(await answer.to(written))
@@ -159,7 +159,7 @@ async def read_customer(
     gate: Gated,
     queries: Queried,
     tagged: IfNoneMatch,
-) -> wire.CustomerBody:
+) -> schemas.CustomerBody:
     """Read a customer."""
     viewed = await _viewed(reading, gate, queries, customer_id)
     tagged.with_version(viewed.version)
@@ -174,13 +174,13 @@ async def patch_customer(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.CustomerEdit], json_body(wire.CustomerEdit)],
-) -> wire.CustomerBody:
+    body: Annotated[SentBody[schemas.CustomerEdit], json_body(schemas.CustomerEdit)],
+) -> schemas.CustomerBody:
     """Change who a customer is; what is not sent stays.
 
     A customer has at most 16 KiB, as when it is created; one that was larger before may only not grow.
     """
-    submitted = Mapped(body, wire.CustomerEdit.changes)
+    submitted = Mapped(body, schemas.CustomerEdit.changes)
     written = await edit_customer(open_unit, gate, caller, customer_id, expected, submitted)
     return _body(await answer.to(written))
 
@@ -193,10 +193,10 @@ async def patch_terms(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.TermsEdit], json_body(wire.TermsEdit)],
-) -> wire.CustomerBody:
+    body: Annotated[SentBody[schemas.TermsEdit], json_body(schemas.TermsEdit)],
+) -> schemas.CustomerBody:
     """Set a customer's commercial conditions; what is not sent stays."""
-    submitted = Mapped(body, wire.TermsEdit.changes)
+    submitted = Mapped(body, schemas.TermsEdit.changes)
     written = await set_terms(open_unit, gate, caller, customer_id, expected, submitted)
     return _body(await answer.to(written))
 
@@ -209,8 +209,8 @@ async def post_approval(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.Approval], json_body(wire.Approval, optional=True)],
-) -> wire.CustomerBody:
+    body: Annotated[SentBody[schemas.Approval], json_body(schemas.Approval, optional=True)],
+) -> schemas.CustomerBody:
     """Approve a customer who waits for it; a main representative may be named in the same act."""
     submitted = Mapped(body, lambda approval: approval.main_id)
     written = await approve_customer(open_unit, gate, caller, customer_id, expected, submitted)
@@ -225,7 +225,7 @@ async def post_suspension(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.CustomerBody:
+) -> schemas.CustomerBody:
     """Suspend a customer: no orders are placed for them until they are reinstated."""
     written = await suspend_customer(open_unit, gate, caller, customer_id, expected)
     return _body(await answer.to(written))
@@ -239,7 +239,7 @@ async def post_reinstatement(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.CustomerBody:
+) -> schemas.CustomerBody:
     """End a customer's suspension: orders may be placed for them again."""
     written = await reinstate_customer(open_unit, gate, caller, customer_id, expected)
     return _body(await answer.to(written))
@@ -262,5 +262,5 @@ async def _viewed(reading: Reading, gate: Gate, queries: Queries, customer_id: U
     return Viewed(shown, decision.masks)
 
 
-def _body(viewed: Viewed) -> wire.CustomerBody:
-    return wire.customer_body(viewed.shown, viewed.masks)
+def _body(viewed: Viewed) -> schemas.CustomerBody:
+    return schemas.customer_body(viewed.shown, viewed.masks)

@@ -15,8 +15,8 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access import representatives
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Representative, Shown

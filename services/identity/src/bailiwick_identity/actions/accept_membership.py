@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.write_responses import Written
 from bailiwick_identity.actions.ports import Membership, OpenUnit, SignIns
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
-from bailiwick_identity.actions.enrolment import check_interval
-from bailiwick_identity.actions.permits import check_leaders, check_seats, permitted
+from bailiwick_access.write_responses import Written
+from bailiwick_identity.actions.authorize import check_leaders, check_seats, permitted
+from bailiwick_identity.actions.membership import check_interval
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant, regranted
 from bailiwick_identity.domain.member import Kind, Member

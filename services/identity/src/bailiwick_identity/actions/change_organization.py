@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.write_responses import Written
 from bailiwick_identity.actions.ports import Administered, OpenUnit
 from bailiwick_identity.domain.organization import changed_settings, widening
 from bailiwick_kit.web.etags import Expected

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bailiwick_access.answering import Repeated, Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
-from bailiwick_identity.actions.enrolment import check_new, enrol
-from bailiwick_identity.actions.permits import locked
+from bailiwick_access.write_responses import Repeated, Written
+from bailiwick_identity.actions.authorize import locked
+from bailiwick_identity.actions.membership import check_new, enrol
 from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_identity.actions.enrolment import check_new, enrol
+from bailiwick_identity.actions.membership import check_new, enrol
 from bailiwick_identity.actions.ports import (
     OPERATOR,
     NewMember,

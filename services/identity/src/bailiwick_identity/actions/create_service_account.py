@@ -7,12 +7,12 @@ import secrets
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Repeated, Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
-from bailiwick_identity.actions.permits import locked
+from bailiwick_access.write_responses import Repeated, Written
+from bailiwick_identity.actions.authorize import locked
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
 from bailiwick_identity.domain.member import Kind, Member, Status

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
-from bailiwick_identity.actions.permits import check_leaders, permitted
+from bailiwick_access.write_responses import Written
+from bailiwick_identity.actions.authorize import check_leaders, permitted
 from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_identity.domain.member import Member

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from bailiwick_identity.actions.enrolment import check_record, enrol
+from bailiwick_identity.actions.membership import check_record, enrol
 from bailiwick_identity.actions.ports import OPERATOR, NewMember, OpenUnit, Passwords, Unit
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists

@@ -8,19 +8,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Again, Answer, answering
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
+from bailiwick_access.write_responses import Again, Answer, answering
+from bailiwick_identity.actions.authorize import facts_of
 from bailiwick_identity.actions.change_member import change_member
 from bailiwick_identity.actions.create_member import create_member
 from bailiwick_identity.actions.create_service_account import create_service_account
 from bailiwick_identity.actions.deactivate_member import deactivate_member
-from bailiwick_identity.actions.permits import facts_of
 from bailiwick_identity.actions.ports import Queries
 from bailiwick_identity.actions.reactivate_member import reactivate_member
-from bailiwick_identity.api import wire
-from bailiwick_identity.api.parts import AtDesk, Open, Queried
+from bailiwick_identity.api import schemas
+from bailiwick_identity.api.dependencies import AtDesk, Open, Queried
 from bailiwick_identity.domain.errors import (
     AlreadyActive,
     AlreadyInactive,
@@ -75,15 +75,15 @@ async def list_members(
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.MemberFilters], query(wire.MemberFilters)],
-) -> Page[wire.MemberBody]:
+    sent: Annotated[SentQuery[schemas.MemberFilters], query(schemas.MemberFilters)],
+) -> Page[schemas.MemberBody]:
     """List members and service accounts, newest first."""
     visible = await gate.scope(reading.caller, "members")
     return await pages.of(
         sent,
         partial(queries.page, reading, visible.scope, sent.read().filters()),
         key=lambda row: Key(row.created_at, row.member_id),
-        item=partial(wire.member_body, now=reading.caller.now),
+        item=partial(schemas.member_body, now=reading.caller.now),
     )
 
 
@@ -97,14 +97,14 @@ async def post_member(
     answer: Answering,
     desk: AtDesk,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewMemberBody], json_body(wire.NewMemberBody)],
-) -> wire.CreatedMember:
+    body: Annotated[SentBody[schemas.NewMemberBody], json_body(schemas.NewMemberBody)],
+) -> schemas.CreatedMember:
     """Create a member with email and password. The answer does not say whether the email has an account."""
     act = Act(caller, "POST", request.url.path, key, body)
-    submitted = Mapped(body, wire.NewMemberBody.command)
+    submitted = Mapped(body, schemas.NewMemberBody.command)
     written = await create_member(open_unit, gate, desk.passwords, caller, submitted, act)
     response.headers["Location"] = f"/v1/members/{written.entity_id}"
-    return wire.created_member(await answer.to(written))
+    return schemas.created_member(await answer.to(written))
 
 
 @router.get(
@@ -118,11 +118,11 @@ async def read_member(
     gate: Gated,
     queries: Queried,
     tagged: IfNoneMatch,
-) -> wire.MemberBody:
+) -> schemas.MemberBody:
     """Read a member."""
     member = await _shown(reading, gate, queries, member_id)
     tagged.with_version(member.version)
-    return wire.member_body(member, reading.caller.now)
+    return schemas.member_body(member, reading.caller.now)
 
 
 @router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
@@ -133,12 +133,12 @@ async def patch_member(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.MemberEdit], json_body(wire.MemberEdit)],
-) -> wire.MemberBody:
+    body: Annotated[SentBody[schemas.MemberEdit], json_body(schemas.MemberEdit)],
+) -> schemas.MemberBody:
     """Change what a member is granted, their name, language or end; what is not sent stays."""
-    submitted = Mapped(body, wire.MemberEdit.changes)
+    submitted = Mapped(body, schemas.MemberEdit.changes)
     written = await change_member(open_unit, gate, caller, member_id, expected, submitted)
-    return wire.member_body(await answer.to(written), caller.now)
+    return schemas.member_body(await answer.to(written), caller.now)
 
 
 @router.post(
@@ -151,10 +151,10 @@ async def post_deactivation(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.MemberBody:
+) -> schemas.MemberBody:
     """Deactivate a member, withdraw an invitation, or stop a service account."""
     written = await deactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await answer.to(written), caller.now)
+    return schemas.member_body(await answer.to(written), caller.now)
 
 
 @router.post(
@@ -167,10 +167,10 @@ async def post_reactivation(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.MemberBody:
+) -> schemas.MemberBody:
     """Let a member come back, with the grants they had."""
     written = await reactivate_member(open_unit, gate, caller, member_id, expected)
-    return wire.member_body(await answer.to(written), caller.now)
+    return schemas.member_body(await answer.to(written), caller.now)
 
 
 @router.post(
@@ -187,15 +187,17 @@ async def post_service_account(
     open_unit: Open,
     answer: Answering,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewServiceAccountBody], json_body(wire.NewServiceAccountBody)],
-) -> wire.CreatedServiceAccount:
+    body: Annotated[
+        SentBody[schemas.NewServiceAccountBody], json_body(schemas.NewServiceAccountBody)
+    ],
+) -> schemas.CreatedServiceAccount:
     """Create a storefront's account. Its secret is in this answer and nowhere else."""
     act = Act(caller, "POST", request.url.path, key, body)
     submitted = Mapped(body, lambda sent: sent.name)
     written, secret = await create_service_account(open_unit, gate, caller, submitted, act)
     response.headers["Location"] = f"/v1/members/{written.entity_id}"
     member = await answer.to(written)
-    return wire.CreatedServiceAccount(
+    return schemas.CreatedServiceAccount(
         member_id=member.member_id,
         name=member.name,
         client_id=member.member_id,

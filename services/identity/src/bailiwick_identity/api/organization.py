@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from bailiwick_access.answering import Again, Answer, answering, told
 from bailiwick_access.requests import AtEntrance, Gated, Reading, Reads, SignedIn
+from bailiwick_access.write_responses import Again, Answer, answering, told
 from bailiwick_identity.actions.accept_membership import accept_membership
 from bailiwick_identity.actions.change_organization import change_organization
 from bailiwick_identity.actions.ports import Administered
-from bailiwick_identity.api import wire
-from bailiwick_identity.api.parts import AtDesk, Open, Queried
+from bailiwick_identity.api import schemas
+from bailiwick_identity.api.dependencies import AtDesk, Open, Queried
 from bailiwick_identity.domain.errors import NotInvited
 from bailiwick_identity.domain.member import Member
 from bailiwick_kit.errors import Missing
@@ -39,17 +39,19 @@ Answering = Annotated[Answer[Administered], answering("identity", _reading_again
 
 
 @router.get("/v1/me", operation_id="read_me", responses=problems(400, 401, 403))
-async def read_me(reading: Reads, queries: Queried) -> wire.MeBody:
+async def read_me(reading: Reads, queries: Queried) -> schemas.MeBody:
     """Say who the caller is, and where; whatever their rights."""
     member = await _open_member(reading, queries)
-    return wire.me_body(member, await queries.organization(reading), reading.caller.now)
+    return schemas.me_body(member, await queries.organization(reading), reading.caller.now)
 
 
 @router.get("/v1/memberships", operation_id="list_memberships", responses=problems(400, 401))
-async def list_memberships(caller: SignedIn, desk: AtDesk) -> wire.Memberships:
+async def list_memberships(caller: SignedIn, desk: AtDesk) -> schemas.Memberships:
     """List all memberships of the caller's own account: to accept one, or to sign in as another."""
     found = await desk.sign_ins.memberships(caller.account_id)
-    return wire.Memberships(items=tuple(wire.membership_body(one, caller.now) for one in found))
+    return schemas.Memberships(
+        items=tuple(schemas.membership_body(one, caller.now) for one in found)
+    )
 
 
 @router.post(
@@ -65,7 +67,7 @@ async def post_acceptance(
     desk: AtDesk,
     open_unit: Open,
     body: NoBody,
-) -> wire.MembershipBody:
+) -> schemas.MembershipBody:
     """Accept an invitation that was made to the caller's own account."""
     written, accepted = await accept_membership(
         open_unit, desk.sign_ins, caller.account_id, member_id, body, caller.now
@@ -74,7 +76,7 @@ async def post_acceptance(
         # Of another organization, no service could ever wait for it under this token; the token
         # that the person gets there next names the version itself (D2).
         told(response, entrance, caller, "identity", written.positions)
-    return wire.membership_body(accepted, caller.now)
+    return schemas.membership_body(accepted, caller.now)
 
 
 @router.get(
@@ -82,15 +84,15 @@ async def post_acceptance(
 )
 async def read_organization(
     reading: Reads, gate: Gated, queries: Queried, tagged: IfNoneMatch
-) -> wire.OrganizationBody:
+) -> schemas.OrganizationBody:
     """Read the organization: its settings too, for who administers it."""
     await _open_member(reading, queries)
     caller = reading.caller
     if await gate.is_capable(caller, caller.subject, "organizations", "view"):
         seen = await _administered(reading, queries)
-        body = wire.organization_body(seen.organization, seen.seats_used)
+        body = schemas.organization_body(seen.organization, seen.seats_used)
     else:
-        body = wire.organization_body(await queries.organization(reading), None)
+        body = schemas.organization_body(await queries.organization(reading), None)
     tagged.with_version(body.version)
     return body
 
@@ -106,12 +108,12 @@ async def patch_organization(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.OrganizationEdit], json_body(wire.OrganizationEdit)],
-) -> wire.OrganizationBody:
+    body: Annotated[SentBody[schemas.OrganizationEdit], json_body(schemas.OrganizationEdit)],
+) -> schemas.OrganizationBody:
     """Change the organization's name and settings; what is not sent stays."""
-    submitted = Mapped(body, wire.OrganizationEdit.changes)
+    submitted = Mapped(body, schemas.OrganizationEdit.changes)
     done = await answer.to(await change_organization(open_unit, gate, caller, expected, submitted))
-    return wire.organization_body(done.organization, done.seats_used)
+    return schemas.organization_body(done.organization, done.seats_used)
 
 
 async def _administered(reading: Reading, queries: Queried) -> Administered:

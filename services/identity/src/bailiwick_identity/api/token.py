@@ -16,8 +16,8 @@ from bailiwick_access.requests import AtEntrance
 from bailiwick_identity.actions.refresh_session import end_session, refresh_session
 from bailiwick_identity.actions.sign_in import Credentials, Issued, sign_in, sign_in_service
 from bailiwick_identity.actions.throttle import Source
-from bailiwick_identity.api import wire
-from bailiwick_identity.api.parts import AtDesk, Desk
+from bailiwick_identity.api import schemas
+from bailiwick_identity.api.dependencies import AtDesk, Desk
 from bailiwick_identity.domain.errors import (
     ClientInvalid,
     GrantInvalid,
@@ -72,7 +72,7 @@ def _form_body(schema: Mapping[str, Any]) -> dict[str, Any]:
 @router.post(
     "/v1/auth/token",
     operation_id="issue_token",
-    response_model=wire.TokenBody,
+    response_model=schemas.TokenBody,
     response_model_exclude_none=True,
     responses=problems(
         RequestNotUsable, GrantTypeUnknown, GrantInvalid, ClientInvalid, TooManyAttempts, TooBusy
@@ -91,7 +91,7 @@ async def post_token(request: Request, desk: AtDesk, entrance: AtEntrance) -> An
         answer = answer_to(refusal, trace_id_of(request.scope))
         answer.headers["WWW-Authenticate"] = 'Basic realm="bailiwick"'
         return answer
-    return wire.TokenBody(**vars(issued))
+    return schemas.TokenBody(**vars(issued))
 
 
 async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
@@ -184,7 +184,7 @@ def _needed(form: Mapping[str, str], name: str) -> str:
 
 def _email(username: str) -> str | None:
     try:
-        return wire.normalized_email(clean(username))
+        return schemas.normalized_email(clean(username))
     except ValueError:
         return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
 from bailiwick_notifier.actions.ports import OpenUnit

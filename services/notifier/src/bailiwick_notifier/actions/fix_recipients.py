@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.clock import Clock

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import structlog
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_kit import crash_points
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable

@@ -15,8 +15,8 @@ from bailiwick_kit.web.bodies import SentQuery, query
 from bailiwick_kit.web.pages import Count, CursorInvalid, Key, Page
 from bailiwick_kit.web.path_ids import PathId
 from bailiwick_kit.web.problems import problems
-from bailiwick_notifier.api import wire
-from bailiwick_notifier.api.parts import Queried
+from bailiwick_notifier.api import schemas
+from bailiwick_notifier.api.dependencies import Queried
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 
@@ -30,15 +30,15 @@ async def list_deliveries(
     gate: Gated,
     queries: Queried,
     pages: Paged,
-    sent: Annotated[SentQuery[wire.DeliveryListQuery], query(wire.DeliveryListQuery)],
-) -> Page[wire.DeliveryBody]:
+    sent: Annotated[SentQuery[schemas.DeliveryListQuery], query(schemas.DeliveryListQuery)],
+) -> Page[schemas.DeliveryBody]:
     """List the mails about new orders that you may see, newest first."""
     visible = await gate.scope(reading.caller, "deliveries")
     return await pages.of(
         sent,
         partial(queries.page, reading, visible.scope, sent.read().filters()),
         key=lambda row: Key(row.created_at, row.delivery_id),
-        item=wire.delivery_body,
+        item=schemas.delivery_body,
     )
 
 
@@ -47,7 +47,7 @@ async def count_deliveries(
     reading: Reads,
     gate: Gated,
     queries: Queried,
-    sent: Annotated[SentQuery[wire.DeliveryFilters], query(wire.DeliveryFilters)],
+    sent: Annotated[SentQuery[schemas.DeliveryFilters], query(schemas.DeliveryFilters)],
 ) -> Count:
     """Count the mails about new orders that you may see, exactly."""
     visible = await gate.scope(reading.caller, "deliveries")
@@ -58,12 +58,12 @@ async def count_deliveries(
 @router.get("/{delivery_id}", operation_id="read_delivery", responses=problems(400, 401, 403, 404))
 async def read_delivery(
     delivery_id: PathId, reading: Reads, gate: Gated, queries: Queried
-) -> wire.DeliveryBody:
+) -> schemas.DeliveryBody:
     """Read what became of one mail."""
     caller = reading.caller
     found = await queries.one(reading, delivery_id)
-    facts = wire.delivery_facts(found, caller.member_id) if found else None
+    facts = schemas.delivery_facts(found, caller.member_id) if found else None
     await gate.decide(caller, "deliveries", "view", delivery=facts)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
-    return wire.delivery_body(found)
+    return schemas.delivery_body(found)

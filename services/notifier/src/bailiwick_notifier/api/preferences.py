@@ -13,8 +13,8 @@ from bailiwick_kit.web.etags import IfMatch, IfNoneMatch, etag
 from bailiwick_kit.web.problems import problems
 from bailiwick_kit.web.submitted import Mapped
 from bailiwick_notifier.actions.change_preferences import change_preferences, facts_of
-from bailiwick_notifier.api import wire
-from bailiwick_notifier.api.parts import Open, Queried
+from bailiwick_notifier.api import schemas
+from bailiwick_notifier.api.dependencies import Open, Queried
 
 router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-preferences"])
 
@@ -24,11 +24,11 @@ router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-pr
 )
 async def read_preferences(
     reading: Reads, gate: Gated, queries: Queried, tagged: IfNoneMatch
-) -> wire.PreferencesBody:
+) -> schemas.PreferencesBody:
     """Read what you want of mails about new orders."""
     own = facts_of(reading.caller.org_id)
     await gate.decide(reading.caller, "preferences", "view", preference=own)
-    body = wire.preferences_body(await queries.preferences(reading))
+    body = schemas.preferences_body(await queries.preferences(reading))
     tagged.with_version(body.version)
     return body
 
@@ -44,10 +44,10 @@ async def put_preferences(
     gate: Gated,
     open_unit: Open,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.PreferencesToBe], json_body(wire.PreferencesToBe)],
-) -> wire.PreferencesBody:
+    body: Annotated[SentBody[schemas.PreferencesToBe], json_body(schemas.PreferencesToBe)],
+) -> schemas.PreferencesBody:
     """Say what you want of mails about new orders, from the next one on."""
-    submitted = Mapped(body, wire.PreferencesToBe.command)
+    submitted = Mapped(body, schemas.PreferencesToBe.command)
     preferences = await change_preferences(open_unit, gate, caller, expected, submitted)
     response.headers["ETag"] = etag(preferences.version)
-    return wire.preferences_body(preferences)
+    return schemas.preferences_body(preferences)

@@ -17,7 +17,7 @@ from bailiwick_kit.policy.scope_sql import to_sql
 from bailiwick_notifier.actions.ports import Filters
 from bailiwick_notifier.domain.delivery import Delivery
 from bailiwick_notifier.domain.preferences import Preferences
-from bailiwick_notifier.store.opening import PREFERENCES
+from bailiwick_notifier.store.mail_content import PREFERENCES
 from bailiwick_notifier.store.rows import to_delivery, to_preferences
 from bailiwick_notifier.store.tables import deliveries, members
 

@@ -15,7 +15,7 @@ from bailiwick_kit.database.audit import note
 from bailiwick_kit.database.engine import Database
 from bailiwick_notifier.domain.preferences import Preferences
 from bailiwick_notifier.store import tables
-from bailiwick_notifier.store.opening import PREFERENCES
+from bailiwick_notifier.store.mail_content import PREFERENCES
 from bailiwick_notifier.store.rows import to_preferences
 
 

@@ -7,15 +7,15 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_access.answering import Repeated, Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
+from bailiwick_access.write_responses import Repeated, Written
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_kit.web.submitted import Submitted
+from bailiwick_orders.actions.authorize import permitted_parent, written
 from bailiwick_orders.actions.credit import credit
-from bailiwick_orders.actions.permits import permitted_parent, written
 from bailiwick_orders.actions.ports import (
     Change,
     FoundCustomer,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 from uuid import UUID
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.errors import Fault
 from bailiwick_orders.domain.errors import NotAssigned

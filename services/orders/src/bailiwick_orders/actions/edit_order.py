@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.write_responses import Written
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
-from bailiwick_orders.actions.permits import permitted
+from bailiwick_orders.actions.authorize import permitted
 from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
 from bailiwick_orders.domain.order import Line, State, check_currency
 

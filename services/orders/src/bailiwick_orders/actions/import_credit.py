@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_orders.actions.credit import earns

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_kit.imports.imported_rows import Outcome

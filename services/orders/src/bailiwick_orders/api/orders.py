@@ -9,10 +9,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.answering import Again, Answer, answering
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.listing import Paged
 from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
+from bailiwick_access.write_responses import Again, Answer, answering
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.web.answer_headers import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
@@ -31,9 +31,9 @@ from bailiwick_orders.actions.edit_order import edit_order
 from bailiwick_orders.actions.fulfil_order import fulfil_order
 from bailiwick_orders.actions.place_order import place_order
 from bailiwick_orders.actions.ports import EarlierVersion, Queries, Viewed
-from bailiwick_orders.api import wire
+from bailiwick_orders.api import schemas
+from bailiwick_orders.api.dependencies import Open, Queried
 from bailiwick_orders.api.filters import OrderFilters, OrderListQuery
-from bailiwick_orders.api.parts import Open, Queried
 from bailiwick_orders.domain.errors import (
     AmountTooLarge,
     CustomerStateForbids,
@@ -85,7 +85,7 @@ async def list_orders(
     queries: Queried,
     pages: Paged,
     sent: Annotated[SentQuery[OrderListQuery], query(OrderListQuery)],
-) -> Page[wire.OrderSummary]:
+) -> Page[schemas.OrderSummary]:
     """List the orders that you may see, newest first."""
     visible = await gate.scope(reading.caller, "orders")
     hides_customers = visible.hides("order", "customer")
@@ -94,7 +94,7 @@ async def list_orders(
         sent,
         partial(queries.page, reading, visible.scope, filters),
         key=lambda row: Key(row.order.listed_at, row.order.order_id),
-        item=lambda row: wire.order_summary(row, hides_customers=hides_customers),
+        item=lambda row: schemas.order_summary(row, hides_customers=hides_customers),
     )
 
 
@@ -120,15 +120,17 @@ async def post_order(
     open_unit: Open,
     answer: Answering,
     key: IdempotencyKey,
-    body: Annotated[SentBody[wire.NewOrderBody], json_body(wire.NewOrderBody, most_bytes=MIB)],
-) -> wire.OrderBody:
+    body: Annotated[
+        SentBody[schemas.NewOrderBody], json_body(schemas.NewOrderBody, most_bytes=MIB)
+    ],
+) -> schemas.OrderBody:
     """Create a draft, or with `place` an order that is placed in the same commit."""
     act = Act(caller, "POST", request.url.path, key, body)
-    parent = Mapped(body.part(wire.ParentBody), lambda part: part.customer_id)
-    submitted = Mapped(body, wire.NewOrderBody.command)
+    parent = Mapped(body.part(schemas.ParentBody), lambda part: part.customer_id)
+    submitted = Mapped(body, schemas.NewOrderBody.command)
     done = await create_order(open_unit, gate, caller, parent, submitted, act)
     response.headers["Location"] = f"/v1/orders/{done.entity_id}"
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 @router.get("/{order_id}", operation_id="read_order", responses=_ONE | TAGGED)
@@ -138,11 +140,11 @@ async def read_order(
     gate: Gated,
     queries: Queried,
     tagged: IfNoneMatch,
-) -> wire.OrderBody:
+) -> schemas.OrderBody:
     """Read an order with its lines."""
     viewed = await _viewed(reading, gate, queries, order_id)
     tagged.with_version(viewed.version)
-    return wire.order_body(viewed)
+    return schemas.order_body(viewed)
 
 
 @router.get("/{order_id}/versions", operation_id="list_order_versions", responses=_ONE | _LIST)
@@ -153,7 +155,7 @@ async def list_versions(
     queries: Queried,
     pages: Paged,
     sent: Annotated[SentQuery[PageQuery], query(PageQuery)],
-) -> Page[wire.EarlierVersionBody]:
+) -> Page[schemas.EarlierVersionBody]:
     """List what edits of an order replaced, latest first; what it is now is the order itself."""
     order = (await _viewed(reading, gate, queries, order_id)).seen.order
 
@@ -166,7 +168,7 @@ async def list_versions(
         read,
         # A version has its number in place of an id.
         key=lambda row: Key(order.listed_at, UUID(int=row.version)),
-        item=lambda row: wire.earlier_version_body(row, order.currency),
+        item=lambda row: schemas.earlier_version_body(row, order.currency),
     )
 
 
@@ -178,12 +180,14 @@ async def patch_order(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.OrderEditBody], json_body(wire.OrderEditBody, most_bytes=MIB)],
-) -> wire.OrderBody:
+    body: Annotated[
+        SentBody[schemas.OrderEditBody], json_body(schemas.OrderEditBody, most_bytes=MIB)
+    ],
+) -> schemas.OrderBody:
     """Change lines or note. A confirmed order takes a reason, and keeps what it was."""
-    submitted = Mapped(body, wire.OrderEditBody.command)
+    submitted = Mapped(body, schemas.OrderEditBody.command)
     done = await edit_order(open_unit, gate, caller, order_id, expected, submitted)
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 @router.post("/{order_id}/place", operation_id="place_order", responses=_PLACE)
@@ -194,12 +198,12 @@ async def post_placing(
     open_unit: Open,
     answer: Answering,
     expected: IfMatch,
-    body: Annotated[SentBody[wire.Placing], json_body(wire.Placing, optional=True)],
-) -> wire.OrderBody:
+    body: Annotated[SentBody[schemas.Placing], json_body(schemas.Placing, optional=True)],
+) -> schemas.OrderBody:
     """Place a draft: the order comes in, is dated and credited."""
     submitted = Mapped(body, lambda placing: placing.credited_to)
     done = await place_order(open_unit, gate, caller, order_id, expected, submitted)
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 @router.post("/{order_id}/confirm", operation_id="confirm_order", responses=_STEP)
@@ -210,10 +214,10 @@ async def post_confirmation(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.OrderBody:
+) -> schemas.OrderBody:
     """Confirm a placed order."""
     done = await confirm_order(open_unit, gate, caller, order_id, expected)
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 @router.post("/{order_id}/fulfil", operation_id="fulfil_order", responses=_STEP)
@@ -224,10 +228,10 @@ async def post_fulfilment(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.OrderBody:
+) -> schemas.OrderBody:
     """Mark a confirmed order as fulfilled."""
     done = await fulfil_order(open_unit, gate, caller, order_id, expected)
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 @router.post("/{order_id}/cancel", operation_id="cancel_order", responses=_STEP)
@@ -238,10 +242,10 @@ async def post_cancellation(
     open_unit: Open,
     answer: Answering,
     expected: IfMatchAlone,
-) -> wire.OrderBody:
+) -> schemas.OrderBody:
     """Cancel an order that is not fulfilled."""
     done = await cancel_order(open_unit, gate, caller, order_id, expected)
-    return wire.order_body(await answer.to(done))
+    return schemas.order_body(await answer.to(done))
 
 
 async def _viewed(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> Viewed:

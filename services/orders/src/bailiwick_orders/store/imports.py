@@ -18,6 +18,15 @@ from bailiwick_orders.actions.ports import Change, FoundCustomer
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import order_row, to_customer, to_order
+from bailiwick_orders.store.statements import (
+    MADE_VISIBLE,
+    NOT_VISIBLE,
+    REWRITE,
+    audit_row,
+    named,
+    outbox_row,
+    version_row,
+)
 from bailiwick_orders.store.tables import (
     audit,
     customers,
@@ -26,15 +35,6 @@ from bailiwick_orders.store.tables import (
     order_versions,
     orders,
     outbox,
-)
-from bailiwick_orders.store.writes import (
-    MADE_VISIBLE,
-    NOT_VISIBLE,
-    REWRITE,
-    audit_row,
-    named,
-    outbox_row,
-    version_row,
 )
 
 

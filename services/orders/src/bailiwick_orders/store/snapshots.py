@@ -14,8 +14,8 @@ from bailiwick_orders.actions.ports import Change, Happening
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import to_order
+from bailiwick_orders.store.statements import outbox_row
 from bailiwick_orders.store.tables import orders, outbox
-from bailiwick_orders.store.writes import outbox_row
 
 BATCH = 500
 """Orders a transaction."""

@@ -20,7 +20,7 @@ from bailiwick_orders.actions.ports import Change, FoundCustomer, FoundOrder
 from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.domain.representation import Representation
-from bailiwick_orders.store import tables, writes
+from bailiwick_orders.store import statements, tables
 from bailiwick_orders.store.queries import order_facts
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import to_customer, to_order
@@ -134,7 +134,7 @@ class Unit:
             NumberTaken: its number has just been given to another one.
         """
         try:
-            await self._connection.execute(writes.ADD, writes.bound_to(order, change))
+            await self._connection.execute(statements.ADD, statements.bound_to(order, change))
         except IntegrityError as error:
             if "orders_number" in str(error.orig):
                 raise NumberTaken("Send it again.") from None
@@ -142,11 +142,11 @@ class Unit:
 
     async def save(self, before: Order, order: Order, change: Change) -> None:
         """Write a changed order with its audit, and tell the bus; an edit keeps what was before."""
-        if writes.is_edit(change):
-            bound = writes.bound_to(order, change, before=before)
-            await self._connection.execute(writes.SAVE_EDIT, bound)
+        if statements.is_edit(change):
+            bound = statements.bound_to(order, change, before=before)
+            await self._connection.execute(statements.SAVE_EDIT, bound)
         else:
-            await self._connection.execute(writes.SAVE, writes.bound_to(order, change))
+            await self._connection.execute(statements.SAVE, statements.bound_to(order, change))
 
     async def again(self, caller: Caller) -> Caller:
         """Return the caller as of the last lock that was waited for: with the rights that held then."""

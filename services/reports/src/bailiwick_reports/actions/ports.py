@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.requests import Reading
 from bailiwick_kit.policy.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing

@@ -19,8 +19,9 @@ from bailiwick_kit.web.fields import Model
 from bailiwick_kit.web.problems import problems
 from bailiwick_reports.actions.ports import Queries
 from bailiwick_reports.api import columns
-from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
-from bailiwick_reports.api.parts import Queried, sight_of
+from bailiwick_reports.api.concurrency import Turns
+from bailiwick_reports.api.dependencies import Queried, sight_of
+from bailiwick_reports.api.query_params import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
@@ -31,7 +32,6 @@ from bailiwick_reports.api.spreadsheets import (
     Spooled,
     spool,
 )
-from bailiwick_reports.api.turns import Turns
 from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import today_in
 

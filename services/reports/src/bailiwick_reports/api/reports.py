@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from bailiwick_access.requests import Gated, Reads
 from bailiwick_kit.web.bodies import SentQuery, query
 from bailiwick_kit.web.problems import problems
-from bailiwick_reports.api import wire
-from bailiwick_reports.api.asked import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
-from bailiwick_reports.api.parts import Queried, may_view_orders, sight_of
-from bailiwick_reports.api.shown import grouped_report, portfolio_report, team_report
+from bailiwick_reports.api import schemas
+from bailiwick_reports.api.dependencies import Queried, may_view_orders, sight_of
+from bailiwick_reports.api.query_params import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
+from bailiwick_reports.api.rendering import grouped_report, portfolio_report, team_report
 from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_reports.domain.portfolio import today_in
 from bailiwick_reports.domain.sales import MOST_ROWS, refuse_too_many
@@ -29,7 +29,7 @@ async def read_sales(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[SalesQuery], query(SalesQuery)],
-) -> wire.GroupedReport:
+) -> schemas.GroupedReport:
     """Add up exactly the orders that you may view now; a draft is no sale, a cancelled order is apart."""
     sight = await sight_of(gate, reading.caller)
     asked = sent.read().asked()
@@ -44,7 +44,7 @@ async def read_credit(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[CreditQuery], query(CreditQuery)],
-) -> wire.GroupedReport:
+) -> schemas.GroupedReport:
     """Add up what you were credited with, whoever represents the customers now."""
     caller = reading.caller
     await gate.decide(caller, "reports", "view")
@@ -61,7 +61,7 @@ async def read_portfolio(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[PortfolioQuery], query(PortfolioQuery)],
-) -> wire.PortfolioReport:
+) -> schemas.PortfolioReport:
     """Say of each of your customers when and how much they ordered, the longest silent first."""
     caller = reading.caller
     scope = (await gate.scope(caller, "reports")).scope
@@ -78,7 +78,7 @@ async def read_team(
     gate: Gated,
     queries: Queried,
     sent: Annotated[SentQuery[TeamQuery], query(TeamQuery)],
-) -> wire.TeamReport:
+) -> schemas.TeamReport:
     """Compare the members: their customers now, their credit in the period; for managers."""
     scope = (await gate.scope(reading.caller, "reports", "team")).scope
     asked = sent.read().asked()

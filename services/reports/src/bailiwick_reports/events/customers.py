@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bailiwick_access.hearing import keeping
+from bailiwick_access.replica_consumer import keeping
 
 from_customers = partial(keeping, "reports")
 """Keeps the replica of customers and their assignments."""

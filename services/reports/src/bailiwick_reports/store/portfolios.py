@@ -12,9 +12,9 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_kit.policy.scope import Scope
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
 from bailiwick_reports.domain.sales import CANCELLED, COUNTING, Figures
-from bailiwick_reports.store.grouping import sums
-from bailiwick_reports.store.scoped import CELL, ORG_ID, visible_customers
+from bailiwick_reports.store.aggregate import sums
 from bailiwick_reports.store.tables import customers, sales
+from bailiwick_reports.store.visible_rows import CELL, ORG_ID, visible_customers
 
 
 @lru_cache(maxsize=1024)

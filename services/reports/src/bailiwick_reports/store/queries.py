@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from bailiwick_access.gate import Gate
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.representatives import holding
 from bailiwick_access.requests import Reading
 from bailiwick_kit.database.engine import plan_for_values
@@ -21,16 +21,22 @@ from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing, silent_
 from bailiwick_reports.domain.sales import Asked, Dimension, Figures, Group
 from bailiwick_reports.domain.team import SILENT_DAYS, Coverage, Team
 from bailiwick_reports.store import tables
-from bailiwick_reports.store.grouping import credit_by, sales_by, to_figures, to_group
-from bailiwick_reports.store.narrowing import asked_for
+from bailiwick_reports.store.aggregate import credit_by, sales_by, to_figures, to_group
+from bailiwick_reports.store.filters import asked_for
 from bailiwick_reports.store.portfolios import (
     dates_of,
     figures_of_customers,
     standings,
     to_standing,
 )
-from bailiwick_reports.store.scoped import HELD, HOW_MANY_HELD, SMALL, bound, is_of_a_portfolio
 from bailiwick_reports.store.teams import COVERAGE, PERFORMANCES, to_performance
+from bailiwick_reports.store.visible_rows import (
+    HELD,
+    HOW_MANY_HELD,
+    SMALL,
+    bound,
+    is_of_a_portfolio,
+)
 
 _PAGE = 1_000
 

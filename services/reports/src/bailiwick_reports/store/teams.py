@@ -10,8 +10,8 @@ from sqlalchemy.engine import RowMapping
 from bailiwick_access import representatives
 from bailiwick_reports.domain.sales import COUNTING
 from bailiwick_reports.domain.team import Performance
-from bailiwick_reports.store.scoped import NOW, ORG_ID
 from bailiwick_reports.store.tables import assignments, customers, members, sales
+from bailiwick_reports.store.visible_rows import NOW, ORG_ID
 
 _COUNTS = representatives.counting(members)
 """An assignment of anybody else counts as none (domain §3). Binds `now` and `holding`."""

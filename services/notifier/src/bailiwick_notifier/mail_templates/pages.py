@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from bailiwick_notifier.domain.letter import one_line
 from bailiwick_notifier.domain.order import Line, NewOrder
-from bailiwick_notifier.letters.figures import Figures
-from bailiwick_notifier.letters.wording import Plural, Wording
+from bailiwick_notifier.mail_templates.figures import Figures
+from bailiwick_notifier.mail_templates.wording import Plural, Wording
 
 MOST = 20
 """Lines of an order, or orders of a digest, that are shown."""

@@ -17,7 +17,7 @@ from bailiwick_kit.database.engine import Database
 from bailiwick_reports.main import DEADLINE
 from bailiwick_reports.store import cube, tables
 from bailiwick_reports.store.cube import keep_counting_out
-from bailiwick_reports.store.recounting import PIECE, Cube
+from bailiwick_reports.store.cube_rebuild import PIECE, Cube
 from bailiwick_testkit.fakes.orders import MadeUpOrders
 from bailiwick_testkit.fakes.people import LONG_AGO
 from bailiwick_testkit.services.reports_rebuild import ReportsRebuild

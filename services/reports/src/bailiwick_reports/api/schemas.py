@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from bailiwick_kit.web.fields import Model
-from bailiwick_reports.api.asked import SalesDimension
+from bailiwick_reports.api.query_params import SalesDimension
 from bailiwick_reports.domain.portfolio import Relation
 
 _CENTS = 2

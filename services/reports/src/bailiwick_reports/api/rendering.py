@@ -7,19 +7,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from bailiwick_reports.api import wire
+from bailiwick_reports.api import schemas
 from bailiwick_reports.api.links import orders_link
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing
 from bailiwick_reports.domain.sales import Asked, Figures, Group, totals
 from bailiwick_reports.domain.team import Performance, Team
 
 
-def grouped_report(groups: Sequence[Group], asked: Asked, *, links: bool) -> wire.GroupedReport:
+def grouped_report(groups: Sequence[Group], asked: Asked, *, links: bool) -> schemas.GroupedReport:
     """Return groups with their sums; `links` where the caller may view orders."""
-    return wire.GroupedReport.model_construct(
+    return schemas.GroupedReport.model_construct(
         rows=tuple(_group(group, asked, links=links) for group in groups),
         totals=tuple(
-            wire.TotalBody.model_construct(
+            schemas.TotalBody.model_construct(
                 **_figures(total),
                 orders_link=orders_link(asked, currency=total.currency) if links else None,
             )
@@ -30,29 +30,29 @@ def grouped_report(groups: Sequence[Group], asked: Asked, *, links: bool) -> wir
 
 def portfolio_report(
     found: Iterable[Standing], asked: AskedPortfolio, today: date, *, links: bool
-) -> wire.PortfolioReport:
+) -> schemas.PortfolioReport:
     """Return customers with what they ordered."""
-    return wire.PortfolioReport.model_construct(
+    return schemas.PortfolioReport.model_construct(
         rows=tuple(_standing(standing, asked, today, links=links) for standing in found)
     )
 
 
-def team_report(team: Team, asked: Asked, *, links: bool) -> wire.TeamReport:
+def team_report(team: Team, asked: Asked, *, links: bool) -> schemas.TeamReport:
     """Return a team."""
     spread = team.distribution
-    return wire.TeamReport.model_construct(
+    return schemas.TeamReport.model_construct(
         members=tuple(_performance(one, team, asked, links=links) for one in team.members),
         house=_all_figures(team.house),
-        coverage=wire.CoverageBody.model_construct(**vars(team.coverage)),
-        distribution=wire.DistributionBody.model_construct(**vars(spread)),
+        coverage=schemas.CoverageBody.model_construct(**vars(team.coverage)),
+        distribution=schemas.DistributionBody.model_construct(**vars(spread)),
     )
 
 
-def _group(group: Group, asked: Asked, *, links: bool) -> wire.GroupBody:
-    return wire.GroupBody.model_construct(
+def _group(group: Group, asked: Asked, *, links: bool) -> schemas.GroupBody:
+    return schemas.GroupBody.model_construct(
         **_figures(group.figures),
         by=tuple(
-            wire.ValueBody.model_construct(
+            schemas.ValueBody.model_construct(
                 dimension=one.dimension.value, value=one.value, label=one.label
             )
             for one in group.by
@@ -63,14 +63,14 @@ def _group(group: Group, asked: Asked, *, links: bool) -> wire.GroupBody:
 
 def _standing(
     standing: Standing, asked: AskedPortfolio, today: date, *, links: bool
-) -> wire.StandingBody:
+) -> schemas.StandingBody:
     orders = Asked(
         order_date_from=asked.order_date_from,
         order_date_to=asked.order_date_to,
         customer=standing.customer_id,
     )
-    return wire.StandingBody.model_construct(
-        customer=wire.CustomerBody.model_construct(
+    return schemas.StandingBody.model_construct(
+        customer=schemas.CustomerBody.model_construct(
             customer_id=standing.customer_id,
             name=standing.name,
             country=standing.country,
@@ -88,14 +88,14 @@ def _standing(
 
 def _performance(
     one: Performance, team: Team, asked: Asked, *, links: bool
-) -> wire.PerformanceBody:
+) -> schemas.PerformanceBody:
     orders = Asked(
         order_date_from=asked.order_date_from,
         order_date_to=asked.order_date_to,
         credited_to=one.member_id,
     )
-    return wire.PerformanceBody.model_construct(
-        member=wire.MemberBody.model_construct(
+    return schemas.PerformanceBody.model_construct(
+        member=schemas.MemberBody.model_construct(
             member_id=one.member_id, name=one.name, status=one.status
         ),
         customers_main=one.customers_main,
@@ -107,8 +107,8 @@ def _performance(
     )
 
 
-def _all_figures(figures: Iterable[Figures]) -> tuple[wire.FiguresBody, ...]:
-    return tuple(wire.FiguresBody.model_construct(**_figures(one)) for one in figures)
+def _all_figures(figures: Iterable[Figures]) -> tuple[schemas.FiguresBody, ...]:
+    return tuple(schemas.FiguresBody.model_construct(**_figures(one)) for one in figures)
 
 
 def _figures(figures: Figures) -> dict[str, Any]:
@@ -117,11 +117,11 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "orders": figures.orders,
         "pieces": figures.pieces,
         "net": _sum(figures.net, figures.currency),
-        "cancelled": wire.Cancelled.model_construct(
+        "cancelled": schemas.Cancelled.model_construct(
             orders=figures.cancelled_orders, net=_sum(figures.cancelled_net, figures.currency)
         ),
     }
 
 
-def _sum(amount: Decimal, currency: str) -> wire.Sum:
-    return wire.Sum.model_construct(amount=amount, currency=currency)
+def _sum(amount: Decimal, currency: str) -> schemas.Sum:
+    return schemas.Sum.model_construct(amount=amount, currency=currency)

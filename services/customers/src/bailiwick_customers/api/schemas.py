@@ -13,7 +13,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
-from bailiwick_access.gate import hides
+from bailiwick_access.authorizer import hides
 from bailiwick_customers.actions.assign_customer import NewAssignment
 from bailiwick_customers.actions.create_customer import NewCustomer
 from bailiwick_customers.actions.ports import Filters, LookedUp, Shown

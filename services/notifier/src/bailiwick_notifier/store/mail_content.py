@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_notifier.actions.ports import Item, Opened
 from bailiwick_notifier.domain.delivery import Dispatch, State
 from bailiwick_notifier.domain.relation import Stretch, facts
-from bailiwick_notifier.store.people import NAMED
+from bailiwick_notifier.store.members import NAMED
 from bailiwick_notifier.store.rows import to_new_order, to_person, to_preferences
 from bailiwick_notifier.store.tables import (
     assignments,

@@ -8,15 +8,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from bailiwick_notifier.domain.letter import Addressee, Letter, one_line
 from bailiwick_notifier.domain.order import NewOrder
-from bailiwick_notifier.letters import en, es, fr
-from bailiwick_notifier.letters.figures import Figures
-from bailiwick_notifier.letters.pages import Page, Setting, digest_page, new_order_page
-from bailiwick_notifier.letters.wording import Wording
+from bailiwick_notifier.mail_templates import en, es, fr
+from bailiwick_notifier.mail_templates.figures import Figures
+from bailiwick_notifier.mail_templates.pages import Page, Setting, digest_page, new_order_page
+from bailiwick_notifier.mail_templates.wording import Wording
 
 LANGUAGES = {words.WORDING.language: words.WORDING for words in (en, es, fr)}
 """Those that letters are written in; who asks for another gets English."""
 _TEMPLATES = Environment(
-    loader=PackageLoader("bailiwick_notifier.letters"),
+    loader=PackageLoader("bailiwick_notifier.mail_templates"),
     autoescape=select_autoescape(disabled_extensions=("txt",), default=True),
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_customers.actions.ports import Unit
 from bailiwick_customers.domain.assignment import Assignment, Origin, Relation

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.write_responses import Written
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.policy.client import Masks
 from bailiwick_orders.actions.ports import (

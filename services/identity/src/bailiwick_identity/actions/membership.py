@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_identity.actions.permits import check_seats
+from bailiwick_identity.actions.authorize import check_seats
 from bailiwick_identity.actions.ports import NewMember, Unit
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bailiwick_notifier.letters.wording import Plural, Wording
+from bailiwick_notifier.mail_templates.wording import Plural, Wording
 
 WORDING = Wording(
     language="es",

@@ -24,9 +24,9 @@ from bailiwick_reports.domain.sales import (
     Value,
 )
 from bailiwick_reports.store import tables
-from bailiwick_reports.store.narrowing import NEED_COUNTRY, conditions, of_country
-from bailiwick_reports.store.scoped import MEMBER_ID, ORG_ID, Rows, visible_sales
+from bailiwick_reports.store.filters import NEED_COUNTRY, conditions, of_country
 from bailiwick_reports.store.tables import customers, members, sales
+from bailiwick_reports.store.visible_rows import MEMBER_ID, ORG_ID, Rows, visible_sales
 
 _PEOPLE = frozenset({Dimension.AUTHOR, Dimension.CREDITED_TO})
 

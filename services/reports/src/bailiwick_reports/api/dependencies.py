@@ -6,8 +6,8 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_reports.actions.ports import Queries, Sight
 
 

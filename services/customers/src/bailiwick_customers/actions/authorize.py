@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.answering import Written
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
+from bailiwick_access.write_responses import Written
 from bailiwick_customers.actions.ports import Unit, Viewed
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_kit.errors import Missing

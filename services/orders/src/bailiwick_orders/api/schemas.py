@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from bailiwick_access.gate import hides
+from bailiwick_access.authorizer import hides
 from bailiwick_kit.text.iso import Currency, CurrencyEver
 from bailiwick_kit.text.strings import MultilineText, Text, TextRule
 from bailiwick_kit.web.fields import Edit, Exact, Model

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_access.gate import Gate
 from bailiwick_contracts.reasons import Reason
 from bailiwick_identity.actions.ports import Unit
 from bailiwick_identity.domain.errors import GrantNotHeld, LastBrandManager, SeatLimitReached

@@ -10,7 +10,7 @@ from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 
-from bailiwick_notifier.letters.wording import Plural, Wording
+from bailiwick_notifier.mail_templates.wording import Plural, Wording
 
 _EXACT = Context(prec=64, rounding=ROUND_HALF_UP)
 

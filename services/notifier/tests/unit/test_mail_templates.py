@@ -16,12 +16,12 @@ from uuid import UUID
 import pytest
 from typing_extensions import override
 
-from bailiwick_notifier import letters
+from bailiwick_notifier import mail_templates
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import Line, NewOrder
-from bailiwick_notifier.letters.writer import LANGUAGES
 from bailiwick_notifier.mail.message import envelope
 from bailiwick_notifier.mail.sending import Mail
+from bailiwick_notifier.mail_templates.writer import LANGUAGES
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -74,8 +74,8 @@ def written(*orders: NewOrder, language: str = "en", digest: bool = False, **mor
     )
     addressee = dataclasses.replace(addressee, **more)
     if digest:
-        return letters.digest(orders, addressee)
-    return letters.new_order(orders[0], addressee)
+        return mail_templates.digest(orders, addressee)
+    return mail_templates.new_order(orders[0], addressee)
 
 
 class _Reader(HTMLParser):

@@ -18,7 +18,7 @@ from bailiwick_kit.settings import PREFIX
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.main import program
 from bailiwick_orders.settings import Settings
-from bailiwick_orders.store import tables, tally
+from bailiwick_orders.store import placed_totals, tables
 from bailiwick_orders.store.rows import to_order
 from bailiwick_testkit.services.application import settings_for
 from bailiwick_testkit.services.orders import OrdersService, a_line
@@ -28,7 +28,7 @@ Sums = dict[tuple[str | None, ...], tuple[int, Decimal, Decimal]]
 
 
 async def counted(market: OrdersService, org_id: UUID | None = None) -> list[Any]:
-    rows = tally.Tally(market.shop.database).rows(org_id or market.shop.org_id)
+    rows = placed_totals.Tally(market.shop.database).rows(org_id or market.shop.org_id)
     return [row async for row in rows]
 
 
@@ -86,7 +86,7 @@ async def test_it_is_what_the_domain_comes_to_and_sorted(
     await trade(market, random.Random(7))  # noqa: S311 - not for secrets
     orders = await written(market)
     assert any(order.order_date is None for order in orders)
-    monkeypatch.setattr(tally, "BATCH", 5)
+    monkeypatch.setattr(placed_totals, "BATCH", 5)
 
     rows = await counted(market)
 
@@ -105,7 +105,7 @@ async def test_it_is_what_the_domain_comes_to_and_sorted(
     last = "~"  # the house comes last
     keys = [tuple(row[name] or last for name in KEY) for row in rows]
     assert keys == sorted(keys)
-    monkeypatch.setattr(tally, "BATCH", 5_000)
+    monkeypatch.setattr(placed_totals, "BATCH", 5_000)
     assert await counted(market) == rows
 
 

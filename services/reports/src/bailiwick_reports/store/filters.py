@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.sales import CANCELLED, FORMER, HOUSE, NOWHERE, OTHERS, Asked
 from bailiwick_reports.store import tables
-from bailiwick_reports.store.scoped import MEMBER_ID, Rows
 from bailiwick_reports.store.tables import customers, sales
+from bailiwick_reports.store.visible_rows import MEMBER_ID, Rows
 
 
 def asked_for(asked: Asked) -> Mapping[str, object]:

@@ -1,4 +1,0 @@
-"""Letters: new orders in words, in the recipient's language, as plain text and as HTML."""
-
-from bailiwick_notifier.letters.writer import digest as digest
-from bailiwick_notifier.letters.writer import new_order as new_order
