@@ -12,9 +12,9 @@ import pytest
 from bailiwick_testkit.checkout import CHECKOUT, sources, tree
 
 Finder = Callable[[ast.AST], bool]
-EVERYWHERE = ("contracts", "libs", "services", "policy", "gateway", "deploy")
+EVERYWHERE = ("contracts", "libs", "services", "policy", "gateway", "deploy", "tools")
 OURS = ("contracts", "libs/kit", "libs/access", "services")
-NOT_KIT = ("contracts", "libs/access", "services", "policy", "gateway", "deploy")
+NOT_KIT = ("contracts", "libs/access", "services", "policy", "gateway", "deploy", "tools")
 _BROAD = {"Exception", "BaseException"}
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bailiwick_local import importing
-from bailiwick_local.processes import StackError
+from bailiwick_csv_import import importing
+from bailiwick_csv_import.target import ImportStoppedError
 from bailiwick_testkit.checks.northwind import MAPPING, Northwind, Row, northwind
 from bailiwick_testkit.servers.stack import Client, Running
 
@@ -414,7 +414,9 @@ def test_what_a_service_refuses_after_all_is_told_by_file_and_line(
     (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(plan), "utf-8")
     told: list[str] = []
 
-    with pytest.raises(StackError, match=r"employees\.csv:3: .*\n.*run the same import again"):
+    with pytest.raises(
+        ImportStoppedError, match=r"employees\.csv:3: .*\n.*run the same import again"
+    ):
         importing.run(stack.told(told), tmp_path, tmp_path / "mapping.yaml")
 
     assert len(company.people["Fuller"].list("/v1/members")) == 9

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local import importing
+from bailiwick_csv_import import importing
 from bailiwick_testkit.checks.real_year import Year
 from bailiwick_testkit.servers.stack import Running
 

@@ -15,7 +15,7 @@ from bailiwick_local.services import SERVICES
 
 PYTHON = sorted(
     file
-    for folder in ("contracts", "libs", "policy", "services", "gateway", "deploy", "tests")
+    for folder in ("contracts", "libs", "policy", "services", "gateway", "deploy", "tools", "tests")
     for file in (CHECKOUT / folder).rglob("*.py")
 )
 NOT_OURS = {"PATH", "THINGS", "BENCH_UNASKED", "BENCH_STALE"}

@@ -13,10 +13,10 @@ from random import Random
 import pycountry
 import pytest
 
+from bailiwick_csv_import import mapping
+from bailiwick_csv_import.faults import Faults
+from bailiwick_csv_import.fields import Build
 from bailiwick_local import sample
-from bailiwick_local.importing import mapping
-from bailiwick_local.importing.faults import Faults
-from bailiwick_local.importing.fields import Build
 from bailiwick_local.sample import company
 
 TODAY = date(2026, 3, 2)

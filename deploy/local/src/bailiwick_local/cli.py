@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bailiwick_csv_import.target import ImportStoppedError
 from bailiwick_local import gate
 from bailiwick_local.places import CHECKOUT, of_the_checkout
 from bailiwick_local.processes import StackError
@@ -38,7 +39,7 @@ def _telling() -> Iterator[None]:
     """Turn what went wrong with the stack into a sentence and exit code 1."""
     try:
         yield
-    except StackError as error:
+    except (StackError, ImportStoppedError) as error:
         Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
         raise typer.Exit(1) from None
 
@@ -60,9 +61,7 @@ def _not_up(absent: Sequence[str]) -> str:
 
 def _call(module: str, function: str, *arguments: object, **options: object) -> Any:
     """Call what only some commands need, and what takes long to load."""
-    return getattr(importlib.import_module(f"bailiwick_local.{module}"), function)(
-        *arguments, **options
-    )
+    return getattr(importlib.import_module(f"bailiwick_{module}"), function)(*arguments, **options)
 
 
 @app.command()
@@ -71,8 +70,8 @@ def demo() -> None:
     with _telling():
         stack = choosing.begin(of_the_checkout(), report)
         stack.up()
-        _call("demo", "load", stack)
-        passed = _call("demo", "play", stack)
+        _call("local.demo", "load", stack)
+        passed = _call("local.demo", "play", stack)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -87,7 +86,7 @@ def up(
         # Who began without it, to import a company of their own, is not given it at the next start.
         wants_it = stack.places.kept.choice("sample", lambda: "no" if empty else "yes") == "yes"
         if wants_it and not empty:
-            _call("demo", "load", stack)
+            _call("local.demo", "load", stack)
         report(f"\nup at {stack.origin}, documentation at {stack.origin}/docs/")
 
 
@@ -153,11 +152,11 @@ def mail(
         if number is None and html:
             raise StackError("Say which message: ./bailiwick mail NUMBER --html FILE")
         if number is None:
-            _call("mail_listing", "list_messages", mailbox, last)
+            _call("local.mail_listing", "list_messages", mailbox, last)
         elif html:
-            _call("mail_listing", "write_html", mailbox, number, html)
+            _call("local.mail_listing", "write_html", mailbox, number, html)
         else:
-            _call("mail_listing", "show", mailbox, number)
+            _call("local.mail_listing", "show", mailbox, number)
 
 
 @app.command("import")
@@ -172,7 +171,7 @@ def import_(
 ) -> None:
     """Import a company from CSV files, by a mapping; nothing is loaded while one row is wrong."""
     with _telling():
-        code = _call("importing", "run", _running(), directory, mapping, update=update)
+        code = _call("csv_import.importing", "run", _running(), directory, mapping, update=update)
     raise typer.Exit(code)
 
 

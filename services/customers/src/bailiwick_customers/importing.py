@@ -5,6 +5,8 @@
 Each line of standard input is one record, each line of standard output what became of it, in the same
 order. A batch is a transaction; what is wrong with a line ends the run with the line's number on
 standard error, and what was written before stays: the same import can simply be run again.
+
+The lines and `began_in_force` are offered to who checks files before they become lines (tools/csv_import).
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from bailiwick_customers.actions.import_customers import CustomerRecord, import_
 from bailiwick_customers.actions.import_ports import Imported, OpenImport
 from bailiwick_customers.api import schemas
 from bailiwick_customers.domain.assignment import Relation
-from bailiwick_customers.domain.customer import Status, Terms
+from bailiwick_customers.domain.assignment import began_in_force as began_in_force
+from bailiwick_customers.domain.customer import Status, Terms, check_size
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import imports, tables
 from bailiwick_kit.clock import SystemClock
@@ -77,6 +80,14 @@ class CustomerLine(Model):
             said=frozenset(self.model_fields_set),
             digest=digest_of(self),
         )
+
+    def check(self) -> None:
+        """Refuse what an import would refuse of the line.
+
+        Raises:
+            Refusal: it would.
+        """
+        check_size(self.record())
 
     def answer(self, imported: Imported) -> dict[str, Any]:
         """Return what is printed."""

@@ -2,6 +2,8 @@
 
 All lines are read before anything is written; then whole batches are, each in one transaction. Running it
 again changes nothing.
+
+`RecordLine` and `interval` are offered to who checks files before they become lines (tools/csv_import).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Annotated
@@ -24,6 +27,8 @@ from bailiwick_identity.actions.import_members import (
     RecordRefused,
     import_members,
 )
+from bailiwick_identity.actions.membership import check_record
+from bailiwick_identity.actions.membership import interval as interval
 from bailiwick_identity.api import schemas
 from bailiwick_identity.founding import Open, Tools, done, told
 from bailiwick_kit.clock import SystemClock
@@ -42,6 +47,14 @@ class RecordLine(schemas.NewMemberBody):
     """A member of another system."""
 
     external_ref: Text
+
+    def check(self, organization: str, now: datetime) -> None:
+        """Refuse what an import into an organization of that name would refuse of the line.
+
+        Raises:
+            Refusal: it would.
+        """
+        check_record(self.command(), organization, now)
 
 
 class RecordsRefused(Exception):  # noqa: N818 - a no is not an error of ours

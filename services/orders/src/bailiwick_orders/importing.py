@@ -5,6 +5,8 @@
 Each line of standard input is one order, each line of standard output what became of it, in the same
 order. A batch is a transaction; what is wrong with a line ends the run with the line's number on
 standard error, and what was written before stays: the same import can simply be run again.
+
+The lines are offered to who checks files before they become lines (tools/csv_import).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -35,7 +38,7 @@ from bailiwick_kit.retrying import patiently
 from bailiwick_kit.text.iso import CurrencyEver
 from bailiwick_kit.text.strings import MultilineText, Text, TextRule
 from bailiwick_kit.web.fields import Day, Exact, Finer, Instant, Model
-from bailiwick_orders.actions.import_orders import import_orders
+from bailiwick_orders.actions.import_orders import checked, import_orders
 from bailiwick_orders.actions.import_ports import Imported, OpenImport, OrderRecord
 from bailiwick_orders.api import schemas
 from bailiwick_orders.domain.money import FOUR_PLACES, line_net
@@ -129,6 +132,15 @@ class OrderLine(Model):
         AfterValidator(schemas.in_one_currency),
     ]
     note: MultilineText | None = None
+
+    def check(self, currency: str, time_zone: str, now: datetime) -> None:
+        """Refuse what an import into an organization with these settings would refuse of the line.
+
+        Raises:
+            Refusal: it would.
+        """
+        record = self.record()
+        checked(record, record.currency or currency, time_zone, now)
 
     def record(self) -> OrderRecord:
         """Return what the action takes."""

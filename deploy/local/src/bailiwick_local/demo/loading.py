@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bailiwick_local import importing, sample
+from bailiwick_csv_import import importing
+from bailiwick_local import sample
 from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
 from bailiwick_local.processes import StackError
 from bailiwick_local.sample import company

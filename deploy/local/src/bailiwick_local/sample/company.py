@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from bailiwick_local.importing.fields import plain
+from bailiwick_csv_import.fields import plain
 
 NAME, DOMAIN, TIME_ZONE = "Alameda", "alameda.example", "Europe/Madrid"
 _HERE = Path(__file__).parent

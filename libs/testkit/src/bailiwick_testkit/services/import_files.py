@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bailiwick_local.importing import mapping
-from bailiwick_local.importing.checking import Check
-from bailiwick_local.importing.faults import Faults, UnreadableError
-from bailiwick_local.importing.plan import Plan
-from bailiwick_local.importing.progress import Progress
-from bailiwick_local.importing.staging import Staging
+from bailiwick_csv_import import mapping
+from bailiwick_csv_import.checking import Check
+from bailiwick_csv_import.faults import Faults, UnreadableError
+from bailiwick_csv_import.plan import Plan
+from bailiwick_csv_import.progress import Progress
+from bailiwick_csv_import.staging import Staging
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 MEMBERS = "id,name,title\n1,Mia Núñez,boss\n2,Ana,rep\n3,Tom,helper\n"

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bailiwick_local.importing.fields import Kind
+from bailiwick_csv_import.fields import Kind
 
 
 @dataclass(frozen=True)
-class Shape:
+class Schema:
     """The fields of a record; `many` says that a list of such groups stands here."""
 
-    fields: Mapping[str, Kind | Shape] = field(default_factory=dict)
+    fields: Mapping[str, Kind | Schema] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     many: bool = False
 
 
-_CONTACT = Shape(
+_CONTACT = Schema(
     {"name": Kind.TEXT, "email": Kind.TEXT, "phone": Kind.TEXT, "title": Kind.TEXT},
     frozenset({"name"}),
     many=True,
 )
-_ADDRESS = Shape(
+_ADDRESS = Schema(
     {
         "line1": Kind.TEXT,
         "line2": Kind.TEXT,
@@ -34,7 +34,7 @@ _ADDRESS = Shape(
     frozenset({"country"}),
     many=True,
 )
-_TERMS = Shape(
+_TERMS = Schema(
     {
         "price_list": Kind.TEXT,
         "discount": Kind.DECIMAL,
@@ -42,7 +42,7 @@ _TERMS = Shape(
         "shipping_method": Kind.TEXT,
     }
 )
-_TICKS = Shape(
+_TICKS = Schema(
     {
         "products": Kind.TEXT,
         "inventory": Kind.TEXT,
@@ -53,7 +53,7 @@ _TICKS = Shape(
     }
 )
 
-MEMBER = Shape(
+MEMBER = Schema(
     {
         "name": Kind.TEXT,
         "email": Kind.TEXT,
@@ -68,7 +68,7 @@ MEMBER = Shape(
     },
     frozenset({"name", "email"}),
 )
-CUSTOMER = Shape(
+CUSTOMER = Schema(
     {
         "name": Kind.TEXT,
         "tax_id": Kind.TEXT,
@@ -81,7 +81,7 @@ CUSTOMER = Shape(
     },
     frozenset({"name"}),
 )
-ASSIGNMENT = Shape(
+ASSIGNMENT = Schema(
     {
         "customer": Kind.TEXT,
         "member": Kind.TEXT,
@@ -91,7 +91,7 @@ ASSIGNMENT = Shape(
     },
     frozenset({"customer", "member", "relation"}),
 )
-ORDER = Shape(
+ORDER = Schema(
     {
         "customer": Kind.TEXT,
         "author": Kind.TEXT,
@@ -106,7 +106,7 @@ ORDER = Shape(
     },
     frozenset({"customer"}),
 )
-LINE = Shape(
+LINE = Schema(
     {
         "sku": Kind.TEXT,
         "name": Kind.TEXT,

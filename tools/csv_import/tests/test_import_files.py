@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bailiwick_csv_import import records
 from bailiwick_kit.web.validation import where
-from bailiwick_local.importing import records
 from bailiwick_testkit.services import wrong_records
 from bailiwick_testkit.services.import_files import MAPPING, Checker
 from bailiwick_testkit.services.orders import a_line

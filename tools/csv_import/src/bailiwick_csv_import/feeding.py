@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from bailiwick_csv_import.target import Target
 from bailiwick_kit.imports.jsonl import LATER, PATIENCE, REFUSED, WAITING
-from bailiwick_local.stacks import Stack
 
 _LOOK_EVERY = 0.5
 """Seconds between looks at what a service waits for."""
@@ -41,7 +41,7 @@ class FeedError(Exception):
 class Feed:
     """One subcommand with its lines."""
 
-    stack: Stack
+    target: Target
     service: str
     arguments: list[str]
     sent: IO[bytes]
@@ -70,12 +70,12 @@ class Feed:
                 end = said.read()
             if not self._was_cut_off(end) or time.monotonic() >= until:
                 raise FeedError(_without_waits(end), began)
-            self.stack.report(f"waiting: {self.service}'s import was cut off; it goes on")
+            self.target.report(f"waiting: {self.service}'s import was cut off; it goes on")
             time.sleep(_TRY_AGAIN_AFTER)
             self._skip(answered)
 
     def _run(self, said: IO[bytes]) -> Iterator[dict[str, Any]]:
-        process = self.stack.feed_service(self.service, self.arguments, self.sent, said)
+        process = self.target.feed_service(self.service, self.arguments, self.sent, said)
         with process, self._telling(said):
             for answer in process.stdout or ():
                 if answer.endswith(b"\n"):  # else it was cut off in the middle
@@ -109,7 +109,7 @@ class Feed:
                 place += len(more) + 1 if more else 0
                 for line in more.decode(errors="replace").splitlines():
                     if line.startswith(WAITING):
-                        self.stack.report(line)
+                        self.target.report(line)
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()

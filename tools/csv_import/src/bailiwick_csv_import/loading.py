@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bailiwick_local.importing import records
-from bailiwick_local.importing.faults import MOST_SHOWN
-from bailiwick_local.importing.feeding import Feed, FeedError
-from bailiwick_local.importing.plan import Plan
-from bailiwick_local.importing.progress import Progress
-from bailiwick_local.importing.staging import Staged, Staging
-from bailiwick_local.processes import StackError
-from bailiwick_local.stacks import Stack
+from bailiwick_csv_import import records
+from bailiwick_csv_import.faults import MOST_SHOWN
+from bailiwick_csv_import.feeding import Feed, FeedError
+from bailiwick_csv_import.plan import Plan
+from bailiwick_csv_import.progress import Progress
+from bailiwick_csv_import.staging import Staged, Staging
+from bailiwick_csv_import.target import ImportStoppedError, Target
 
 _LINE = re.compile(r"line (\d+): ")
 KINDS = ("members", "customers", "assignments", "orders")
@@ -31,7 +30,7 @@ KINDS = ("members", "customers", "assignments", "orders")
 class Passwords:
     """Passwords that were made up here, in a file that only its owner reads; kept if they were needed."""
 
-    stack: Stack
+    target: Target
     path: Path
     made: dict[str, str] = field(default_factory=dict)
 
@@ -42,7 +41,7 @@ class Passwords:
         if member.key not in self.made:
             self.made[member.key] = secrets.token_urlsafe(15)
             line = f"{member.body['email']}\t{self.made[member.key]}\n"
-            with self.stack.places.opened(self.path, os.O_WRONLY | os.O_APPEND) as file:
+            with self.target.places.opened(self.path, os.O_WRONLY | os.O_APPEND) as file:
                 file.write(line.encode())
         return self.made[member.key]
 
@@ -54,7 +53,7 @@ class Passwords:
         if not lines:
             self.path.unlink(missing_ok=True)
             return None
-        self.stack.places.write(self.path, "".join(lines))
+        self.target.places.write(self.path, "".join(lines))
         return self.path
 
 
@@ -62,7 +61,7 @@ class Passwords:
 class Load:
     """One loading of a staging. Interrupted, it can be run again."""
 
-    stack: Stack
+    target: Target
     plan: Plan
     staging: Staging
     progress: Progress
@@ -80,7 +79,7 @@ class Load:
         """Load everything; return the file of the passwords made up, if any.
 
         Raises:
-            StackError: a service refuses a record, which it names, or cannot be asked.
+            ImportStoppedError: a service refuses a record, which it names, or cannot be asked.
         """
         new = self._found_organization(founder)
         kept = self._members({founder} if new else set())
@@ -169,11 +168,11 @@ class Load:
         with tempfile.TemporaryFile(dir=self.folder) as sent:
             sent.writelines(lines)
             sent.seek(0)
-            feed = Feed(self.stack, service, arguments, sent, self.folder)
+            feed = Feed(self.target, service, arguments, sent, self.folder)
             try:
                 yield from feed.answers()
             except FeedError as error:
-                raise StackError(self._told(error, kinds)) from None
+                raise ImportStoppedError(self._told(error, kinds)) from None
 
     def _told(self, error: FeedError, kinds: Sequence[str]) -> str:
         """Say what a service said at its end, its line numbers as those of the files, and what to do."""

@@ -1,4 +1,4 @@
-"""What policy says of members who do not exist yet: asked of the running stack, so that no rule is copied."""
+"""What policy says of members who do not exist yet: asked of the target, so that no rule is copied."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from bailiwick_contracts.identity import Settings
+from bailiwick_csv_import.records import NO_ID
 from bailiwick_kit.imports.jsonl import PATIENCE, WAITING
 from bailiwick_kit.policy.client import Policy
 from bailiwick_kit.retrying import patiently
-from bailiwick_local.importing.records import NO_ID
 
 
 @dataclass

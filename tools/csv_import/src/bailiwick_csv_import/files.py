@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from bailiwick_local.importing.faults import Faults, UnreadableError
+from bailiwick_csv_import.faults import Faults, UnreadableError
 
 _LONGEST_LINE = 10_000_000
 _OTHER_UNICODE = (

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pytest
 
-from bailiwick_local.importing.feeding import Feed, FeedError
+from bailiwick_csv_import.feeding import Feed, FeedError
 
 # Answers each line, until it has answered as many as it is told; then it ends as it is told.
 _SERVICE = """
@@ -55,8 +55,8 @@ class Services:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bailiwick_local.importing.feeding._TRY_AGAIN_AFTER", 0.01)
-    monkeypatch.setattr("bailiwick_local.importing.feeding._LOOK_EVERY", 0.01)
+    monkeypatch.setattr("bailiwick_csv_import.feeding._TRY_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr("bailiwick_csv_import.feeding._LOOK_EVERY", 0.01)
 
 
 def fed(services: Any, folder: Path, service: str = "orders", **more: Any) -> list[int]:

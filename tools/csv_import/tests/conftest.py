@@ -1,4 +1,4 @@
-"""What tests of the local stack share."""
+"""What tests of the import share."""
 
 from __future__ import annotations
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bailiwick_local.importing.fields import Build, Field
-from bailiwick_local.importing.files import Row
-from bailiwick_local.importing.plan import Section
+from bailiwick_csv_import.fields import Build, Field
+from bailiwick_csv_import.files import Row
+from bailiwick_csv_import.plan import Section
 
 _LONGEST_SHOWN = 40
 
 
 @dataclass(frozen=True)
-class Found:
+class MappedRow:
     """A row with what was made of it."""
 
     section: Section

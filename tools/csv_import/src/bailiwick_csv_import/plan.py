@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from bailiwick_local.importing.fields import Field, Group, LookUp
-from bailiwick_local.importing.files import Table
+from bailiwick_csv_import.fields import Field, Group, LookUp
+from bailiwick_csv_import.files import Table
 
 
 @dataclass(frozen=True)

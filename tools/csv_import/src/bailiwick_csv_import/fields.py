@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from bailiwick_csv_import.decimals import decimal
+from bailiwick_csv_import.faults import FieldError
+from bailiwick_csv_import.files import Table
 from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME, beginning
-from bailiwick_local.importing.decimals import decimal
-from bailiwick_local.importing.faults import FieldError
-from bailiwick_local.importing.files import Table
 
 _PLACEHOLDER = re.compile(r"\{([^{}|]+)(?:\|([a-z]+))?\}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bailiwick_local.importing import records
-from bailiwick_local.importing.faults import MOST_SHOWN, Faults
+from bailiwick_csv_import import records
+from bailiwick_csv_import.faults import MOST_SHOWN, Faults
 from bailiwick_testkit.services.import_files import (
     ASSIGNMENTS,
     CUSTOMERS,

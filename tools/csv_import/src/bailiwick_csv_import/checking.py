@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from bailiwick_customers.domain.assignment import began_in_force
-from bailiwick_identity.actions.membership import interval
+from bailiwick_csv_import import records
+from bailiwick_csv_import.faults import Faults, UnreadableError
+from bailiwick_csv_import.fields import Build
+from bailiwick_csv_import.plan import Plan, Section
+from bailiwick_csv_import.progress import Progress
+from bailiwick_csv_import.row import MappedRow, label_in, with_text
+from bailiwick_csv_import.staging import Span, Staging
+from bailiwick_customers.importing import began_in_force
+from bailiwick_identity.importing import interval
 from bailiwick_kit.clock import END_OF_TIME
-from bailiwick_local.importing import records
-from bailiwick_local.importing.faults import Faults, UnreadableError
-from bailiwick_local.importing.fields import Build
-from bailiwick_local.importing.found import Found, label_in, with_text
-from bailiwick_local.importing.plan import Plan, Section
-from bailiwick_local.importing.progress import Progress
-from bailiwick_local.importing.staging import Span, Staging
 
 _IN_ORDERS = {"customer_id": "customer"} | {
     field: name for name, field in records.MEMBERS_OF_AN_ORDER.items()
@@ -121,7 +121,7 @@ class Check:
             label = label_in(section, "relation" if mains else "member")
             self.faults.add(section.table.name, later, label, message)
 
-    def _check_member(self, found: Found) -> None:
+    def _check_member(self, found: MappedRow) -> None:
         member = self.staging.get("members", found.body["member"])
         if member is None or not member.body:
             return
@@ -139,7 +139,7 @@ class Check:
             message = f"{found.body['member']} is no member when this begins"
             self._fault(found, ("valid_from",), message)
 
-    def _span(self, found: Found) -> Span | None:
+    def _span(self, found: MappedRow) -> Span | None:
         body = found.body
         valid_from = _instant(body.get("valid_from")) or self.now
         valid_to = _instant(body.get("valid_to")) or END_OF_TIME
@@ -175,7 +175,7 @@ class Check:
             for line, key in self.staging.lines_without_order():
                 self.faults.add(lines.table.name, line, label, f"There is no order {key}")
 
-    def _check_order(self, found: Found, section: Section | None) -> None:
+    def _check_order(self, found: MappedRow, section: Section | None) -> None:
         lines = self.staging.lines(found.key)
         if "orders.lines" in self._unread:
             return
@@ -201,7 +201,7 @@ class Check:
                 case location:
                     self._fault(found, location, wrong.message)
 
-    def _found(self, kind: str, section: Section | None) -> Iterator[Found]:
+    def _found(self, kind: str, section: Section | None) -> Iterator[MappedRow]:
         """Give the rows of a section with what the mapping makes of them."""
         if section is None:
             return
@@ -212,7 +212,7 @@ class Check:
                 build = Build(row.cells, zone)
                 body = build.record(section.fields)
                 key = str(section.key.read(row.cells, zone) or "") if section.key else ""
-                found = Found(section, row, key, body, build)
+                found = MappedRow(section, row, key, body, build)
                 for part, message in build.errors:
                     self.faults.add(section.table.name, row.line, part.label, message)
                 if section.key and not key:
@@ -224,7 +224,7 @@ class Check:
             self._unread.add(kind)
         self.progress.done()
 
-    def _checked(self, kind: str, found: Found, line: dict[str, Any]) -> bool:
+    def _checked(self, kind: str, found: MappedRow, line: dict[str, Any]) -> bool:
         """Note what the service's model refuses; tell whether that is nothing."""
         found_wrong = False
         named = {part.path for part, _ in found.build.errors}
@@ -235,7 +235,7 @@ class Check:
                 self._fault(found, wrong.location, wrong.message)
         return not found_wrong
 
-    def _is_whole(self, found: Found, *names: str) -> bool:
+    def _is_whole(self, found: MappedRow, *names: str) -> bool:
         """Note which of the names are empty; tell whether none is."""
         noted = {part.path for part, _ in found.build.errors}
         empty = [name for name in names if name not in found.body]
@@ -244,7 +244,7 @@ class Check:
                 self._fault(found, (name,), "This is empty")
         return not empty
 
-    def _refers(self, found: Found, name: str, kind: str) -> bool:
+    def _refers(self, found: MappedRow, name: str, kind: str) -> bool:
         key = found.body[name]
         if self.staging.has(kind, key):
             return True
@@ -255,14 +255,14 @@ class Check:
         self._fault(found, (name,), f"There is no {key!r} in {where}")
         return False
 
-    def _stage(self, kind: str, found: Found, key: str | None = None) -> None:
+    def _stage(self, kind: str, found: MappedRow, key: str | None = None) -> None:
         other = self.staging.add(kind, key or found.key, found.row.line, found.body)
         if other is not None and found.section.key is not None:
             label = found.section.key.label
             message = f"Line {other} has {found.key!r} already"
             self.faults.add(found.section.table.name, found.row.line, label, message)
 
-    def _fault(self, found: Found, location: tuple[str | int, ...], message: str) -> None:
+    def _fault(self, found: MappedRow, location: tuple[str | int, ...], message: str) -> None:
         self.faults.add(*found.fault(location, message))
 
     def _fill_look_ups(self) -> None:

@@ -14,13 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bailiwick_customers.domain.customer import check_size
 from bailiwick_customers.importing import AssignmentLine, CustomerLine
-from bailiwick_identity.actions.membership import check_record
 from bailiwick_identity.importing import RecordLine
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.validation import fault_of, own_errors
-from bailiwick_orders.actions.import_orders import checked
 from bailiwick_orders.importing import ImportedLine, OrderLine
 
 IdOf = Callable[[str, str], str]
@@ -122,15 +119,14 @@ class Models:
     def _take(self, kind: str, line: str) -> None:
         match kind:
             case "members":
-                member = RecordLine.model_validate_json(line).command()
-                check_record(member, self.organization, self.now)
+                RecordLine.model_validate_json(line).check(self.organization, self.now)
             case "customers":
-                check_size(CustomerLine.model_validate_json(line).record())
+                CustomerLine.model_validate_json(line).check()
             case "assignments":
                 AssignmentLine.model_validate_json(line).record()
             case _:
-                order = OrderLine.model_validate_json(line).record()
-                checked(order, order.currency or self.currency, self.time_zone, self.now)
+                order = OrderLine.model_validate_json(line)
+                order.check(self.currency, self.time_zone, self.now)
 
 
 def _wrongs(error: ValidationError, *at: str | int) -> Iterator[Wrong]:

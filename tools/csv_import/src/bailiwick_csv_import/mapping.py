@@ -15,11 +15,10 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from bailiwick_kit.text.iso import CURRENCIES
-from bailiwick_local.importing import shapes
-from bailiwick_local.importing.decimals import SEPARATORS
-from bailiwick_local.importing.faults import Faults, UnreadableError
-from bailiwick_local.importing.fields import (
+from bailiwick_csv_import import schema
+from bailiwick_csv_import.decimals import SEPARATORS
+from bailiwick_csv_import.faults import Faults, UnreadableError
+from bailiwick_csv_import.fields import (
     Column,
     Constant,
     Field,
@@ -30,9 +29,10 @@ from bailiwick_local.importing.fields import (
     Source,
     Template,
 )
-from bailiwick_local.importing.files import Table
-from bailiwick_local.importing.plan import Organization, Plan, Section
-from bailiwick_local.importing.shapes import Shape
+from bailiwick_csv_import.files import Table
+from bailiwick_csv_import.plan import Organization, Plan, Section
+from bailiwick_csv_import.schema import Schema
+from bailiwick_kit.text.iso import CURRENCIES
 
 _LARGEST = 1_000_000
 _SOURCES = ("column", "constant", "template")
@@ -86,16 +86,16 @@ class _Reader:
         if source and not _NAME.fullmatch(source):
             self._fault("source", "Use small letters, digits, and . _ - between them")
         organization = self._organization(top.get("organization"))
-        members = self._section("members", top.get("members"), shapes.MEMBER)
+        members = self._section("members", top.get("members"), schema.MEMBER)
         if members and not {"role", "permissions", "mode"} & members.fields.members.keys():
             self._fault("members.fields", "Add role or permissions")
-        customers = self._optional("customers", top, shapes.CUSTOMER)
-        assignments = self._optional("assignments", top, shapes.ASSIGNMENT, with_key=False)
-        orders = self._optional("orders", top, shapes.ORDER, more=("lines",))
+        customers = self._optional("customers", top, schema.CUSTOMER)
+        assignments = self._optional("assignments", top, schema.ASSIGNMENT, with_key=False)
+        orders = self._optional("orders", top, schema.ORDER, more=("lines",))
         lines = None
         if orders:
             section = top["orders"].get("lines")
-            lines = self._section("orders.lines", section, shapes.LINE, key="order")
+            lines = self._section("orders.lines", section, schema.LINE, key="order")
         for name, section in (("assignments", assignments), ("orders", orders)):
             if section and not customers:
                 self._fault(name, "They are about customers: add a section customers")
@@ -121,7 +121,7 @@ class _Reader:
         self,
         name: str,
         top: Mapping[str, Any],
-        shape: Shape,
+        shape: Schema,
         *,
         with_key: bool = True,
         more: tuple[str, ...] = (),
@@ -134,7 +134,7 @@ class _Reader:
         self,
         path: str,
         value: Any,
-        shape: Shape,
+        shape: Schema,
         *,
         key: str | None = "key",
         more: tuple[str, ...] = (),
@@ -162,7 +162,7 @@ class _Reader:
             return None
         return Table(name, target, delimiter)
 
-    def _group(self, path: str, value: Any, shape: Shape) -> Group:
+    def _group(self, path: str, value: Any, shape: Schema) -> Group:
         found = self._object(path, value, tuple(shape.fields), required=sorted(shape.required))
         members: dict[str, Part] = {}
         for name, one in found.items():
@@ -178,7 +178,7 @@ class _Reader:
                 members[name] = part
         return Group(members)
 
-    def _groups(self, path: str, value: Any, shape: Shape) -> Iterator[Group]:
+    def _groups(self, path: str, value: Any, shape: Schema) -> Iterator[Group]:
         if not isinstance(value, list):
             self._fault(path, "Write a list: each of its lines begins with a hyphen")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bailiwick_local.importing.faults import FieldError
+from bailiwick_csv_import.faults import FieldError
 
 SEPARATORS = {",", ".", " ", "\u00a0", "\u2009", "\u202f", "'", "\u2019"}
 """What sets thousands apart somewhere. Comma and point are decimal marks elsewhere; the others never are."""
