@@ -27,11 +27,11 @@ from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
     DownloadQuota,
-    FileTooLarge,
     Kind,
     Row,
     spool,
 )
+from bailiwick_reports.domain.errors import ReportTooLarge
 from bailiwick_testkit.waiting import until
 
 ATTACKS = (
@@ -207,7 +207,7 @@ async def test_a_cancelled_export_is_closed_once_its_thread_has_ended(
 @pytest.mark.parametrize("kind", Kind)
 async def test_a_file_of_more_rows_than_it_may_have_is_given_up(kind: Kind) -> None:
     (await spool(kind, ("n",), pages_of([[1]], [[2], [3]]), most_rows=3)).file.close()
-    with pytest.raises(FileTooLarge, match="at most 2 rows"):
+    with pytest.raises(ReportTooLarge, match="at most 2 rows"):
         await spool(kind, ("n",), pages_of([[1]], [[2], [3]]), most_rows=2)
 
 
@@ -329,7 +329,7 @@ async def test_slow_clients_of_an_organization_leave_room_for_the_others() -> No
 @pytest.mark.parametrize("kind", Kind)
 async def test_a_file_of_more_bytes_than_it_may_have_is_given_up(kind: Kind) -> None:
     rows = [["x" * 1000]] * 20
-    with pytest.raises(FileTooLarge):
+    with pytest.raises(ReportTooLarge):
         await spool(kind, ("note",), pages_of(rows, rows), most=30_000)
     (await spool(kind, ("note",), pages_of(rows), most=30_000)).file.close()
 

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
@@ -57,7 +58,7 @@ class SentBody(Generic[ModelT_co]):
             Malformed: it is not JSON, or not an object.
             Invalid: a field is missing, unknown or wrong; one fault each.
         """
-        raw = self._json()
+        raw = self._json
         try:
             return self.model.model_validate_json(raw)
         except ValidationError as error:
@@ -72,12 +73,13 @@ class SentBody(Generic[ModelT_co]):
             Malformed: it is not JSON, or not an object.
         """
         try:
-            value = from_json(self._json())
+            value = from_json(self._json)
             canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
         except ValueError:
             raise Malformed("Send valid JSON.") from None
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    @cached_property
     def _json(self) -> bytes:
         if self.optional and not self.raw:
             return b"{}"

@@ -92,9 +92,11 @@ def own_errors(errors: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
     places = [error["loc"] for error in errors]
     for error in errors:
         place = error["loc"]
-        follows = any(one[: len(place)] == place and len(one) > len(place) for one in places)
-        if error["type"] != "too_short" or not follows:
-            yield error
+        if error["type"] == "too_short" and any(
+            one[: len(place)] == place and len(one) > len(place) for one in places
+        ):
+            continue
+        yield error
 
 
 def refusal_of(errors: Sequence[Mapping[str, Any]]) -> Refusal:

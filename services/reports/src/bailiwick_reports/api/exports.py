@@ -26,7 +26,6 @@ from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
     DownloadQuota,
-    FileTooLarge,
     Kind,
     Row,
     Spooled,
@@ -207,8 +206,6 @@ class Export:
                         spooled.file.close()
                         raise Unavailable(_NO_ROOM, retry_after=30)
                     return spooled, held
-            except FileTooLarge as error:
-                raise ReportTooLarge(str(error)) from None
             except TimeoutError:
                 if not limit.expired():
                     raise

@@ -30,8 +30,8 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
-from bailiwick_kit.errors import Invalid
 from bailiwick_reports.api.csv_injection import harmless
+from bailiwick_reports.domain.errors import ReportTooLarge
 
 Cell: TypeAlias = str | int | Decimal | date | None
 Row: TypeAlias = Sequence[Cell]
@@ -42,13 +42,6 @@ _LONGEST_EXACT = 15
 """Digits that a spreadsheet keeps of a number."""
 _FIRST_EXCEL_DAY = date(1900, 3, 1)
 """Before it, spreadsheets do not agree on which day a number means."""
-
-
-class FileTooLarge(Invalid):
-    """The file would have more rows, or take more room, than one may."""
-
-    code = "file-too-large"
-    title = "The file is too large"
 
 
 class Kind(StrEnum):
@@ -259,7 +252,7 @@ class _Writing:
     async def write(self, rows: Sequence[Row], most: int | None) -> None:
         await self._in_thread(lambda: self._sheet.write(rows))
         if most is not None and self._sheet.size() > most:
-            raise FileTooLarge("Ask for less, a year at a time, say.")
+            raise ReportTooLarge("Ask for less, a year at a time, say.")
 
     async def finish(self) -> int:
         """Write what is left; return the size."""
@@ -295,7 +288,7 @@ _PLAIN = CsvFormat()
 
 def _check_rows(count: int, most: int | None) -> None:
     if most is not None and count > most:
-        raise FileTooLarge(f"A file has at most {most:,} rows: ask for less.")
+        raise ReportTooLarge(f"A file has at most {most:,} rows: ask for less.")
 
 
 async def spool(
@@ -313,7 +306,7 @@ async def spool(
     XLSX file is compressed.
 
     Raises:
-        FileTooLarge: there are more, or they take more.
+        ReportTooLarge: there are more, or they take more.
     """
     writing, count = _Writing(kind, layout), 0
     try:
