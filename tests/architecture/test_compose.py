@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from bailiwick_local import configuration, variables
+from bailiwick_docs import configuration_page, environment
 from bailiwick_local.services import SERVICES
 from bailiwick_testkit.checkout import CHECKOUT, read
 
@@ -111,7 +111,7 @@ TOLD = sorted(name for name in PARTS if _settings(name)[0] in SERVICES)
 @pytest.mark.parametrize("name", TOLD)
 def test_process_is_told_what_it_needs_and_its_settings_know_it(name: str) -> None:
     service, processes = _settings(name)
-    kind = configuration.settings(service)
+    kind = configuration_page.settings(service)
     told = set(PARTS[name]["environment"]) - STANDARD
     # Both are in the image.
     told |= {"BAILIWICK_LISTEN", "BAILIWICK_OPERATIONS_LISTEN"}
@@ -126,7 +126,7 @@ def test_process_is_told_what_it_needs_and_its_settings_know_it(name: str) -> No
 @pytest.mark.parametrize("name", TOLD)
 def test_secrets_are_files_that_only_who_needs_them_is_given(name: str) -> None:
     service, _ = _settings(name)
-    part, fields = PARTS[name], configuration.settings(service).model_fields
+    part, fields = PARTS[name], configuration_page.settings(service).model_fields
     given = {
         one if isinstance(one, str) else one["target"]: one
         if isinstance(one, str)
@@ -173,8 +173,8 @@ def test_no_address_in_the_file_has_a_password() -> None:
 
 def test_gateway_is_told_what_its_start_asks_for() -> None:
     told = PARTS["gateway"]["environment"].keys() | {"BAILIWICK_LISTEN"}
-    assert told <= variables.GATEWAY.keys()
-    assert variables.GATEWAY.keys() - told == {"BAILIWICK_RESOLVER", "TMPDIR", "NGINX"}
+    assert told <= environment.GATEWAY.keys()
+    assert environment.GATEWAY.keys() - told == {"BAILIWICK_RESOLVER", "TMPDIR", "NGINX"}
     for service in SERVICES:
         upstream = PARTS["gateway"]["environment"][f"BAILIWICK_{service.upper()}_UPSTREAM"]
         assert upstream == f"{service}:8000"

@@ -17,7 +17,7 @@ from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources,
 
 IMAGES = ("service", "policy", "gateway", "mailbox")
 LAUNCHER = "bailiwick_local"
-FOR_DEVELOPERS = ("deploy/local", "libs/testkit", "tools", "tests")
+FOR_DEVELOPERS = ("deploy/local", "libs/testkit", "tools", "examples", "tests")
 """What no image and no chart has anything of."""
 MADE_OF = {Path("deploy/Dockerfile"), Path("deploy/compose.yaml"), Path(".dockerignore")}
 SHARED = {"contracts/src", "libs/kit/src", "libs/access/src", "services/${SERVICE}/src"}

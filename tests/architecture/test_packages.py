@@ -23,7 +23,15 @@ PACKAGES = {
 }
 BY_NAME_ONLY = {"python-multipart", "fastapi-offline"}
 """FastAPI looks for the one where a route takes a form; of the other only files are served."""
-FOR_DEVELOPERS = {"libs/testkit", "deploy/local", "tools/csv_import", "gateway", "deploy/mailbox"}
+FOR_DEVELOPERS = {
+    "libs/testkit",
+    "deploy/local",
+    "tools/csv_import",
+    "tools/docs",
+    "examples/alameda",
+    "gateway",
+    "deploy/mailbox",
+}
 """Members that are in no service; the others must do with requirements.lock."""
 FLOORS = {
     "starlette": (0, 49, 1),  # GHSA-7f5h-v6xp-fcq8: Range requests; 0.40: multipart

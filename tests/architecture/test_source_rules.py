@@ -12,9 +12,18 @@ import pytest
 from bailiwick_testkit.checkout import CHECKOUT, sources, tree
 
 Finder = Callable[[ast.AST], bool]
-EVERYWHERE = ("contracts", "libs", "services", "policy", "gateway", "deploy", "tools")
+EVERYWHERE = ("contracts", "libs", "services", "policy", "gateway", "deploy", "tools", "examples")
 OURS = ("contracts", "libs/kit", "libs/access", "services")
-NOT_KIT = ("contracts", "libs/access", "services", "policy", "gateway", "deploy", "tools")
+NOT_KIT = (
+    "contracts",
+    "libs/access",
+    "services",
+    "policy",
+    "gateway",
+    "deploy",
+    "tools",
+    "examples",
+)
 _BROAD = {"Exception", "BaseException"}
 
 

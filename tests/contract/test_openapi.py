@@ -11,9 +11,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ValidationError
 
+from bailiwick_docs import openapi
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.web.problems import TooLarge
-from bailiwick_local import documents
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, released
 from bailiwick_testkit.checks import introspection
 from bailiwick_testkit.security import heavy_bodies
@@ -80,7 +80,7 @@ def _undeclared(method: str, path: str, operation: Operation) -> dict[str, str]:
 
 
 def test_documents_are_what_the_services_tell() -> None:
-    differing = documents.drift()
+    differing = openapi.drift()
     assert not differing, f"{differing} differ from the code: run ./bailiwick contracts"
 
 
@@ -88,14 +88,14 @@ def test_checking_finds_a_document_that_differs(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = {tmp_path / "customers.json": "{}\n"}
-    monkeypatch.setattr(documents, "FOLDER", tmp_path)
-    monkeypatch.setattr(documents, "rendered", lambda: told)
+    monkeypatch.setattr(openapi, "FOLDER", tmp_path)
+    monkeypatch.setattr(openapi, "rendered", lambda: told)
     monkeypatch.setattr("sys.argv", ["documents"])
-    assert documents.main() == 0
+    assert openapi.main() == 0
     (tmp_path / "gone.json").touch()
     (tmp_path / "customers.json").write_text("{ }")
     monkeypatch.setattr("sys.argv", ["documents", "--check"])
-    assert documents.main() == 1
+    assert openapi.main() == 1
     told_of = capsys.readouterr().out
     assert "customers.json differs" in told_of
     assert "gone.json differs" in told_of

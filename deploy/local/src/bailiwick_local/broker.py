@@ -1,30 +1,21 @@
 """The broker's accounts: one for each service and one for migrations, beside the administrator (ADR 26).
 
-Here they are made by the management API. Elsewhere whoever runs the broker imports DEFINITIONS, into which
-deploy/make-secrets puts the passwords' hashes.
+Here they are made by the management API. Elsewhere whoever runs the broker imports
+deploy/broker/definitions.json, into which deploy/make-secrets puts the passwords' hashes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from bailiwick_kit.bus.broker_accounts import MIGRATIONS, accounts, definitions, password_hash
+from bailiwick_kit.bus.broker_accounts import MIGRATIONS, definitions, password_hash
 from bailiwick_kit.bus.broker_management import Management
-from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES
 
 ACCOUNTS = (*SERVICES, MIGRATIONS)
-DEFINITIONS = CHECKOUT / "deploy" / "broker" / "definitions.json"
-
-
-def page() -> str:
-    """Return the text of DEFINITIONS: `HASH_OF_<account>` is where a password's hash belongs."""
-    hashes = {one.name: f"HASH_OF_{one.name}" for one in accounts()}
-    return json.dumps(definitions(hashes), indent=2) + "\n"
 
 
 def urls(admin_url: str) -> Mapping[str, str]:

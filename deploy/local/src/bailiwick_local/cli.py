@@ -199,7 +199,7 @@ def check() -> None:
 @app.command()
 def contracts() -> None:
     """Rewrite what is made from code: schemas, API documents, reference pages, the chart's policy."""
-    for module in ("contracts.generate", "local.documents", "local.reference", "policy.chart"):
+    for module in ("contracts.generate", "docs.openapi", "docs.pages", "policy.chart"):
         command = [sys.executable, "-m", f"bailiwick_{module}"]
         code = subprocess.run(command, cwd=CHECKOUT, check=False).returncode
         if code:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import SystemRandom
 from typing import Any, NamedTuple
 
-from bailiwick_local.sample import company
+from bailiwick_alameda import company
 
 _random = SystemRandom()
 

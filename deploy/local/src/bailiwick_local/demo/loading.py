@@ -7,18 +7,15 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bailiwick_alameda import company
 from bailiwick_csv_import import importing
-from bailiwick_local import sample
 from bailiwick_local.demo.person import SignInError, at_gateway, signed_in
 from bailiwick_local.processes import StackError
-from bailiwick_local.sample import company
 from bailiwick_local.stacks import Stack, sign_ins_file
 
-_MAPPING = Path(sample.__file__).parent / "mapping.yaml"
 _WHAT_THEY_ARE = {
     "Owner": "brand manager",
     "Head of sales": "sales manager",
@@ -55,7 +52,7 @@ def load(stack: Stack) -> None:
     today = datetime.now(UTC).astimezone(ZoneInfo(company.TIME_ZONE)).date()
     for name, text in company.files(today, lambda email: _password(stack, email)).items():
         stack.places.write(folder / name, text)
-    if importing.run(stack, folder, _MAPPING):
+    if importing.run(stack, folder, company.MAPPING):
         raise StackError("The sample company could not be loaded: see above.")
     shop = _web_shop(stack.origin, people[0])
     stack.places.write(

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from bailiwick_alameda import company
 from bailiwick_local.demo import bodies
 from bailiwick_local.demo.checking import Checks
 from bailiwick_local.demo.letters import Letters
 from bailiwick_local.demo.person import Answer, Person
-from bailiwick_local.sample import company
 
 _OK, _NOT_ALLOWED, _NOT_FOUND = 200, 403, 404
 _SHOWN = 4

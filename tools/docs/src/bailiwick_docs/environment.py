@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bailiwick_local.services import SERVICES
+from bailiwick_docs.checkout import SERVICES
 
 STANDARD: Mapping[str, str] = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Where spans go, OTLP over HTTP: `http://collector:4318`. Absent: no"

@@ -1,4 +1,4 @@
-"""docs/configuration.md says what code says, and code asks the environment for what is named there."""
+"""docs/configuration_page.md says what code says, and code asks the environment for what is named there."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.sdk import environment_variables
 
+from bailiwick_docs import configuration_page, environment
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local import configuration, variables
 from bailiwick_local.places import CHECKOUT
 from bailiwick_local.services import SERVICES
 
-PYTHON = sorted(
-    file
-    for folder in ("contracts", "libs", "policy", "services", "gateway", "deploy", "tools", "tests")
-    for file in (CHECKOUT / folder).rglob("*.py")
+FOLDERS = (
+    "contracts",
+    "libs",
+    "policy",
+    "services",
+    "gateway",
+    "deploy",
+    "tools",
+    "examples",
+    "tests",
 )
+PYTHON = sorted(file for folder in FOLDERS for file in (CHECKOUT / folder).rglob("*.py"))
 NOT_OURS = {"PATH", "THINGS", "BENCH_UNASKED", "BENCH_STALE"}
 """The shell's, and what a test hands to a program of its own."""
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_setting_says_what_it_is_for(service: str) -> None:
-    fields = configuration.settings(service).model_fields
+    fields = configuration_page.settings(service).model_fields
     silent = [name for name, field in fields.items() if len(field.description or "") < 20]
     assert not silent, f"bailiwick_{service}.settings: write a docstring below {silent}"
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_setting_breaks_its_row(service: str) -> None:
-    for name, field in configuration.settings(service).model_fields.items():
+    for name, field in configuration_page.settings(service).model_fields.items():
         prose = field.description or ""
         assert "|" not in prose, f"{name}: a bar ends a cell of the table"
         outside = "".join(prose.split("`")[::2])
@@ -39,9 +46,9 @@ def test_no_setting_breaks_its_row(service: str) -> None:
 
 
 def test_a_setting_is_told_as_its_class_has_it() -> None:
-    rows = dict(_rows(configuration.page()))
+    rows = dict(_rows(configuration_page.page()))
     for service in SERVICES:
-        for name in configuration.settings(service).model_fields:
+        for name in configuration_page.settings(service).model_fields:
             assert f"`BAILIWICK_{name.upper()}`" in rows
     assert rows["`BAILIWICK_DATABASE_OWNER_URL`"][:3] == ["migrate", "secret", "required"]
     assert rows["`BAILIWICK_POLICY_REVISION`"][:3] == ["", "text", ""]
@@ -95,13 +102,13 @@ def test_code_asks_for_what_the_page_names() -> None:
         and str(node.value.value).startswith("BAILIWICK_")
     }
     settings = {
-        configuration.variable(name)
+        configuration_page.variable(name)
         for service in SERVICES
-        for name in configuration.settings(service).model_fields
+        for name in configuration_page.settings(service).model_fields
     }
-    named = variables.LAUNCHER.keys() | variables.TESTS.keys()
-    assert asked - settings - named == set(), "name it in bailiwick_local.variables"
-    assert named - asked == set(), "nobody asks for it: take it out of bailiwick_local.variables"
+    named = environment.LAUNCHER.keys() | environment.TESTS.keys()
+    assert asked - settings - named == set(), "name it in bailiwick_docs.environment"
+    assert named - asked == set(), "nobody asks for it: take it out of bailiwick_docs.environment"
 
 
 def test_what_is_asked_for_is_found() -> None:
@@ -110,4 +117,4 @@ def test_what_is_asked_for_is_found() -> None:
 
 
 def test_the_standard_names_are_known_to_the_library() -> None:
-    assert not variables.STANDARD.keys() - vars(environment_variables).keys()
+    assert not environment.STANDARD.keys() - vars(environment_variables).keys()

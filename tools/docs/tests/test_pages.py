@@ -9,27 +9,27 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from bailiwick_docs import metrics_page, pages
 from bailiwick_kit.telemetry import metrics
-from bailiwick_local import reference, watching
 from bailiwick_local.places import CHECKOUT
 from bailiwick_testkit.checkout import MEMBERS
 
 
 def test_the_pages_are_what_code_says() -> None:
-    assert not reference.drift(), "run ./bailiwick contracts"
+    assert not pages.drift(), "run ./bailiwick contracts"
 
 
 def test_a_page_that_differs_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reference, "FOLDER", tmp_path)
+    monkeypatch.setattr(pages, "FOLDER", tmp_path)
     monkeypatch.setattr("sys.argv", ["reference", "--check"])
-    assert reference.main() == 1
+    assert pages.main() == 1
     assert "./bailiwick contracts" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["reference"])
-    assert reference.main() == 0
+    assert pages.main() == 0
     monkeypatch.setattr("sys.argv", ["reference", "--check"])
-    assert reference.main() == 0
+    assert pages.main() == 0
 
 
 def test_every_metric_that_is_shown_is_declared() -> None:
@@ -42,7 +42,7 @@ def test_every_metric_that_is_shown_is_declared() -> None:
 def test_every_alarm_leads_to_a_page_and_asks_for_what_there_is() -> None:
     rules = [
         rule
-        for group in yaml.safe_load(watching.ALARMS.read_text("utf-8"))["groups"]
+        for group in yaml.safe_load(metrics_page.ALARMS.read_text("utf-8"))["groups"]
         for rule in group["rules"]
     ]
     assert rules

@@ -15,9 +15,9 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from bailiwick_docs import environment
+from bailiwick_docs.checkout import SERVICES
 from bailiwick_kit.settings import PREFIX, ServiceSettings
-from bailiwick_local import variables
-from bailiwick_local.services import SERVICES
 
 _PROCESSES = ("api", "worker", "migrate")
 _TYPES = {SecretStr: "secret", str: "text", Path: "path", float: "number", int: "whole number"}
@@ -127,7 +127,7 @@ def _prose(field: FieldInfo) -> str:
 
 
 def _traces() -> Iterator[str]:
-    rows = [(f"`{name}`", what) for name, what in variables.STANDARD.items()]
+    rows = [(f"`{name}`", what) for name, what in environment.STANDARD.items()]
     yield section("Traces", _NAMES, rows)
     yield (
         "Names and values are OpenTelemetry's own; its other variables work too. Traces are off until an"
@@ -137,15 +137,15 @@ def _traces() -> Iterator[str]:
 
 def _gateway() -> Iterator[str]:
     """Give the variables of the gateway, whose image has these only."""
-    rows = [(f"`{name}`", what) for name, what in variables.GATEWAY.items()]
+    rows = [(f"`{name}`", what) for name, what in environment.GATEWAY.items()]
     yield section("The gateway", _NAMES, rows)
 
 
 def _launcher() -> Iterator[str]:
     yield "The rest is only for `./bailiwick`; no service reads it.\n"
-    rows = [(f"`{name}`", what) for name, what in variables.LAUNCHER.items()]
+    rows = [(f"`{name}`", what) for name, what in environment.LAUNCHER.items()]
     yield section("The stack on one machine", _NAMES, rows)
-    rows = [(f"`{name}`", what) for name, what in variables.TESTS.items()]
+    rows = [(f"`{name}`", what) for name, what in environment.TESTS.items()]
     yield section("Tests", _NAMES, rows)
 
 

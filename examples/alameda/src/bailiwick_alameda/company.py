@@ -21,6 +21,8 @@ from bailiwick_csv_import.fields import plain
 
 NAME, DOMAIN, TIME_ZONE = "Alameda", "alameda.example", "Europe/Madrid"
 _HERE = Path(__file__).parent
+MAPPING = _HERE.parents[1] / "mapping.yaml"
+"""How `./bailiwick import` reads the files."""
 _SEED = 20
 _HANDED_OVER = 130
 """Days ago at which some customers changed hands."""

@@ -2,7 +2,7 @@
 
 Written, or compared.
 
-python -m bailiwick_local.reference [--check]
+python -m bailiwick_docs.pages [--check]
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bailiwick_local import broker, configuration, watching
-from bailiwick_local.places import CHECKOUT
+from bailiwick_docs import broker_definitions, configuration_page, metrics_page
+from bailiwick_docs.checkout import CHECKOUT
 
 FOLDER = CHECKOUT / "docs"
 
@@ -20,9 +20,9 @@ FOLDER = CHECKOUT / "docs"
 def rendered() -> Mapping[Path, str]:
     """Return each file with the text it should have."""
     return {
-        FOLDER / "configuration.md": configuration.page(),
-        FOLDER / "metrics.md": watching.page(),
-        broker.DEFINITIONS: broker.page(),
+        FOLDER / "configuration.md": configuration_page.page(),
+        FOLDER / "metrics.md": metrics_page.page(),
+        broker_definitions.FILE: broker_definitions.page(),
     }
 
 

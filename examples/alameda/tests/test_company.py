@@ -13,11 +13,10 @@ from random import Random
 import pycountry
 import pytest
 
+from bailiwick_alameda import company
 from bailiwick_csv_import import mapping
 from bailiwick_csv_import.faults import Faults
 from bailiwick_csv_import.fields import Build
-from bailiwick_local import sample
-from bailiwick_local.sample import company
 
 TODAY = date(2026, 3, 2)
 Rows = list[dict[str, str]]
@@ -127,7 +126,7 @@ def test_its_mapping_reads_every_row(tmp_path: Path) -> None:
     for name, text in company.files(TODAY, str.upper).items():
         (tmp_path / name).write_text(text)
     faults = Faults()
-    plan = mapping.read(Path(sample.__file__).parent / "mapping.yaml", tmp_path, faults)
+    plan = mapping.read(company.MAPPING, tmp_path, faults)
     places = set()
     for section in (plan.members, plan.customers, plan.assignments, plan.orders):
         assert section is not None
@@ -145,7 +144,7 @@ def test_its_mapping_reads_every_row(tmp_path: Path) -> None:
 
 def test_the_mapping_and_the_generator_agree_on_who_is_who(tmp_path: Path) -> None:
     faults = Faults()
-    plan = mapping.read(Path(sample.__file__).parent / "mapping.yaml", tmp_path, faults)
+    plan = mapping.read(company.MAPPING, tmp_path, faults)
     assert (plan.organization.name, plan.organization.time_zone) == (
         company.NAME,
         company.TIME_ZONE,

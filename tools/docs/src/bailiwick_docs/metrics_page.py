@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import yaml
 
+from bailiwick_docs.checkout import CHECKOUT
+from bailiwick_docs.configuration_page import section
 from bailiwick_kit.telemetry.metrics import DECLARED
-from bailiwick_local.configuration import section
-from bailiwick_local.places import CHECKOUT
 
 ALARMS = CHECKOUT / "deploy" / "helm" / "bailiwick" / "files" / "alerts.yaml"
 _RUNBOOK = "RUNBOOK/"

@@ -2,7 +2,7 @@
 
 Each service tells its own (`python -m bailiwick_<service> openapi`); contracts itself knows no service.
 
-python -m bailiwick_local.documents [--check]
+python -m bailiwick_docs.openapi [--check]
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bailiwick_local.places import CHECKOUT
-from bailiwick_local.services import SERVICES
+from bailiwick_docs.checkout import CHECKOUT, SERVICES
 
 FOLDER = CHECKOUT / "contracts" / "openapi"
 
