@@ -39,7 +39,9 @@ def _names(value: object) -> str:
 
 def _is_guarded(one: introspection.Served) -> bool:
     if one.path.startswith(INTERNAL):
-        return any(getattr(ask, "__qualname__", "").startswith("door_guard.") for ask in one.asks)
+        return any(
+            getattr(ask, "__qualname__", "").startswith("change_feed_guard.") for ask in one.asks
+        )
     return f"{one.method} {one.path}" in OPEN_TO_ALL or bool(ASKS_WHO_CALLS & one.asks)
 
 

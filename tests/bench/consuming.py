@@ -29,7 +29,7 @@ from bailiwick_kit.bus.consumer import Consumer
 from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_local.places import CHECKOUT
 from bailiwick_notifier.events.orders import from_orders
@@ -83,7 +83,7 @@ class Case:
             yield self.event.model_validate(document)
 
     def consumer(self, database: Database, broker_url: str) -> Consumer:
-        """Return it as its worker has it. Nothing is missing before any event: no door is asked."""
+        """Return it as its worker has it. Nothing is missing before any event: no change feed is asked."""
         tables = self.tables
         if self.service == "reports":
             return counted(cube.count, database, broker_url, tables.inbox)
@@ -100,7 +100,7 @@ class Case:
             if self.source == "customers"
             else IdentityReplica(tables.organizations, tables.members).appliers()
         )
-        nowhere = Door("http://127.0.0.1:9", SecretStr("nobody's"))
+        nowhere = ChangeFeedClient("http://127.0.0.1:9", SecretStr("nobody's"))
         replica = Replica(self.source, database, tables.replica_positions, appliers, nowhere)
         return keeping(self.service, replica, broker_url, tables.inbox)
 

@@ -153,7 +153,7 @@ def test_orders_are_taken_while_the_broker_is_away_and_told_when_it_is_back(town
         broker.kill()
         try:
             ledger.wait_for(20)
-            # What customers cannot tell orders by an event, orders asks for at its door.
+            # What customers cannot tell orders by an event, orders asks for at its change feed.
             made = bruno.post("/v1/customers", {"name": "Night shop"})
             after = {"Bailiwick_After": made.headers["Bailiwick-Position"]}
             body = an_order(done(made)["customer_id"], place=True)

@@ -1,4 +1,4 @@
-"""Strangers at the gateway: every operation there is, tokens of every wrong kind, doors that are none."""
+"""Strangers at the gateway: every operation there is, tokens of every wrong kind, addresses that are none."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def test_a_genuine_signature_on_anothers_organization_opens_nothing(
         assert answer.status_code in {401, 503}, answer.text
 
 
-# Doors that are none.
+# Addresses that are none.
 
 CLOSED = [
     "/",

@@ -149,7 +149,7 @@ def provoked(case: Case) -> list[str]:
     password = secret_scenarios.people_work(case)
     secret_scenarios.sign_ins(case, password)
     secret_scenarios.bodies(case)
-    secret_scenarios.doors(case)
+    secret_scenarios.change_feeds(case)
     operator_scenarios.refused_mail(case)
     passwords = operator_scenarios.subscribers(case)
     operator_scenarios.dead_letters(case)

@@ -23,7 +23,7 @@ def callers(manifests: list[Manifest], service: str) -> set[str]:
 
 
 def knocks_at(service: str) -> set[str]:
-    """Give the siblings whose doors a service's code opens."""
+    """Give the siblings whose change feeds a service's code opens."""
     code = "\n".join(
         file.read_text("utf-8") for file in (CHECKOUT / "services" / service / "src").rglob("*.py")
     )

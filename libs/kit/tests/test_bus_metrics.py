@@ -15,7 +15,7 @@ from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.handling import PoisonError
 from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.replication.change_feed_client import Changes, Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient, Changes
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_testkit.checks.metric_values import figure, rise_of
 from bailiwick_testkit.services.toy import (
@@ -33,7 +33,7 @@ ORG = UUID(int=1)
 
 
 @dataclass
-class HalfOpen(Door):
+class HalfOpen(ChangeFeedClient):
     """Tells a head, and nothing up to it."""
 
     base_url: str = ""
@@ -193,8 +193,8 @@ async def test_a_message_in_hand_tells_for_how_long(things: Things) -> None:
 
 
 async def test_a_replica_is_as_old_as_the_last_look_that_found_it_whole(silent: Things) -> None:
-    door = HalfOpen()
-    replica = Replica("ages", silent.worker, replica_positions, {}, door, look_every=0.02)
+    feed = HalfOpen()
+    replica = Replica("ages", silent.worker, replica_positions, {}, feed, look_every=0.02)
 
     def age() -> float:
         return figure("bailiwick_replica_age_seconds", source="ages") or 0
@@ -217,9 +217,9 @@ async def test_a_replica_is_as_old_as_the_last_look_that_found_it_whole(silent: 
     with capture_logs():
         async with running(replica.keep_up):
             await falls()
-            door.head = 1  # and no changes up to it: not whole
+            feed.head = 1  # and no changes up to it: not whole
             await rises_to(0.3)
-            door.is_open, door.head = False, 0
+            feed.is_open, feed.head = False, 0
             await rises_to(age() + 0.2)
-            door.is_open = True
+            feed.is_open = True
             await falls()

@@ -15,14 +15,14 @@ from typing_extensions import override
 
 from bailiwick_kit.bus.outbox_notify import CHANNEL, Wake, plain_dsn
 from bailiwick_kit.database.engine import Database
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_testkit.services.toy import Things, replica_positions
 from bailiwick_testkit.waiting import running, until
 
 
-class Empty(Door):
-    """A door behind which there is nothing, that knows how often it was looked at."""
+class Empty(ChangeFeedClient):
+    """A change feed behind which there is nothing, that knows how often it was looked at."""
 
     looks = 0
 
@@ -62,12 +62,12 @@ async def swallowing(url: str, words: bytes) -> AsyncIterator[str]:
 async def test_a_replica_whose_connection_is_cut_without_a_word_tries_another(
     silent: Things,
 ) -> None:
-    door = Empty("", SecretStr(""))
+    feed = Empty("", SecretStr(""))
     async with swallowing(silent.urls.worker, b"LISTEN") as url, Database(url) as database:
-        replica = Replica("things", database, replica_positions, {}, door)
+        replica = Replica("things", database, replica_positions, {}, feed)
 
         async def has_looked() -> bool:
-            return door.looks > 0
+            return feed.looks > 0
 
         with capture_logs():
             async with running(replica.keep_up):

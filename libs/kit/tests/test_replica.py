@@ -1,4 +1,4 @@
-"""A copy that becomes whole whatever happens to events and door (D1): gaps, repeats, disorder, silence."""
+"""A copy that becomes whole whatever happens to events and feed (D1): gaps, repeats, disorder, silence."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from bailiwick_contracts.envelope import Event
 from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.replication import replica as replicas
-from bailiwick_kit.replication.change_feed_client import Changes, Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient, Changes
 from bailiwick_kit.replication.replica import Replica, ask_to_pull
 from bailiwick_kit.telemetry import metrics
 from bailiwick_testkit.checks.metric_values import figure
@@ -35,8 +35,8 @@ ORG, OTHER = UUID(int=1), UUID(int=2)
 
 
 @dataclass
-class Authority(Door):
-    """A door that knows the newest state of each thing, as an authority does."""
+class Authority(ChangeFeedClient):
+    """A change feed that knows the newest state of each thing, as an authority does."""
 
     base_url: str = ""
     secret: SecretStr = field(default_factory=lambda: SecretStr(""))
@@ -81,18 +81,18 @@ async def apply(connection: AsyncConnection, events: Sequence[ThingChanged]) -> 
 
 
 @pytest.fixture
-def door() -> Authority:
+def feed() -> Authority:
     return Authority()
 
 
 @pytest.fixture
-def replica(silent: Things, door: Authority) -> Replica:
+def replica(silent: Things, feed: Authority) -> Replica:
     return Replica(
         source="things",
         database=silent.worker,
         positions=replica_positions,
         appliers={ThingChanged: apply},
-        door=door,
+        feed=feed,
         look_every=0.1,
     )
 
@@ -117,42 +117,42 @@ async def kept(things: Things) -> dict[tuple[UUID, UUID], int]:
     return {(row["org_id"], row["thing_id"]): row["version"] for row in rows}
 
 
-def wanted(door: Authority) -> dict[tuple[UUID, UUID], int]:
-    return {key: event.version for key, event in door.newest.items()}
+def wanted(feed: Authority) -> dict[tuple[UUID, UUID], int]:
+    return {key: event.version for key, event in feed.newest.items()}
 
 
-async def test_events_in_order_need_no_door(
-    silent: Things, replica: Replica, door: Authority
+async def test_events_in_order_need_no_feed(
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
     thing_id = uuid4()
-    await consume(replica, [door.change(thing_id=thing_id) for _ in range(3)] + [door.change()])
-    assert await kept(silent) == wanted(door)
-    assert (await replica.position(ORG), door.asked) == (4, [])
+    await consume(replica, [feed.change(thing_id=thing_id) for _ in range(3)] + [feed.change()])
+    assert await kept(silent) == wanted(feed)
+    assert (await replica.position(ORG), feed.asked) == (4, [])
 
 
-async def test_a_gap_is_pulled_from_the_door(
-    silent: Things, replica: Replica, door: Authority
+async def test_a_gap_is_pulled_from_the_feed(
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    events = [door.change() for _ in range(6)]
+    events = [feed.change() for _ in range(6)]
     async with running(replica._pull_in_turn):
         await consume(replica, [events[0], events[4]])
         await until(lambda: stands_at(replica, 6))
-    assert await kept(silent) == wanted(door)
-    assert door.asked == [(ORG, 1)]
+    assert await kept(silent) == wanted(feed)
+    assert feed.asked == [(ORG, 1)]
     await consume(replica, events)  # what comes late changes nothing
-    assert await kept(silent) == wanted(door)
-    assert (await replica.position(ORG), len(door.asked)) == (6, 1)
+    assert await kept(silent) == wanted(feed)
+    assert (await replica.position(ORG), len(feed.asked)) == (6, 1)
 
 
-async def test_while_the_door_is_shut_an_event_is_applied_and_nothing_is_believed_whole(
-    silent: Things, replica: Replica, door: Authority
+async def test_while_the_feed_is_shut_an_event_is_applied_and_nothing_is_believed_whole(
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    events = [door.change() for _ in range(40)]
-    door.is_open = False
+    events = [feed.change() for _ in range(40)]
+    feed.is_open = False
     replica.look_every = 60.0
 
     async def has_been_asked() -> bool:
-        return bool(door.asked)
+        return bool(feed.asked)
 
     with capture_logs():
         async with running(replica._pull_in_turn):
@@ -161,33 +161,33 @@ async def test_while_the_door_is_shut_an_event_is_applied_and_nothing_is_believe
             await consume(replica, events[4:])
     assert len(await kept(silent)) == 38
     assert await replica.position(ORG) == 1
-    assert len(door.asked) < 15  # not for every event, and at last not even in halves
-    door.is_open = True
+    assert len(feed.asked) < 15  # not for every event, and at last not even in halves
+    feed.is_open = True
     await replica.look()
-    assert await kept(silent) == wanted(door)
+    assert await kept(silent) == wanted(feed)
     assert await replica.position(ORG) == 40
 
 
 @pytest.mark.parametrize("together", [1, 7])
 async def test_shuffled_and_repeated_events_end_like_the_authority(
-    silent: Things, replica: Replica, door: Authority, together: int
+    silent: Things, replica: Replica, feed: Authority, together: int
 ) -> None:
     chance = random.Random(3)  # noqa: S311 - no secret
     thing_ids = [uuid4() for _ in range(5)]
-    events = [door.change(thing_id=chance.choice(thing_ids)) for _ in range(60)] * 2
+    events = [feed.change(thing_id=chance.choice(thing_ids)) for _ in range(60)] * 2
     chance.shuffle(events)
     for first in range(0, len(events), together):
         await receive(replica, events[first : first + together])
-    assert await kept(silent) == wanted(door)
-    assert (await replica.position(ORG) <= 60, door.asked) == (True, [])
+    assert await kept(silent) == wanted(feed)
+    assert (await replica.position(ORG) <= 60, feed.asked) == (True, [])
     await replica.look()
     assert await replica.position(ORG) == 60
 
 
-async def test_a_chunked_changeset_is_left_to_the_door(
-    silent: Things, replica: Replica, door: Authority
+async def test_a_chunked_changeset_is_left_to_the_feed(
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    whole = door.change()
+    whole = feed.change()
     chunk = whole.model_copy(update={"chunks": 2, "name": "half"})
     await consume(replica, [chunk])
     assert (await kept(silent), await replica.position(ORG)) == ({}, 0)
@@ -197,30 +197,30 @@ async def test_a_chunked_changeset_is_left_to_the_door(
 
 
 async def test_a_first_boot_pulls_page_by_page(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    door.page = 7
+    feed.page = 7
     for _ in range(20):
-        door.change()
-    door.change(OTHER)
+        feed.change()
+    feed.change(OTHER)
     await replica.look()
-    assert await kept(silent) == wanted(door)
+    assert await kept(silent) == wanted(feed)
     assert (await replica.position(ORG), await replica.position(OTHER)) == (20, 1)
-    assert [after for org_id, after in door.asked if org_id == ORG] == [0, 7, 14]
+    assert [after for org_id, after in feed.asked if org_id == ORG] == [0, 7, 14]
 
 
-@pytest.mark.parametrize("fails", ["at the door", "when it is applied"])
+@pytest.mark.parametrize("fails", ["at the change feed", "when it is applied"])
 async def test_a_page_that_fails_is_asked_for_in_halves(
-    silent: Things, replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch, fails: str
+    silent: Things, replica: Replica, feed: Authority, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     """As one that is too large to be read in time, or whose writing takes longer than a statement may."""
-    limits, changes = list[int](), door.changes
+    limits, changes = list[int](), feed.changes
 
     async def telling(org_id: UUID, after: int, limit: int = 1000) -> Changes:
         limits.append(limit)
-        if fails == "at the door" and limit > 200:
+        if fails == "at the change feed" and limit > 200:
             raise Unavailable
-        door.page = limit
+        feed.page = limit
         return await changes(org_id, after, limit)
 
     async def write(connection: AsyncConnection, events: Sequence[ThingChanged]) -> None:
@@ -228,54 +228,54 @@ async def test_a_page_that_fails_is_asked_for_in_halves(
             raise DBAPIError("too slow", None, ConnectionResetError())
         await apply(connection, events)
 
-    monkeypatch.setattr(door, "changes", telling)
+    monkeypatch.setattr(feed, "changes", telling)
     monkeypatch.setattr(replicas, "TRY_AGAIN_AFTER", 0.01)
     replica.appliers = {ThingChanged: write}
     for _ in range(300):
-        door.change()
+        feed.change()
     with capture_logs():
         await replica.pull(ORG, patience=60)
-    assert await kept(silent) == wanted(door)
+    assert await kept(silent) == wanted(feed)
     assert limits[:4] == [1000, 500, 250, 125]
     assert max(limits[3:]) <= 500  # it grows again
 
 
-async def test_a_door_that_makes_no_progress_is_not_asked_for_ever(
-    replica: Replica, door: Authority
+async def test_a_feed_that_makes_no_progress_is_not_asked_for_ever(
+    replica: Replica, feed: Authority
 ) -> None:
-    door.change()
-    door.page = 0
+    feed.change()
+    feed.page = 0
     with pytest.raises(Unavailable):
         await replica.pull(ORG)
     assert await replica.position(ORG) == 0
 
 
 async def test_one_organization_that_cannot_be_applied_holds_up_no_other(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    bad = door.change(OTHER)
-    door.newest[OTHER, bad.thing_id] = bad.model_copy(update={"org_id": OTHER, "version": 0})
-    door.change(ORG)
+    bad = feed.change(OTHER)
+    feed.newest[OTHER, bad.thing_id] = bad.model_copy(update={"org_id": OTHER, "version": 0})
+    feed.change(ORG)
     with capture_logs() as logs:
         await replica.look()
     assert (await replica.position(ORG), await replica.position(OTHER)) == (1, 0)
     assert "replica.failed" in {line["event"] for line in logs}
 
 
-async def test_one_organization_that_the_door_does_not_tell_of_holds_up_no_other(
-    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+async def test_one_organization_that_the_feed_does_not_tell_of_holds_up_no_other(
+    replica: Replica, feed: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = door.changes
+    changes = feed.changes
 
     async def telling(org_id: UUID, after: int, limit: int = 1000) -> Changes:
         if org_id == OTHER:
             raise Unavailable
         return await changes(org_id, after, limit)
 
-    monkeypatch.setattr(door, "changes", telling)
+    monkeypatch.setattr(feed, "changes", telling)
     metrics.REPLICA_AGE.forget("things")
-    door.change(OTHER)
-    door.change(ORG)
+    feed.change(OTHER)
+    feed.change(ORG)
     with capture_logs() as logs:
         await replica.look()
     assert (await replica.position(ORG), await replica.position(OTHER)) == (1, 0)
@@ -285,71 +285,71 @@ async def test_one_organization_that_the_door_does_not_tell_of_holds_up_no_other
 
 
 async def test_an_organization_with_much_to_tell_holds_up_no_other(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    door.page = 2
+    feed.page = 2
     for _ in range(5):
-        door.change(OTHER)
-    door.change(ORG)
+        feed.change(OTHER)
+    feed.change(ORG)
     await replica.look()
-    assert door.asked == [(OTHER, 0), (ORG, 0), (OTHER, 2), (OTHER, 4)]
-    assert await kept(silent) == wanted(door)
-    door.asked.clear()
+    assert feed.asked == [(OTHER, 0), (ORG, 0), (OTHER, 2), (OTHER, 4)]
+    assert await kept(silent) == wanted(feed)
+    feed.asked.clear()
     for _ in range(5):
-        door.change(OTHER)
-    door.change(ORG)
+        feed.change(OTHER)
+    feed.change(ORG)
     for question in (f"things:{OTHER}", f"things:{ORG}", f"things:{OTHER}"):
         replica._asked_over(question)
 
     async def is_whole() -> bool:
-        return await kept(silent) == wanted(door)
+        return await kept(silent) == wanted(feed)
 
     async with running(replica._pull_in_turn):
         await until(is_whole)
-    assert door.asked == [(OTHER, 5), (ORG, 1), (OTHER, 7), (OTHER, 9)]
+    assert feed.asked == [(OTHER, 5), (ORG, 1), (OTHER, 7), (OTHER, 9)]
 
 
-async def test_it_keeps_up_by_itself_and_over_a_shut_door_and_a_cut_connection(
-    silent: Things, replica: Replica, door: Authority
+async def test_it_keeps_up_by_itself_and_over_a_shut_feed_and_a_cut_connection(
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    door.change()
+    feed.change()
     async with running(replica.keep_up):
         await until(lambda: stands_at(replica, 1), "pulled when it starts")
-        door.change()
+        feed.change()
         await until(lambda: stands_at(replica, 2), "pulled by itself")
-        door.is_open = False
-        door.change()
+        feed.is_open = False
+        feed.change()
         await silent.ask(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
         )
-        door.is_open = True
+        feed.is_open = True
         await until(lambda: stands_at(replica, 3), "pulled over a new connection")
 
 
 async def test_a_cut_connection_is_missed_at_once_and_not_at_the_next_look(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
     replica.look_every = 60.0
 
-    door.change()
+    feed.change()
     async with running(replica.keep_up):
         await until(lambda: stands_at(replica, 1), "pulled when it starts")
         await silent.ask(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid != pg_backend_pid()"
         )
-        door.change()
+        feed.change()
         await ask_to_pull(silent.api, "things", ORG)  # whether or not it is heard
         await until(lambda: stands_at(replica, 2), "pulled over a new connection")
 
 
 async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
-    silent: Things, replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+    silent: Things, replica: Replica, feed: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look at many organizations takes long, and then the next one is due before a pull has ended."""
     broken_off: list[int] = []
-    changes, looks = door.changes, 0
+    changes, looks = feed.changes, 0
 
     async def slow(org_id: UUID, after: int, limit: int = 1000) -> Changes:
         try:
@@ -369,114 +369,114 @@ async def test_who_asks_waits_for_no_look_and_is_not_broken_off_by_one(
     async def has_looked(times: int) -> bool:
         return looks == times
 
-    monkeypatch.setattr(door, "changes", slow)
-    monkeypatch.setattr(door, "heads", endless)
+    monkeypatch.setattr(feed, "changes", slow)
+    monkeypatch.setattr(feed, "heads", endless)
     async with running(replica.keep_up):
         for seq in (1, 2):
             await until(lambda seq=seq: has_looked(seq), "has looked")  # type: ignore[misc]
-            door.change()
+            feed.change()
             await ask_to_pull(silent.api, "things", ORG)
             await until(lambda seq=seq: stands_at(replica, seq), "pulled when asked", within=3)  # type: ignore[misc]
         assert broken_off == []
 
 
 async def test_it_pulls_when_asked_and_nonsense_changes_nothing(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
     replica.look_every = 60.0
 
-    door.change()
+    feed.change()
     async with running(replica.keep_up):
         await until(lambda: stands_at(replica, 1), "pulled when it starts")
         for seq in (2, 3):
-            door.change()
+            feed.change()
             await ask_to_pull(silent.api, "somebody else", ORG)
             await silent.ask("SELECT pg_notify('bailiwick_pull', 'things:nonsense')")
             await ask_to_pull(silent.api, "things", ORG)
             await until(lambda seq=seq: stands_at(replica, seq), "pulled when asked", within=3)  # type: ignore[misc]
-            door.is_open = False
+            feed.is_open = False
             await ask_to_pull(silent.api, "things", ORG)
-            door.is_open = True
+            feed.is_open = True
 
 
 async def test_a_crowd_that_asks_is_one_pull(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
-    door.change()
+    feed.change()
     replica.look_every = 60.0
     async with running(replica.keep_up):
         await until(lambda: stands_at(replica, 1))
-        before = len(door.asked)
-        door.change()
+        before = len(feed.asked)
+        feed.change()
         await asyncio.gather(*(ask_to_pull(silent.api, "things", ORG) for _ in range(30)))
 
         await until(lambda: stands_at(replica, 2))
-    assert len(door.asked) - before < 20
+    assert len(feed.asked) - before < 20
 
 
 async def test_pulling_and_consuming_at_once_end_like_the_authority(
-    silent: Things, replica: Replica, door: Authority
+    silent: Things, replica: Replica, feed: Authority
 ) -> None:
     thing_ids = [uuid4() for _ in range(4)]
-    door.page = 5
+    feed.page = 5
 
     async def change_and_consume(number: int) -> None:
-        await consume(replica, [door.change(thing_id=thing_ids[number % 4]) for _ in range(15)])
+        await consume(replica, [feed.change(thing_id=thing_ids[number % 4]) for _ in range(15)])
 
     async def pull() -> None:
         for _ in range(5):
             await replica.look()
 
-    door.change()
+    feed.change()
     await asyncio.gather(*(change_and_consume(number) for number in range(3)), pull(), pull())
     await replica.look()
-    assert await kept(silent) == wanted(door)
-    assert await replica.position(ORG) == door.head[ORG] == 46
+    assert await kept(silent) == wanted(feed)
+    assert await replica.position(ORG) == feed.head[ORG] == 46
 
 
-async def test_all_that_the_door_tells_is_read_with_what_changes_while_a_page_is_put_together(
-    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+async def test_all_that_the_feed_tells_is_read_with_what_changes_while_a_page_is_put_together(
+    replica: Replica, feed: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     things = [uuid4() for _ in range(5)]
     for thing_id in things:
-        door.change(ORG, thing_id)
-    door.page = 2
-    told, newest = dict[UUID, int](), door.changes
+        feed.change(ORG, thing_id)
+    feed.page = 2
+    told, newest = dict[UUID, int](), feed.changes
 
     async def changing(org_id: UUID, after: int, limit: int = 1000) -> Changes:
-        """Read the head, and the rows only after the next change, as a door under load does."""
-        head = door.head[org_id]
-        if len(door.asked) < 6:
-            door.change(org_id, things[0])
+        """Read the head, and the rows only after the next change, as a change feed under load does."""
+        head = feed.head[org_id]
+        if len(feed.asked) < 6:
+            feed.change(org_id, things[0])
         found = [one for one in (await newest(org_id, after, limit)).changes if one["seq"] <= head]
-        return Changes(head=head, complete=len(found) < door.page, changes=found)
+        return Changes(head=head, complete=len(found) < feed.page, changes=found)
 
     def take(event: Event) -> None:
         told[event.subject] = event.version
 
-    monkeypatch.setattr(door, "changes", changing)
+    monkeypatch.setattr(feed, "changes", changing)
 
-    assert await replica.read_all(ORG, take) == door.head[ORG]
-    assert told == {thing_id: version for (_, thing_id), version in wanted(door).items()}
+    assert await replica.read_all(ORG, take) == feed.head[ORG]
+    assert told == {thing_id: version for (_, thing_id), version in wanted(feed).items()}
     assert await replica.position(ORG) == 0
 
 
-async def test_a_door_that_says_there_is_more_and_tells_nothing_is_no_answer(
-    replica: Replica, door: Authority, monkeypatch: pytest.MonkeyPatch
+async def test_a_feed_that_says_there_is_more_and_tells_nothing_is_no_answer(
+    replica: Replica, feed: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def empty(*_: object) -> Changes:
         return Changes(head=7, complete=False, changes=[])
 
-    monkeypatch.setattr(door, "changes", empty)
+    monkeypatch.setattr(feed, "changes", empty)
     with pytest.raises(Unavailable):
         await replica.read_all(ORG, lambda _: None)
 
 
 async def test_where_it_stands_is_set_either_way_and_what_follows_is_pulled(
-    replica: Replica, door: Authority, silent: Things
+    replica: Replica, feed: Authority, silent: Things
 ) -> None:
     for _ in range(3):
-        door.change()
+        feed.change()
     for seq in (9, 1):
         async with replica.alone(ORG) as connection:
             await replica.stand_at(connection, ORG, seq)
@@ -486,8 +486,8 @@ async def test_where_it_stands_is_set_either_way_and_what_follows_is_pulled(
     assert len(await kept(silent)) == 2
 
 
-async def test_nobody_applies_anything_while_it_is_alone(replica: Replica, door: Authority) -> None:
-    event = door.change()
+async def test_nobody_applies_anything_while_it_is_alone(replica: Replica, feed: Authority) -> None:
+    event = feed.change()
     async with replica.alone(ORG):
         late = asyncio.create_task(consume(replica, [event]))
         await asyncio.sleep(0.2)

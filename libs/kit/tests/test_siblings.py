@@ -18,8 +18,12 @@ from typing_extensions import override
 
 from bailiwick_contracts.envelope import Sequenced
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.replication.change_feed_client import MOST_BYTES, Door, door_guard
-from bailiwick_kit.replication.change_feed_routes import door_routes
+from bailiwick_kit.replication.change_feed_client import (
+    MOST_BYTES,
+    ChangeFeedClient,
+    change_feed_guard,
+)
+from bailiwick_kit.replication.change_feed_routes import change_feed_routes
 from bailiwick_kit.tokens.jwks import KeySet, usable_keys
 from bailiwick_kit.web.app import create_app
 from bailiwick_testkit.services.toy import ThingChanged, changed
@@ -184,17 +188,17 @@ def test_only_keys_for_our_algorithm_are_usable_and_nothing_private_is_kept() ->
 CHANGE = {"seq": 6, "type": "identity.member.changed.v1", "data": {"a": 1}}
 
 
-async def test_the_door_gives_changes_and_heads() -> None:
-    async with running() as sibling, Door(sibling.url, SECRET) as door:
+async def test_the_feed_gives_changes_and_heads() -> None:
+    async with running() as sibling, ChangeFeedClient(sibling.url, SECRET) as feed:
         sibling.says({"head": 7, "complete": False, "changes": [CHANGE]})
-        found = await door.changes(ORG, 5, 1)
+        found = await feed.changes(ORG, 5, 1)
         assert (found.head, found.complete, found.changes) == (7, False, [CHANGE])
         (request,) = sibling.requests
         assert request.path == "/internal/v1/changes"
         assert dict(request.query) == {"org": str(ORG), "after": "5", "limit": "1"}
         assert request.headers["Authorization"] == f"Bearer {SECRET.get_secret_value()}"
         sibling.says({"heads": [{"org_id": str(ORG), "head": 7}]})
-        assert await door.heads() == [(ORG, 7)]
+        assert await feed.heads() == [(ORG, 7)]
 
 
 def raw(text: str) -> dict[str, Any]:
@@ -228,27 +232,27 @@ WRONG = {
 
 
 @pytest.mark.parametrize("options", WRONG.values(), ids=WRONG.keys())
-async def test_whatever_else_comes_through_the_door_is_unavailable(options: dict[str, Any]) -> None:
-    async with running() as sibling, Door(sibling.url, SECRET) as door:
+async def test_whatever_else_comes_through_the_feed_is_unavailable(options: dict[str, Any]) -> None:
+    async with running() as sibling, ChangeFeedClient(sibling.url, SECRET) as feed:
         sibling.says_raw(**options)
         with capture_logs() as logs, pytest.raises(Unavailable):
-            await door.changes(ORG, 5)
+            await feed.changes(ORG, 5)
     assert [line["event"] for line in logs] == ["sibling.unavailable"]
 
 
 async def test_a_sibling_that_is_frozen_or_gone_is_unavailable_in_time() -> None:
-    async with running() as sibling, Door(sibling.url, SECRET, deadline=0.1) as door:
+    async with running() as sibling, ChangeFeedClient(sibling.url, SECRET, deadline=0.1) as feed:
         sibling.answer = hang
         with capture_logs(), pytest.raises(Unavailable):
-            await door.heads()
-    async with Door("http://127.0.0.1:1", SECRET) as door:
+            await feed.heads()
+    async with ChangeFeedClient("http://127.0.0.1:1", SECRET) as feed:
         with capture_logs(), pytest.raises(Unavailable) as refused:
-            await door.heads()
+            await feed.heads()
         assert refused.value.retry_after == 1
 
 
-def test_the_door_opens_to_siblings_alone() -> None:
-    guard = door_guard([SecretStr("old"), SECRET, SecretStr("")])
+def test_the_feed_opens_to_siblings_alone() -> None:
+    guard = change_feed_guard([SecretStr("old"), SECRET, SecretStr("")])
     router = APIRouter(dependencies=[Depends(guard)])
 
     @router.get("/internal/v1/changes")
@@ -283,8 +287,10 @@ class Late:
         return found[:limit], len(found) < limit
 
 
-def test_a_door_tells_nothing_above_the_head_that_it_names() -> None:
-    app = create_app(title="door", version="1", routers=[door_routes(Late(), [SECRET])])
+def test_a_feed_tells_nothing_above_the_head_that_it_names() -> None:
+    app = create_app(
+        title="change feed", version="1", routers=[change_feed_routes(Late(), [SECRET])]
+    )
     headers = {"Authorization": f"Bearer {SECRET.get_secret_value()}"}
     with TestClient(app) as client:
         for after, limit, told in ((0, 3, [1, 2]), (0, 2, [1, 2]), (1, 2, [2]), (2, 1, [])):
@@ -327,11 +333,13 @@ class Heavy(Late):
     ],
     ids=["heavy", "light", "mixed", "heavier than a page"],
 )
-def test_a_page_of_the_door_ends_by_bytes_and_all_is_told(
+def test_a_page_of_the_feed_ends_by_bytes_and_all_is_told(
     sizes: list[int], most_pages: int
 ) -> None:
     source = Heavy(sizes)
-    app = create_app(title="door", version="1", routers=[door_routes(source, [SECRET])])
+    app = create_app(
+        title="change feed", version="1", routers=[change_feed_routes(source, [SECRET])]
+    )
     headers = {"Authorization": f"Bearer {SECRET.get_secret_value()}"}
     told, pages, complete = list[int](), 0, False
     with TestClient(app) as client:

@@ -2,7 +2,7 @@
 
 {{- /*
 The secrets of a process, as {setting, secret, key}: (dict "root" $ "service" "orders" "process" "api").
-The doors of identity and customers read as the worker. Only migrations know the owner (D12).
+The change feeds of identity and customers read as the worker. Only migrations know the owner (D12).
 */ -}}
 {{- define "bailiwick.secrets" -}}
 {{- $secrets := .root.Values.secrets -}}

@@ -61,7 +61,7 @@ labels:
 identity customers orders reports notifier
 {{- end -}}
 
-{{- /* Those at whose doors a service asks (docs/adr/0002). */ -}}
+{{- /* Those at whose change feeds a service asks (docs/adr/0002). */ -}}
 {{- define "bailiwick.siblings" -}}
 {{- if eq . "identity" }}{{ else if eq . "customers" }}identity{{ else }}identity customers{{ end -}}
 {{- end -}}

@@ -17,7 +17,7 @@ from bailiwick_kit.bus.outbox_notify import Wake
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.policy.client import Policy
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Applier, Replica, ask_to_pull
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.tokens.access_tokens import TokenVerifier
@@ -75,14 +75,14 @@ async def identity_replica(
     organizations: sa.Table,
     positions: sa.Table,
 ) -> AsyncIterator[Replica]:
-    """Open identity's door; yield the replica that a service keeps of what is behind it."""
-    async with Door(settings.identity_url, settings.door_secret) as door:
+    """Open identity's change feed; yield the replica that a service keeps of what is behind it."""
+    async with ChangeFeedClient(settings.identity_url, settings.door_secret) as feed:
         yield Replica(
             source="identity",
             database=database,
             positions=positions,
             appliers=IdentityReplica(organizations, members).appliers(),
-            door=door,
+            feed=feed,
         )
 
 
@@ -93,12 +93,12 @@ async def customers_replica(
     positions: sa.Table,
     appliers: Mapping[type[Event], Applier],
 ) -> AsyncIterator[Replica]:
-    """Open customers' door; yield the replica that a service keeps of what is behind it."""
-    async with Door(settings.customers_url, settings.door_secret) as door:
+    """Open customers' change feed; yield the replica that a service keeps of what is behind it."""
+    async with ChangeFeedClient(settings.customers_url, settings.door_secret) as feed:
         yield Replica(
             source="customers",
             database=database,
             positions=positions,
             appliers=appliers,
-            door=door,
+            feed=feed,
         )

@@ -100,7 +100,8 @@ class ServiceSettings(BaseSettings):
 
     A pooler in between must pool sessions, not transactions. `migrate` reads only the role's name."""
     database_worker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
-    """The same as the role that relays and consumes events; the doors of identity and customers read with it.
+    """The same as the role that relays and consumes events; the change feeds of identity and customers read
+    with it.
 
     `migrate` reads only the role's name."""
     broker_url: Annotated[SecretStr, For("worker", "migrate")] = NOT_GIVEN
@@ -122,9 +123,9 @@ class ServiceSettings(BaseSettings):
     version: str = "unknown"
     """The version that is running, as in the image's tag; shown in the metrics, without any other effect."""
     identity_url: Annotated[str, For("api", "worker")] = ""
-    """Where identity is, `http://host:port`, for its public keys and its door; not the gateway."""
+    """Where identity is, `http://host:port`, for its public keys and its change feed; not the gateway."""
     customers_url: Annotated[str, For("api", "worker")] = ""
-    """Where customers is, `http://host:port`, for its door; not the gateway."""
+    """Where customers is, `http://host:port`, for its change feed; not the gateway."""
     door_secret: Annotated[SecretStr, For("api", "worker")] = NOT_GIVEN
     """The secret for calls between services, the same in all: 16 characters or more. Also signs positions."""
     cursor_secret: Annotated[SecretStr, For("api")] = NOT_GIVEN

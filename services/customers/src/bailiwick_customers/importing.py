@@ -197,7 +197,7 @@ async def opened(
     """Open what an import needs, with everything that identity knows by now in our replica.
 
     Raises:
-        Unavailable: identity's door does not answer.
+        Unavailable: identity's change feed does not answer.
         Missing: it knows no such member.
     """
     url = settings.database_worker_url.get_secret_value()

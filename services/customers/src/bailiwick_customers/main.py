@@ -31,7 +31,7 @@ from bailiwick_kit.policy.client import policy_of
 from bailiwick_kit.process.housekeeping import Housekeeping
 from bailiwick_kit.process.sampling import OutboxSampling
 from bailiwick_kit.process.service import Service, Work
-from bailiwick_kit.replication.change_feed_routes import door_routes
+from bailiwick_kit.replication.change_feed_routes import change_feed_routes
 from bailiwick_kit.web.app import create_app
 from bailiwick_kit.web.pages import Cursors
 from bailiwick_kit.web.read_your_writes import versions_in
@@ -40,8 +40,8 @@ from bailiwick_kit.web.read_your_writes import versions_in
 def application(settings: Settings) -> FastAPI:
     """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
     database = Database(settings.database_api_url.get_secret_value(), name="customers-api")
-    # The door is read as the worker: the API's role sees one organization at a time.
-    door = Database(settings.database_worker_url.get_secret_value(), name="customers-door", pool=2)
+    # The change feed is read as the worker: the API's role sees one organization at a time.
+    feed = Database(settings.database_worker_url.get_secret_value(), name="customers-feed", pool=2)
     policy = policy_of(settings)
 
     @asynccontextmanager
@@ -49,7 +49,7 @@ def application(settings: Settings) -> FastAPI:
         members, organizations = tables.members, tables.organizations
         lookups = {"identity": versions_in(database, members.c.member_id, organizations.c.org_id)}
         async with (
-            door,
+            feed,
             entered(settings, database, policy, members, organizations, lookups) as entrance,
         ):
             yield {
@@ -66,7 +66,7 @@ def application(settings: Settings) -> FastAPI:
         routers=[
             customers.router,
             assignments.router,
-            door_routes(CustomerChanges(door), [settings.door_secret]),
+            change_feed_routes(CustomerChanges(feed), [settings.door_secret]),
         ],
         lifespan=lifespan,
     )

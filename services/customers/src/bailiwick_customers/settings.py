@@ -1,4 +1,4 @@
-"""What customers needs to be told: what every service does, and its door's database role."""
+"""What customers needs to be told: what every service does, and its change feed's database role."""
 
 from typing import Annotated
 
@@ -11,4 +11,4 @@ class Settings(ServiceSettings):
     """The settings of customers."""
 
     database_worker_url: Annotated[SecretStr, For("api", "worker", "migrate")] = NOT_GIVEN
-    """The database as the role that relays and consumes; the door that others pull from reads with it too."""
+    """The database as the role that relays and consumes; the change feed reads with it too."""

@@ -34,7 +34,7 @@ from bailiwick_kit.policy.client import policy_of
 from bailiwick_kit.process.housekeeping import Housekeeping
 from bailiwick_kit.process.sampling import OutboxSampling
 from bailiwick_kit.process.service import Service, Work
-from bailiwick_kit.replication.change_feed_routes import door_routes
+from bailiwick_kit.replication.change_feed_routes import change_feed_routes
 from bailiwick_kit.tokens.jwks import StaticKeys
 from bailiwick_kit.web.app import create_app
 from bailiwick_kit.web.pages import Cursors
@@ -43,8 +43,8 @@ from bailiwick_kit.web.pages import Cursors
 def application(settings: Settings) -> FastAPI:
     """Build the HTTP application. It connects when it starts, and to what it needs when that is there."""
     database = Database(settings.database_api_url.get_secret_value(), name="identity-api")
-    # The door is read as the worker: the API's role sees one organization at a time.
-    door = Database(settings.database_worker_url.get_secret_value(), name="identity-door", pool=2)
+    # The change feed is read as the worker: the API's role sees one organization at a time.
+    feed = Database(settings.database_worker_url.get_secret_value(), name="identity-feed", pool=2)
     policy = policy_of(settings)
 
     @asynccontextmanager
@@ -55,7 +55,7 @@ def application(settings: Settings) -> FastAPI:
         throttle = Throttle(sign_ins, settings.failed_sign_ins_per_address)
         # No position of identity's has to be waited for here: this is where they come from.
         async with (
-            door,
+            feed,
             entered(
                 settings,
                 database,
@@ -86,7 +86,7 @@ def application(settings: Settings) -> FastAPI:
             token.router,
             organization.router,
             members.router,
-            door_routes(IdentityChanges(door), [settings.door_secret]),
+            change_feed_routes(IdentityChanges(feed), [settings.door_secret]),
         ],
         lifespan=lifespan,
     )

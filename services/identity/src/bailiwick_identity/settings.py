@@ -12,10 +12,10 @@ class Settings(ServiceSettings):
     """The settings of identity. The floors are OWASP's for argon2id: 19 MiB and two rounds."""
 
     database_worker_url: Annotated[SecretStr, For("api", "worker", "migrate")] = NOT_GIVEN
-    """The database as the role that relays; the door that others pull from reads with it too."""
+    """The database as the role that relays; the change feed that others pull from reads with it too."""
     door_secret: Annotated[SecretStr, For("api")] = NOT_GIVEN
     """The secret for calls between services, the same in all: 16 characters or more. Also signs positions.
-    identity's worker opens no door."""
+    identity's worker opens no change feed."""
     signing_keys: Annotated[Path, For("api")] = Path()
     """A file with a JWKS of private ES256 keys: the first signs, all are published. To change them:
     [rotating keys](runbook/rotating-keys.md)."""

@@ -133,7 +133,7 @@ async def test_every_event_is_as_promised_and_numbered_without_gaps(house: Ident
     assert all(found == list(range(1, len(found) + 1)) for found in versions.values())
 
 
-async def test_the_door_tells_each_entity_as_it_is_now_in_order(house: IdentityService) -> None:
+async def test_the_feed_tells_each_entity_as_it_is_now_in_order(house: IdentityService) -> None:
     mia = await house.found()
     await everything(house, mia)
     newest = {body.get("member_id", body["org_id"]): body for _, body in await events(house)}
@@ -155,7 +155,7 @@ async def test_the_door_tells_each_entity_as_it_is_now_in_order(house: IdentityS
     assert (await changes(house, f"?org={mia.org_id}&after=7"))["changes"] == []
 
 
-async def test_the_door_lists_all_heads_to_siblings_alone(house: IdentityService) -> None:
+async def test_the_feed_lists_all_heads_to_siblings_alone(house: IdentityService) -> None:
     first, second = await house.found(), await house.found()
 
     heads = (await changes(house, ""))["heads"]

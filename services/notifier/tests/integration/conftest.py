@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_kit.clock import FixedClock
 from bailiwick_kit.policy.client import Policy
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_notifier.store import tables
 from bailiwick_notifier.store.replica import CustomersReplica
@@ -34,7 +34,7 @@ async def shop(postgres: Postgres, opa: Opa) -> AsyncIterator[ServiceUnderTest]:
 
 @pytest.fixture
 async def room(shop: ServiceUnderTest, opa: Opa) -> AsyncIterator[NotifierService]:
-    """The worker's parts, before the doors of the made-up siblings."""
+    """The worker's parts, before the change feeds of the made-up siblings."""
     clock = FixedClock(NOON)
     customers, positions = MadeUpCustomers(shop.org_id), tables.replica_positions
     secret = SecretStr(DOOR_SECRET)
@@ -43,8 +43,8 @@ async def room(shop: ServiceUnderTest, opa: Opa) -> AsyncIterator[NotifierServic
             customers_url,
             identity_url,
         ),
-        Door(customers_url, secret) as to_customers,
-        Door(identity_url, secret) as to_identity,
+        ChangeFeedClient(customers_url, secret) as to_customers,
+        ChangeFeedClient(identity_url, secret) as to_identity,
         Policy(opa.url, deadline=2.0) as policy,
     ):
         of_customers = CustomersReplica(clock).appliers()

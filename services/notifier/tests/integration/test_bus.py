@@ -41,9 +41,9 @@ async def server() -> AsyncIterator[MailServer]:
 async def working(
     room: NotifierService, broker: str, opa: Opa, server: MailServer
 ) -> AsyncIterator[None]:
-    """Run the worker as the service does, before the doors of the made-up siblings."""
-    doors = (room.shop.identity.application(), room.customers.application())
-    async with served(*doors) as (identity_url, customers_url):
+    """Run the worker as the service does, before the change feeds of the made-up siblings."""
+    feeds = (room.shop.identity.application(), room.customers.application())
+    async with served(*feeds) as (identity_url, customers_url):
         settings = settings_for(
             Settings,
             room.shop.urls,
@@ -67,7 +67,9 @@ async def test_an_order_told_over_the_bus_becomes_one_mail_to_its_main(
     ana = await room.person("Ana Núñez", permissions=["seller"], email="ana@people.example")
     mia = await room.person("Mia", "brand_manager")
     customer = room.customers.customer("Librería\r\nBcc: everybody@people.example")
-    room.customers.assign(customer, ana.member_id)  # its event comes late: the door is enough
+    room.customers.assign(
+        customer, ana.member_id
+    )  # its event comes late: the change feed is enough
     orders = [
         room.order(customer, mia),
         room.order(customer, mia),

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bailiwick_kit.policy.client import Policy
 from bailiwick_kit.replication import replica
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_testkit.fakes.people import DOOR_SECRET
 from bailiwick_testkit.services.notifier import NotifierService
 
@@ -155,15 +155,15 @@ async def test_an_order_is_not_lost_while_customers_does_not_answer(room: Notifi
     mia = await room.person("Mia", "brand_manager")
     customer = room.customers.customer()
     room.customers.assign(customer, ana.member_id)
-    whole = room.customers_replica.door
-    room.customers_replica.door = Door("http://127.0.0.1:9", SecretStr(DOOR_SECRET))
-    async with room.customers_replica.door:
+    whole = room.customers_replica.feed
+    room.customers_replica.feed = ChangeFeedClient("http://127.0.0.1:9", SecretStr(DOOR_SECRET))
+    async with room.customers_replica.feed:
         await room.come_in(customer, mia)
         for _ in range(5):
             await room.later(hours=1)
             assert (await notices_open(room), room.mailed()) == (1, [])
 
-    room.customers_replica.door = whole
+    room.customers_replica.feed = whole
     await room.later(minutes=1)
     assert room.mailed() == ["Ana"]
 

@@ -47,7 +47,7 @@ async def test_sample_is_heard_twice_as_once_and_with_members_of_a_later_release
     kept = await listener.heard(sample)
     told = json.loads(sample.text)
     table = TABLES[sample.event.type]
-    # A changeset in chunks is left to the door, an imported order is no new one, a draft none yet.
+    # A changeset in chunks is left to the change feed, an imported order is no new one, a draft none yet.
     is_new = not told.get("imported") and told.get("placed_at", "") is not None
     is_kept = told.get("chunks", 1) == 1 and (is_new or table not in {"notices", "changed_orders"})
     assert (table in kept) is is_kept

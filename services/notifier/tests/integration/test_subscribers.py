@@ -209,12 +209,12 @@ async def test_all_that_a_reader_can_learn_of_another_queue_is_how_full_it_is(si
 
 async def test_a_reader_may_not_ask_the_management_api(side: Side) -> None:
     address = urlsplit(await side.let_in())
-    door = urlsplit(side.rabbitmq.server.management)
+    feed = urlsplit(side.rabbitmq.server.management)
     async with aiohttp.ClientSession(
         headers={"Authorization": aiohttp.encode_basic_auth(NAME, address.password or "")}
     ) as session:
         for path in ("whoami", "queues", f"queues/{address.path[1:]}/{NAME}", "users"):
-            url = f"http://{door.hostname}:{door.port}/api/{path}"
+            url = f"http://{feed.hostname}:{feed.port}/api/{path}"
             async with session.get(url) as answer:
                 assert answer.status == 401
 
@@ -405,8 +405,8 @@ async def test_an_api_that_is_not_there_is_an_error_that_shows_no_credentials(po
 
 
 async def test_an_api_that_wants_another_password_is_an_error_that_shows_none(side: Side) -> None:
-    door = urlsplit(side.rabbitmq.server.management)
-    url = f"http://{door.username}:the-word@{door.hostname}:{door.port}"
+    feed = urlsplit(side.rabbitmq.server.management)
+    url = f"http://{feed.username}:the-word@{feed.hostname}:{feed.port}"
     async with Management(url, side.broker_url) as management:
         with pytest.raises(ManagementError, match="401") as raised:
             await management.has_user(NAME)

@@ -129,7 +129,7 @@ def test_subject_says_who_and_how_much(language: str, subject: str) -> None:
 
 def test_text_part_reads_by_itself() -> None:
     order = an_order(
-        note="Back door.\nRing twice.", lines=(a_line(), a_line(2, discount=Decimal(0)))
+        note="Back feed.\nRing twice.", lines=(a_line(), a_line(2, discount=Decimal(0)))
     )
     assert written(order).text.replace("\u00a0", " ") == (
         "Hello Ana, a new order has come in.\n"
@@ -143,7 +143,7 @@ def test_text_part_reads_by_itself() -> None:
         "Via: Phone\n"
         "\n"
         "Note:\n"
-        "> Back door.\n"
+        "> Back feed.\n"
         "> Ring twice.\n"
         "\n"
         "2 lines\n"

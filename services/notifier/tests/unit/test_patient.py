@@ -30,7 +30,7 @@ class Away:
         return True
 
 
-async def test_a_shut_door_is_not_knocked_at_again_for_a_while() -> None:
+async def test_a_shut_feed_is_not_knocked_at_again_for_a_while() -> None:
     away = Away()
     patient = Patient(away, pause=60)
     for _ in range(5):
@@ -40,7 +40,7 @@ async def test_a_shut_door_is_not_knocked_at_again_for_a_while() -> None:
     assert await patient.position(ORG) == 7
 
 
-async def test_an_open_door_is_asked_each_time_and_a_shut_one_again_when_the_while_is_over() -> (
+async def test_an_open_feed_is_asked_each_time_and_a_shut_one_again_when_the_while_is_over() -> (
     None
 ):
     away = Away()

@@ -223,7 +223,7 @@ async def opened(
     """Open what an import needs, with everything that identity and customers know by now in our replicas.
 
     Raises:
-        Unavailable: a door does not answer.
+        Unavailable: a change feed does not answer.
         Missing: identity knows no such member.
     """
     url = settings.database_worker_url.get_secret_value()
@@ -247,7 +247,7 @@ async def opened(
 async def replicas(
     settings: Settings, database: Database
 ) -> AsyncIterator[tuple[Replica, Replica]]:
-    """Open the doors of both authorities; yield the replicas of identity and of customers."""
+    """Open the change feeds of both authorities; yield the replicas of identity and of customers."""
     async with (
         identity_replica(
             settings, database, tables.members, tables.organizations, tables.replica_positions

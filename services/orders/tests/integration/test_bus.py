@@ -36,9 +36,9 @@ async def broker(rabbitmq: Rabbitmq) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def working(market: OrdersService, broker: str) -> AsyncIterator[None]:
-    """Run the worker as the service does, before the doors of the made-up siblings."""
-    doors = (market.shop.identity.application(), market.customers.application())
-    async with served(*doors) as (identity_url, customers_url):
+    """Run the worker as the service does, before the change feeds of the made-up siblings."""
+    feeds = (market.shop.identity.application(), market.customers.application())
+    async with served(*feeds) as (identity_url, customers_url):
         settings = settings_for(
             Settings,
             market.shop.urls,
@@ -84,7 +84,7 @@ async def test_a_customer_told_over_the_bus_can_be_ordered_for_and_the_order_is_
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
 
 
-async def test_without_events_the_doors_are_enough(market: OrdersService, broker: str) -> None:
+async def test_without_events_the_feeds_are_enough(market: OrdersService, broker: str) -> None:
     ana = market.shop.identity.person(market.shop.org_id, "sales_representative")
     customer = market.customers.customer()
     market.customers.assign(customer, ana.member_id)

@@ -35,8 +35,8 @@ Open = Callable[..., AbstractAsyncContextManager[Import]]
 @pytest.fixture
 async def opening(market: OrdersService, opa: Opa) -> AsyncIterator[Open]:
     """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
-    doors = (market.shop.identity.application(), market.customers.application())
-    async with served(*doors) as (identity_url, customers_url):
+    feeds = (market.shop.identity.application(), market.customers.application())
+    async with served(*feeds) as (identity_url, customers_url):
         settings = settings_for(
             Settings,
             market.shop.urls,

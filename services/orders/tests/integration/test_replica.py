@@ -16,7 +16,7 @@ from bailiwick_contracts.customers import Assignment, Relation
 from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database.engine import Database
-from bailiwick_kit.replication.change_feed_client import Door
+from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.replica import CustomersReplica
@@ -30,17 +30,17 @@ Rows = set[tuple[object, ...]]
 
 @pytest.fixture
 async def replica(market: OrdersService) -> AsyncIterator[Replica]:
-    """The replica as the worker has it, before the door of the made-up customers."""
+    """The replica as the worker has it, before the change feed of the made-up customers."""
     async with (
         served(market.customers.application()) as (url,),
-        Door(url, SecretStr(DOOR_SECRET)) as door,
+        ChangeFeedClient(url, SecretStr(DOOR_SECRET)) as feed,
     ):
         yield Replica(
             source="customers",
             database=market.shop.database,
             positions=tables.replica_positions,
             appliers=CustomersReplica().appliers(),
-            door=door,
+            feed=feed,
         )
 
 
@@ -136,7 +136,7 @@ async def test_shuffled_and_repeated_events_come_to_the_same_rows_and_sight(
     assert kept == newest
 
 
-async def test_a_gap_is_pulled_and_chunks_are_left_to_the_door(
+async def test_a_gap_is_pulled_and_chunks_are_left_to_the_feed(
     market: OrdersService, replica: Replica
 ) -> None:
     ana = await market.shop.member("sales_representative")

@@ -33,6 +33,6 @@ async def test_sample_is_heard_twice_as_once_and_with_members_of_a_later_release
     listener: Listener, sample: Sample
 ) -> None:
     kept = await listener.heard(sample)
-    is_whole = json.loads(sample.text).get("chunks", 1) == 1  # else it is left to the door
+    is_whole = json.loads(sample.text).get("chunks", 1) == 1  # else it is left to the change feed
     assert (TABLES[sample.event.type] in kept) is is_whole
     assert await listener.heard(sample, later=True) == kept

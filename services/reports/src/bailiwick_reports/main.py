@@ -86,7 +86,7 @@ def application(settings: Settings) -> FastAPI:
 async def replicas(
     settings: Settings, database: Database
 ) -> AsyncIterator[tuple[Replica, Replica]]:
-    """Open the doors of both authorities; yield the replicas of identity and of customers."""
+    """Open the change feeds of both authorities; yield the replicas of identity and of customers."""
     async with (
         identity_replica(
             settings, database, tables.members, tables.organizations, tables.replica_positions
@@ -132,7 +132,7 @@ _Org = Annotated[UUID, typer.Option(help="The organization.")]
 
 @asynccontextmanager
 async def operator(settings: Settings) -> AsyncIterator[tuple[Cube, Sequence[replica_repair.Copy]]]:
-    """Open what an operator's commands need: the cube, and the replicas before their authorities' doors."""
+    """Open what an operator's commands need: the cube, and the replicas before their feeds."""
     url = settings.database_worker_url.get_secret_value()
     async with (
         Database(url, name="reports-operator", pool=2, deadline=DEADLINE) as database,

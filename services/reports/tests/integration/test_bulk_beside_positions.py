@@ -27,8 +27,8 @@ SALES = "/v1/reports/sales"
 @asynccontextmanager
 async def working(shop: ServiceUnderTest, broker: str) -> AsyncIterator[None]:
     """Run the worker as the service does."""
-    doors = (shop.identity.application(), MadeUpCustomers(shop.org_id).application())
-    async with served(*doors) as (identity_url, customers_url):
+    feeds = (shop.identity.application(), MadeUpCustomers(shop.org_id).application())
+    async with served(*feeds) as (identity_url, customers_url):
         urls = {"identity_url": identity_url, "customers_url": customers_url}
         settings = settings_for(Settings, shop.urls, broker_url=broker, **urls)
         async with work(settings) as jobs, running(*jobs):

@@ -37,8 +37,8 @@ def lines_of(orders: MadeUpOrders) -> bytes:
 
 @asynccontextmanager
 async def settled(books: ReportsRebuild, **more: Any) -> AsyncIterator[Any]:
-    doors = (books.shop.identity.application(), books.customers.application())
-    async with served(*doors) as (identity_url, customers_url):
+    feeds = (books.shop.identity.application(), books.customers.application())
+    async with served(*feeds) as (identity_url, customers_url):
         urls = {"identity_url": identity_url, "customers_url": customers_url}
         yield settings_for(Settings, books.shop.urls, **{**urls, **more})
 
@@ -131,7 +131,7 @@ async def test_rebuild_from_nothing_leaves_no_figures_until_orders_tells_all_aga
     assert await books.digest() == live
 
 
-async def test_a_door_that_is_shut_is_said_to_be(
+async def test_a_feed_that_is_shut_is_said_to_be(
     books: ReportsRebuild, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_into(monkeypatch, settings_for(Settings, books.shop.urls))

@@ -51,7 +51,7 @@ async def test_what_is_live_is_what_a_rebuild_comes_to(books: ReportsRebuild) ->
     ]
 
 
-async def test_a_service_with_nothing_in_it_is_built_from_doors_and_snapshots(
+async def test_a_service_with_nothing_in_it_is_built_from_feeds_and_snapshots(
     books: ReportsRebuild,
 ) -> None:
     live = await books.digest()
@@ -251,7 +251,7 @@ async def test_replicas_are_mended_while_their_events_arrive(books: ReportsRebui
     assert await replica.position(books.shop.org_id) == books.customers.head
 
 
-async def test_a_door_that_is_shut_leaves_everything_as_it_was(shop: ServiceUnderTest) -> None:
+async def test_a_feed_that_is_shut_leaves_everything_as_it_was(shop: ServiceUnderTest) -> None:
     async with operator(settings_for(Settings, shop.urls)) as (cube, copies):
         books = ReportsRebuild(
             shop, MadeUpCustomers(shop.org_id), MadeUpOrders(shop.org_id), cube, copies
@@ -286,10 +286,10 @@ async def test_what_no_event_brought_yet_is_pulled_and_no_difference(books: Repo
     assert not await books.verify()
 
 
-async def test_what_changed_since_the_door_was_read_is_no_difference(
+async def test_what_changed_since_the_feed_was_read_is_no_difference(
     books: ReportsRebuild, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next change arrives after the door was read, and before the rows are."""
+    """The next change arrives after the change feed was read, and before the rows are."""
     customer_id = next(iter(books.customers.assignments.values())).customer_id
     _, replica = books.replicas
     read_all = replica.read_all

@@ -36,7 +36,7 @@ async def test_sample_is_heard_twice_as_once_and_with_members_of_a_later_release
     kept = await listener.heard(sample)
     told = json.loads(sample.text)
     table = TABLES.get(sample.event.type, "orders")
-    assert (table in kept) is (told.get("chunks", 1) == 1)  # else it is left to the door
+    assert (table in kept) is (told.get("chunks", 1) == 1)  # else it is left to the change feed
     assert ("sales" in kept) is bool(
         told.get("order_date")
     )  # what was never placed is in no figure

@@ -29,7 +29,7 @@ class Server:
     patience: float = 60
     folder: Path | None = None
     management: str = ""
-    """The address of a second door for operators, if it has one."""
+    """The address of the API for operators, if it has one."""
 
     def start(self) -> None:
         """Bring it up and return when it is ready.

@@ -38,16 +38,16 @@ def run_postgres(places: Places, *, durable: bool = True) -> Server:
 
 
 def run_rabbitmq(places: Places) -> Server:
-    """Run RabbitMQ with its management door; its data are in a volume of that name."""
+    """Run RabbitMQ with its management API; its data are in a volume of that name."""
     from docker.types import Ulimit  # noqa: PLC0415 - as all of Docker's, only where it is used
 
     port = _port(places, "rabbitmq")
-    door = _port(places, "rabbitmq-management", holder="rabbitmq")
+    management = _port(places, "rabbitmq-management", holder="rabbitmq")
     password = places.kept.secret("rabbitmq")
     runner = Container(
         "rabbitmq",
         places,
-        ports={5672: port, 15672: door},
+        ports={5672: port, 15672: management},
         volumes={f"{prefix(places)}rabbitmq": ("/var/lib/rabbitmq", "rw")},
         environment={
             "RABBITMQ_DEFAULT_USER": rabbitmq.USER,
@@ -65,9 +65,9 @@ def run_rabbitmq(places: Places) -> Server:
         f"amqp://{user}:{port}/",
         IMAGES["rabbitmq"],
         runner,
-        partial(rabbitmq.is_ready, port, door),
+        partial(rabbitmq.is_ready, port, management),
         patience=90,
-        management=f"http://{user}:{door}",
+        management=f"http://{user}:{management}",
     )
 
 

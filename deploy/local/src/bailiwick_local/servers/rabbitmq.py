@@ -2,7 +2,7 @@
 
 The package's wrapper insists on the user `rabbitmq` and on fixed ports; the script that it calls
 does not. Its distribution port and epmd are bound to loopback: both bind to everything otherwise.
-Its management door is open: subscribers from outside are let in through it (D15). That costs some
+Its management API is open: subscribers from outside are let in through it (D15). That costs some
 16 MB and no time at the start.
 """
 
@@ -87,7 +87,7 @@ def native(places: Places) -> Server:
 
 
 def is_ready(port: int, management_port: int) -> bool:
-    """Say whether both doors are open: they are the broker's last step, management's before AMQP's."""
+    """Say whether both ports are open: they are the broker's last step, management's before AMQP's."""
     if not knock.rabbitmq("127.0.0.1", port):
         return False
     return knock.http_status(f"http://127.0.0.1:{management_port}", "/") != 0

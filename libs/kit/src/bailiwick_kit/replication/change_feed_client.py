@@ -1,4 +1,4 @@
-"""The internal door between services (D1): an authority's numbered changes, asked for and served.
+"""The internal change feed between services (D1): an authority's numbered changes, asked for and served.
 
 `GET /internal/v1/changes?org=&after=` → `{head, complete, changes: [{seq, type, data}]}`, and without
 `org` the organizations and their heads. The gateway never routes it; a shared secret guards it.
@@ -48,7 +48,7 @@ class Changes(BaseModel):
     changes: list[dict[str, Any]]
 
 
-class Head(BaseModel):
+class FeedHead(BaseModel):
     """How far an organization's changes have come."""
 
     model_config = ConfigDict(frozen=True)
@@ -57,17 +57,17 @@ class Head(BaseModel):
     head: int
 
 
-class Heads(BaseModel):
+class FeedHeads(BaseModel):
     """Every organization's head."""
 
     model_config = ConfigDict(frozen=True)
 
-    heads: list[Head]
+    heads: list[FeedHead]
 
 
 @dataclass
-class Door:
-    """A sibling's door, seen from outside. Use as an asynchronous context manager."""
+class ChangeFeedClient:
+    """A sibling's change feed, seen from outside. Use as an asynchronous context manager."""
 
     base_url: str
     secret: SecretStr
@@ -109,13 +109,13 @@ class Door:
         """
         answer = await self._get()
         try:
-            return [(one.org_id, one.head) for one in Heads.model_validate(answer).heads]
+            return [(one.org_id, one.head) for one in FeedHeads.model_validate(answer).heads]
         except ValidationError:
             raise unavailable("no list of heads") from None
 
     async def _get(self, **params: str) -> Any:
         if self._session is None:
-            msg = "open the door first: async with Door(…)"
+            msg = "open the change feed first: async with ChangeFeedClient(…)"
             raise RuntimeError(msg)
         headers = {"Authorization": f"Bearer {self.secret.get_secret_value()}"}
         return await fetch_json(
@@ -128,7 +128,7 @@ class Door:
         )
 
 
-def door_guard(secrets: Sequence[SecretStr]) -> Callable[..., Awaitable[None]]:
+def change_feed_guard(secrets: Sequence[SecretStr]) -> Callable[..., Awaitable[None]]:
     """Return the dependency that lets siblings in; several secrets while one is being rotated.
 
     Raises, when called:

@@ -1,4 +1,4 @@
-"""The serving side of the door (D1): an authority tells siblings what changed, and how far it is."""
+"""The serving side of the change feed (D1): an authority tells siblings what changed, and how far it is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bailiwick_kit.replication.change_feed_client import (
     MOST_BYTES,
     MOST_CHANGES,
     PATH,
-    Head,
-    Heads,
-    door_guard,
+    FeedHead,
+    FeedHeads,
+    change_feed_guard,
 )
 
 FIRST_PIECE = 10
@@ -44,9 +44,9 @@ class ChangeSource(Protocol):
         ...
 
 
-def door_routes(source: ChangeSource, secrets: Sequence[SecretStr]) -> APIRouter:
+def change_feed_routes(source: ChangeSource, secrets: Sequence[SecretStr]) -> APIRouter:
     """Return the route; it is in no OpenAPI document, and the gateway never leads to it."""
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(door_guard(secrets))])
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(change_feed_guard(secrets))])
 
     @router.get(PATH)
     async def changes(
@@ -56,8 +56,8 @@ def door_routes(source: ChangeSource, secrets: Sequence[SecretStr]) -> APIRouter
     ) -> Response:
         """Tell an organization's changes after a number; without one, all organizations' heads."""
         if org is None:
-            heads = [Head(org_id=one, head=head) for one, head in await source.heads()]
-            return _json(Heads(heads=heads).model_dump_json().encode())
+            heads = [FeedHead(org_id=one, head=head) for one, head in await source.heads()]
+            return _json(FeedHeads(heads=heads).model_dump_json().encode())
         # The head first, and nothing above it: of what changes in between, a source that reads one table
         # after another may see the later and miss the earlier, which would then be taken for told.
         head = await source.head(org)

@@ -1,9 +1,9 @@
-"""A local copy of what an authority owns: fed by its events, made whole through its door (D1).
+"""A local copy of what an authority owns: fed by its events, made whole through its change feed (D1).
 
 Events only make it early. Every change carries a gap-free number per organization; a replica counts up
-to where it has everything, pulls what it misses, and looks at the door on its own every few seconds, so
-that neither a dead broker nor a lost event leaves it behind for long. An event never waits for a pull:
-it is applied at once, and what is missing before it is pulled beside.
+to where it has everything, pulls what it misses, and looks at the change feed on its own every few seconds,
+so that neither a dead broker nor a lost event leaves it behind for long. An event never waits for a pull: it
+is applied at once, and what is missing before it is pulled beside.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.bus.outbox_notify import plain_dsn
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Unavailable
-from bailiwick_kit.replication.change_feed_client import MOST_CHANGES, Changes, Door
+from bailiwick_kit.replication.change_feed_client import MOST_CHANGES, ChangeFeedClient, Changes
 from bailiwick_kit.retrying import TRY_AGAIN_AFTER, patiently
 from bailiwick_kit.sibling_http import unavailable
 from bailiwick_kit.telemetry import metrics
@@ -38,7 +38,7 @@ from bailiwick_kit.transient_errors import is_outage
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = 5.0
-"""Seconds between looks at the authority's door when nothing else asks for one."""
+"""Seconds between looks at the authority's change feed when nothing else asks for one."""
 GAP_AFTER = 0.05
 """Seconds after an event with a gap before it, until what is missing is pulled: often it is under way."""
 PULLS_AT_ONCE = 2
@@ -71,7 +71,7 @@ class Replica:
     database: Database
     positions: sa.Table
     appliers: Mapping[type[Event], Applier]
-    door: Door
+    feed: ChangeFeedClient
     look_every: float = LOOK_EVERY
     _asked: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue, init=False, repr=False)
     _waiting: set[UUID] = field(default_factory=set, init=False, repr=False)
@@ -82,7 +82,7 @@ class Replica:
     async def receive(self, connection: AsyncConnection, received: Sequence[Received]) -> None:
         """Apply events of one organization in the open transaction, and count those that come next.
 
-        What is known already is passed over. A changeset in chunks is left to the door, which tells it
+        What is known already is passed over. A changeset in chunks is left to the change feed, which tells it
         whole. Where something is missing before an event, that is asked for, and comes later.
         """
         events = sorted((_sequenced(one.event) for one in received), key=lambda one: one.seq)
@@ -126,7 +126,7 @@ class Replica:
     async def pull(
         self, org_id: UUID, *, patience: float = 0.0, tell: Callable[[str], None] | None = None
     ) -> None:
-        """Ask the door for everything after our position and apply it, a page a transaction.
+        """Ask the change feed for everything after our position and apply it, a page a transaction.
 
         What fails is tried again for `patience` seconds without progress; `tell` is told what is waited for.
 
@@ -137,9 +137,9 @@ class Replica:
             pass
 
     async def catch_up(self, org_id: UUID) -> bool:
-        """Pull as much as the door tells at once; say whether that was all. The rest `keep_up` pulls beside.
+        """Pull as much as the change feed tells at once, and return whether that was all.
 
-        For who works for many organizations: one with much to tell holds up no other.
+        `keep_up` pulls the rest beside: an organization with much to tell holds up no other.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should.
@@ -150,7 +150,7 @@ class Replica:
         return False
 
     async def _pull_page(self, org_id: UUID) -> bool:
-        """Pull as much as the door tells at once; say whether that was all.
+        """Pull as much as the change feed tells at once; say whether that was all.
 
         Whatever a page failed of, the next one is half as large: it may have been too much.
         """
@@ -168,10 +168,10 @@ class Replica:
         return answer.complete
 
     async def read_all(self, org_id: UUID, take: Callable[[Event], None]) -> int:
-        """Have `take` take all that the door tells, and return up to which change that is everything.
+        """Have `take` take all that the change feed tells, and return up to which change that is everything.
 
-        Nothing is written. What changes meanwhile is told again, as it is then: hence until the door has
-        nothing more to tell, for what changes while a page is put together is in no page before that.
+        Nothing is written. What changes meanwhile is told again, as it is then: hence until the change feed
+        has nothing more to tell, for what changes while a page is put together is in no page before that.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should.
@@ -204,7 +204,7 @@ class Replica:
         )
 
     async def _told(self, org_id: UUID, after: int, limit: int) -> Changes:
-        answer = await self.door.changes(org_id, after, limit)
+        answer = await self.feed.changes(org_id, after, limit)
         if not answer.complete and not answer.changes:
             raise unavailable("more is said to come, and nothing comes")
         return answer
@@ -228,7 +228,7 @@ class Replica:
                 yield types[change["type"]].model_validate(change["data"])
 
     async def keep_up(self) -> None:
-        """Pull when asked, here or by `ask_to_pull`, and look at the door regularly, until cancelled."""
+        """Pull when asked, here or by `ask_to_pull`, and look at the feed regularly, until cancelled."""
         metrics.REPLICA_AGE.since(time.monotonic(), self.source)
         async with asyncio.TaskGroup() as jobs:
             jobs.create_task(self._go_on(self._listen, 1.0))
@@ -253,7 +253,7 @@ class Replica:
             Unavailable: the authority does not tell how far its organizations are.
         """
         began, is_whole = time.monotonic(), True
-        heads = await self.door.heads()
+        heads = await self.feed.heads()
         behind = deque([org_id for org_id, head in heads if await self.position(org_id) < head])
         while behind:  # a page each in turn: one with much to tell holds up no other
             org_id = behind.popleft()

@@ -214,8 +214,8 @@ DEAD_LETTERS: Final = _reading(
 REPLICA_AGE: Final = _reading(
     "bailiwick_replica_age_seconds",
     "Seconds since the replica was last known to be complete: since this process began a check at the "
-    "source's door after which all organizations' changes were applied. Before the first such check: since "
-    "the process began checking.",
+    "source's change feed after which all organizations' changes were applied. Before the first such check: "
+    "since the process began checking.",
     "source",
 )
 

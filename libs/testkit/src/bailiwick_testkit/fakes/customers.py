@@ -1,4 +1,4 @@
-"""Made-up customers and who represents them, as customers would tell it: by events and at its door."""
+"""Made-up customers and who represents them, as customers would tell it: by events and at its change feed."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class MadeUpCustomers:
         return len(self.told)
 
     def application(self) -> web.Application:
-        """Return a small server with the door."""
+        """Return a small server with the change feed."""
         app = web.Application()
         app.router.add_get("/internal/v1/changes", self._changes)
         return app

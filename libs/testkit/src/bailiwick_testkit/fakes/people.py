@@ -43,9 +43,9 @@ class Person:
 
 @dataclass
 class MadeUpIdentity:
-    """Stands in for identity: makes organizations and people, signs tokens, serves keys and a door.
+    """Stands in for identity: makes organizations and people, signs tokens, serves keys and a change feed.
 
-    `events` holds the newest state of each entity, as the door tells it.
+    `events` holds the newest state of each entity, as the change feed tells it.
     """
 
     key: ECKey = field(
@@ -131,7 +131,7 @@ class MadeUpIdentity:
         return jwt.encode(header, payload, self.key)
 
     def application(self) -> web.Application:
-        """Return a small server with the keys and the door."""
+        """Return a small server with the keys and the change feed."""
         app = web.Application()
         app.router.add_get("/.well-known/jwks.json", self._jwks)
         app.router.add_get("/internal/v1/changes", self._changes)

@@ -132,7 +132,12 @@ def _of_customers(rep_id: str, other_id: str) -> dict[str, dict[str, Any]]:
 
 def _of_orders(customer_id: str, rep_id: str) -> dict[str, dict[str, Any]]:
     lines = [a_line(discount="0.05")]
-    told = {"currency": "EUR", "note": "by the back door", "credited_to": rep_id, "place": True}
+    told = {
+        "currency": "EUR",
+        "note": "by the back door",
+        "credited_to": rep_id,
+        "place": True,
+    }
     return {
         "create_order": an_order(customer_id, lines=lines, **told),
         "edit_order": {"lines": lines, "note": "twice", "reason": "a wish"},

@@ -65,7 +65,7 @@ WORDS = {
 }
 """Personal data, which no log may hold."""
 
-_TOKEN, _REVOKE, _DOOR = "/v1/auth/token", "/v1/auth/revoke", "/internal/v1/changes"
+_TOKEN, _REVOKE, _FEED = "/v1/auth/token", "/v1/auth/revoke", "/internal/v1/changes"
 TRACED = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
 """The header of those."""
 
@@ -276,16 +276,16 @@ def bodies(case: Case) -> None:
     case.run("identity", *options, text=lines[0], succeeds=True)
 
 
-def doors(case: Case) -> None:
-    """Knock at the doors between services: with another secret, and with theirs."""
-    wrong, right = case.plant("wrong door secret"), KEPT["door"]
+def change_feeds(case: Case) -> None:
+    """Knock at the change feeds between services: with another secret, and with theirs."""
+    wrong, right = case.plant("wrong change feed secret"), KEPT["door"]
     for service in ("identity", "customers"):
-        address = f"{case.stack.address(service)}{_DOOR}"
+        address = f"{case.stack.address(service)}{_FEED}"
         for secret, status in ((wrong, 401), (right, 200)):
             query = {"org": case.company.org_id, "after": "0"}
             answer = httpx2.get(address, params=query, headers=_bearer(secret))
             assert answer.status_code == status, answer.text  # noqa: S101
-    assert case.http.get(_DOOR, params={"secret": right}).status_code == 404  # noqa: PLR2004, S101
+    assert case.http.get(_FEED, params={"secret": right}).status_code == 404  # noqa: PLR2004, S101
 
 
 def _bearer(secret: str) -> dict[bytes, bytes]:

@@ -118,7 +118,7 @@ def _migrate(service: str, urls: DatabaseUrls) -> None:
 
 @dataclass(frozen=True)
 class Rabbitmq(Handle):
-    """A RabbitMQ with its management door open, for virtual hosts and a look into queues."""
+    """A RabbitMQ with its management API open, for virtual hosts and a look into queues."""
 
     run: str
 
@@ -159,7 +159,7 @@ class Rabbitmq(Handle):
                 raise StackError("a broker that is somebody else's cannot be controlled")
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request to the management door's `/api` and give the JSON that it answers."""
+        """Send a request to the management API's `/api` and give the JSON that it answers."""
         if not self.server.management:
             raise StackError("set BAILIWICK_RABBITMQ_MANAGEMENT_URL beside BAILIWICK_RABBITMQ_URL")
         parts = urlsplit(self.server.management)

@@ -32,7 +32,7 @@ Digest = dict[str, set[tuple[Any, ...]]]
 
 @dataclass
 class ReportsRebuild:
-    """A reports service before the doors of made-up siblings."""
+    """A reports service before the change feeds of made-up siblings."""
 
     shop: ServiceUnderTest
     customers: MadeUpCustomers
@@ -93,8 +93,8 @@ class ReportsRebuild:
 async def open_books(shop: ServiceUnderTest) -> AsyncIterator[ReportsRebuild]:
     """Give a shop of reports siblings, with nothing told yet."""
     customers = MadeUpCustomers(shop.org_id)
-    doors = (shop.identity.application(), customers.application())
-    async with served(*doors) as (identity_url, customers_url):
+    feeds = (shop.identity.application(), customers.application())
+    async with served(*feeds) as (identity_url, customers_url):
         settings = settings_for(
             Settings, shop.urls, identity_url=identity_url, customers_url=customers_url
         )

@@ -104,7 +104,7 @@ def _forms(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Mappi
 
 @dataclass(frozen=True)
 class Listener:
-    """A service's own consumers on a database, fed by hand: no broker, and every door shut.
+    """A service's own consumers on a database, fed by hand: no broker, and every change feed shut.
 
     `database` is open as the owner: a worker may not read all that it keeps.
     """

@@ -1,4 +1,4 @@
-"""What the door tells of customers: every customer and assignment changed after a number (D1)."""
+"""What the change feed tells of customers: every customer and assignment changed after a number (D1)."""
 
 from __future__ import annotations
 

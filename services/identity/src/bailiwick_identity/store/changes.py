@@ -1,4 +1,4 @@
-"""What the door tells of identity: every organization and member changed after a number (D1)."""
+"""What the change feed tells of identity: every organization and member changed after a number (D1)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ DRAIN = 5.0
 
 @dataclass
 class Patient:
-    """An authority whose door, found shut, is let be for a while: one that is away holds up nobody else."""
+    """An authority whose feed, found shut, is let be for a while: one that is away holds up nobody else."""
 
     authority: Authority
     pause: float = LATER.total_seconds()

@@ -16,7 +16,7 @@ class Copy(Protocol):
         ...
 
     async def mend(self, org_id: UUID) -> int:
-        """Make it as the authority's door has it now; return how many rows that took."""
+        """Make it as the authority's change feed has it now; return how many rows that took."""
         ...
 
 
@@ -37,7 +37,7 @@ async def rebuild(
     it, for where it holds what orders never told; until orders has told all again, figures are missing.
 
     Raises:
-        Unavailable: a door does not answer; what was made anew before stays.
+        Unavailable: a change feed does not answer; what was made anew before stays.
     """
     for copy in copies:
         yield f"{copy.source}: {await copy.mend(org_id)} rows mended"

@@ -19,7 +19,7 @@ class Copy(Protocol):
     """The replica of what one authority tells."""
 
     async def apart(self, org_id: UUID) -> Sequence[RowApart]:
-        """Return the rows that are not as the authority's door has them."""
+        """Return the rows that are not as the authority's change feed has them."""
         ...
 
 
@@ -71,10 +71,10 @@ async def verify(
     *,
     patience: float | None = None,
 ) -> Findings:
-    """Compare the cube with what orders adds up itself, and the replicas with what is behind the doors.
+    """Compare the cube with what orders adds up itself, and the replicas with the change feeds.
 
     Raises:
-        Unavailable: a door does not answer.
+        Unavailable: a change feed does not answer.
     """
     clock = asyncio.get_running_loop()
     deadline = clock.time() + (PATIENCE if patience is None else patience)

@@ -1,7 +1,8 @@
 """Compares the replicas with what their authorities tell, row by row, and mends them.
 
-For both, everything behind the door is read first. What is here under a later number is newer than what
-was read then, and is left alone. Whoever reads meanwhile sees the rows as they were, until all are mended.
+For both, everything behind the change feed is read first. What is here under a later number is newer than
+what was read then, and is left alone. Whoever reads meanwhile sees the rows as they were, until all are
+mended.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Copy:
         return self.replica.source
 
     async def apart(self, org_id: UUID) -> Sequence[RowApart]:
-        """Return the rows that are not as the authority's door has them; what is late is pulled first.
+        """Return the rows that are not as the authority's change feed has them; what is late is pulled first.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should.
@@ -68,7 +69,7 @@ class Copy:
             ]
 
     async def mend(self, org_id: UUID) -> int:
-        """Make the rows as the authority's door has them now, in one transaction; return how many.
+        """Make the rows as the authority's change feed has them now, in one transaction; return how many.
 
         Raises:
             Unavailable: the authority does not answer, or not as it should; nothing is changed.

@@ -1,4 +1,4 @@
-"""What the door tells of the heaviest records and the largest acts: in pages that a replica can take."""
+"""What the change feed tells of the heaviest records and the largest acts, in pages that a replica takes."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ async def fill(shop: ServiceUnderTest, customers: int, size: int, acts: int, of:
 
 
 async def page(shop: ServiceUnderTest, after: int) -> tuple[int, dict[str, Any]]:
-    """Ask the door as a sibling does; return how many bytes came, and what they say."""
+    """Ask the change feed as a sibling does; return how many bytes came, and what they say."""
     answer = await shop.api.client.get(
         "/internal/v1/changes",
         params={"org": str(shop.org_id), "after": str(after), "limit": str(MOST_CHANGES)},
