@@ -3,13 +3,16 @@
 `upgrade` may be started by several at once; an advisory lock lets one work and the others find nothing
 left to do. A database that a newer version has been at is left as it is: whoever goes back to this one
 finds all that it needs, since a migration takes away nothing that the version before it uses.
+
+People work meanwhile. Each revision is a transaction of its own, and short; what is not goes in
+`migration_steps`. No statement waits longer than a moment for a lock, and with it whoever comes after it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,17 +22,28 @@ from alembic.config import Config
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bailiwick_contracts.instants import END_OF_TIME, FIRST_DAY, LAST_DAY, START_OF_TIME
+from bailiwick_kit.database.migration_steps import (
+    LOCK_TIMEOUT,
+    finite_checks,
+    isolate_owner,
+    moments_of,
+    patiently,
+)
 
-_INSTANTS = (START_OF_TIME.isoformat(), END_OF_TIME.isoformat())
-_DAYS = (FIRST_DAY.isoformat(), LAST_DAY.isoformat())
+_TURN_EVERY = 0.5
+"""Seconds between looks at whether another migration of the service has ended."""
 
 _log = structlog.get_logger(__name__)
 
 
 def upgrade(directory: Path, url: str, *, api_role: str, worker_role: str) -> None:
-    """Bring the database to the newest revision in `directory`; the roles are granted what they need."""
-    command.upgrade(_config(directory, url, api_role, worker_role), "head")
+    """Bring the database to the newest revision in `directory`; the roles are granted what they need.
+
+    Raises:
+        LockedOutError: others held a table all the time; what was done by then stays.
+    """
+    config = _config(directory, url, api_role, worker_role)
+    patiently(lambda: command.upgrade(config, "head"))
 
 
 def check(directory: Path, url: str) -> None:
@@ -58,15 +72,37 @@ async def _run(url: str, metadata: sa.MetaData, service: str) -> None:
 
 
 def _migrate(connection: Connection, metadata: sa.MetaData, service: str) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    connection.execute(sa.text(f"SET lock_timeout = '{LOCK_TIMEOUT}s'"))
+    _wait_for_turn(connection, service)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        connection.execute(
-            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"bailiwick.{service}")))
-        )
         if newer := _unknown(context.get_context().get_current_heads()):
             _log.warning("migrations.newer-database", service=service, revision=newer)
             return
         context.run_migrations()
+        isolate_owner(connection)
+
+
+def _wait_for_turn(connection: Connection, service: str) -> None:
+    """Wait until no other migration of the service is at work, and keep others out until disconnected.
+
+    Between looks, and never within a statement: an index that is made beside others waits for every
+    statement that began before it, this one included.
+    """
+    turn = sa.select(sa.func.pg_try_advisory_lock(sa.func.hashtext(f"bailiwick.{service}")))
+    is_said = False
+    while not connection.scalar(turn):
+        connection.commit()
+        if not is_said:
+            _log.info("migrations.another-is-at-work", service=service)
+            is_said = True
+        time.sleep(_TURN_EVERY)
+    connection.commit()
 
 
 def _unknown(revisions: Sequence[str]) -> str | None:
@@ -93,53 +129,11 @@ def isolate(table: str) -> None:
 
 
 def keep_finite(*tables: str) -> None:
-    """Let no infinite instant or day into these tables any more; those that are there are repaired.
-
-    An infinite one comes back from the driver without a zone, and every comparison in Python fails.
-    -infinity becomes START_OF_TIME, infinity the open end, and of days the first and the last. Of a
-    table that has some of the checks, only new columns get theirs.
-    """
-    inspector = sa.inspect(op.get_bind())
+    """Let no infinite instant or day into tables that this revision makes; `make_finite` is for others."""
     for table in tables:
-        columns = {
-            column["name"]: isinstance(column["type"], sa.DateTime)
-            for column in inspector.get_columns(table)
-            if isinstance(column["type"], sa.DateTime | sa.Date)
-        }
-        _repair(table, columns)
-        known = {check["name"] for check in inspector.get_check_constraints(table)}
-        named = {f"{table}_{column}_finite": column for column in columns}
-        checks = (
-            f"ADD CONSTRAINT {name} CHECK (isfinite({named[name]}))"
-            for name in named.keys() - known
-        )
-        op.execute(f"ALTER TABLE {table} {', '.join(checks)}")
-
-
-def _repair(table: str, columns: Mapping[str, bool]) -> None:
-    """Bring the rows that have an infinite value within the bounds; `columns`: is it an instant."""
-    # All of such a row: where one end of an interval moves, the other may not stay before it.
-    moved = ", ".join(
-        f"{name} = CASE WHEN {name} < '{first}' THEN '{first}' WHEN {name} > '{last}' THEN '{last}'"
-        f" ELSE {name} END"
-        for name, is_instant in columns.items()
-        for first, last in [_INSTANTS if is_instant else _DAYS]
-    )
-    infinite = " OR ".join(f"NOT isfinite({name})" for name in columns)
-    with every_organization(table):
-        op.execute(f"UPDATE {table} SET {moved} WHERE {infinite}")  # noqa: S608
-
-
-@contextmanager
-def every_organization(table: str) -> Iterator[None]:
-    """Let the owner see the rows of all organizations, to repair them, until the block ends."""
-    statement = "SELECT relforcerowsecurity FROM pg_class WHERE oid = CAST(:name AS regclass)"
-    isolated = op.get_bind().scalar(sa.text(statement), {"name": table})
-    if isolated:
-        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
-    yield
-    if isolated:
-        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        checks = finite_checks(table, moments_of(table)).items()
+        added = ", ".join(f"ADD CONSTRAINT {name} CHECK ({check})" for name, check in checks)
+        op.execute(f"ALTER TABLE {table} {added}")
 
 
 def show_all_to_worker(table: str) -> None:

@@ -22,7 +22,6 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
 from typing_extensions import override
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
@@ -32,6 +31,7 @@ from bailiwick_kit.policy.client import Question
 from bailiwick_kit.probe import probe
 from bailiwick_kit.process.dead_letter_commands import dead_letter_commands
 from bailiwick_kit.process.health import Health, NotYetError, health_of
+from bailiwick_kit.process.migrating import CannotMigrateError, migrate
 from bailiwick_kit.process.operations import operations
 from bailiwick_kit.process.outbox_commands import outbox_commands
 from bailiwick_kit.process.sampling import QueueSampling
@@ -108,8 +108,8 @@ class Service(Generic[SettingsT]):
             """Do both in one process: for one machine."""
             _run(self.name, self._run(self.load("api", "worker"), serving=True, working=True))
 
-        @program.command()
-        def migrate() -> None:
+        @program.command("migrate")
+        def migrate_() -> None:
             """Bring database and broker to what this version needs; repeating it changes nothing."""
             self.migrate(self.load("migrate"))
 
@@ -140,15 +140,11 @@ class Service(Generic[SettingsT]):
 
     def migrate(self, settings: SettingsT) -> None:
         """Migrate the database, and declare the whole topology before anybody needs it (D16)."""
-        from bailiwick_kit.database import migrations  # noqa: PLC0415 - Alembic, which nothing else here needs
-
-        migrations.upgrade(
-            self.migrations,
-            settings.database_owner_url.get_secret_value(),
-            api_role=str(make_url(settings.database_api_url.get_secret_value()).username),
-            worker_role=str(make_url(settings.database_worker_url.get_secret_value()).username),
-        )
-        asyncio.run(declare_topology(settings.broker_url.get_secret_value()))
+        try:
+            migrate(self.migrations, settings, declare_topology)
+        except CannotMigrateError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
 
     def described(self) -> FastAPI:
         """Build the application without settings: to be described, never to be started."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
-
-from bailiwick_kit.database.migrations import every_organization, keep_finite
+from bailiwick_kit.database.migration_steps import make_finite, run, show_all_organizations
 
 revision = "0002"
 down_revision = "0001"
@@ -14,9 +12,9 @@ depends_on = None
 
 def upgrade() -> None:
     # Rows that ended before all time would get the key of their successors.
-    with every_organization("visibility"):
-        op.execute("DELETE FROM visibility WHERE valid_to <= '1900-01-01T00:00:00Z'")
-    keep_finite(
+    show_all_organizations("visibility")
+    run("DELETE FROM visibility WHERE valid_to <= '1900-01-01T00:00:00Z'")
+    make_finite(
         "assignments",
         "audit",
         "customers",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from bailiwick_kit.database.migration_steps import create_index
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -11,10 +13,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(
-        "CREATE UNIQUE INDEX visibility_covering ON visibility"
-        " (org_id, member_id, listed_at, customer_id, relation, valid_from) INCLUDE (valid_to)"
-    )
+    key = ["org_id", "member_id", "listed_at", "customer_id", "relation", "valid_from"]
+    included = {"postgresql_include": ["valid_to"]}
+    create_index("visibility_covering", "visibility", key, unique=True, **included)
     op.execute(
         "ALTER TABLE visibility DROP CONSTRAINT visibility_pkey,"
         " ADD CONSTRAINT visibility_pkey PRIMARY KEY USING INDEX visibility_covering"

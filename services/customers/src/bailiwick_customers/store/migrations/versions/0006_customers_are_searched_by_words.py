@@ -8,7 +8,13 @@ import sqlalchemy as sa
 from alembic import op
 
 from bailiwick_customers.store.searching import searched
-from bailiwick_kit.database.migrations import every_organization, grant, isolate
+from bailiwick_kit.database.migration_steps import (
+    add_column,
+    create_index,
+    run,
+    show_all_organizations,
+)
+from bailiwick_kit.database.migrations import grant, isolate
 
 revision = "0006"
 down_revision = "0005"
@@ -17,17 +23,20 @@ depends_on = None
 
 _AT_ONCE = 2000
 
-_KNOWN_BY = sa.text(
+_KNOWN_BY = (
     "SELECT org_id, customer_id, name, code, tax_id, city, addresses, tags, contacts, version"
     " FROM customers WHERE words IS NULL LIMIT :most"
 )
-_WRITE = sa.text(
-    "UPDATE customers SET words = new.words, looked_up_words = new.looked_up, words_version = version"
+# Of the version that was read: where there is another by now, the worker writes its words.
+_WRITE = (
+    "UPDATE customers"
+    " SET words = new.words, looked_up_words = new.looked_up, words_version = new.version"
     " FROM unnest(CAST(:orgs AS uuid[]), CAST(:ids AS uuid[]), CAST(:words AS text[]),"
-    " CAST(:looked_up AS text[])) AS new (org_id, customer_id, words, looked_up)"
+    " CAST(:looked_up AS text[]), CAST(:versions AS int[]))"
+    " AS new (org_id, customer_id, words, looked_up, version)"
     " WHERE customers.org_id = new.org_id AND customers.customer_id = new.customer_id"
 )
-_BY_WORD = sa.text(
+_BY_WORD = (
     "INSERT INTO customer_words (org_id, word, customer_id, looked_up)"
     " SELECT org_id, word, customer_id,"
     " word = ANY(string_to_array(ltrim(looked_up_words), ' '))"
@@ -41,8 +50,15 @@ def upgrade() -> None:
         ("looked_up_words", sa.Text(), "Those of what a look-up shows: name and city."),
         ("words_version", sa.Integer(), "Which version's words these are."),
     ):
-        op.add_column("customers", sa.Column(name, kind, nullable=True, comment=comment))
-    op.alter_column("customers", "search", comment="What the version before searches.")
+        add_column("customers", sa.Column(name, kind, nullable=True, comment=comment))
+    create_index(
+        "customers_unsearched",
+        "customers",
+        ["org_id"],
+        postgresql_where=sa.text("words_version IS DISTINCT FROM version"),
+    )
+    show_all_organizations("customers")
+    _find_words()
     op.create_table(
         "customer_words",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -53,34 +69,26 @@ def upgrade() -> None:
         ),
         comment="customers.words, by word.",
     )
-    with every_organization("customers"):
-        _fill()
+    op.execute(_BY_WORD)
     op.create_primary_key(
         op.f("pk_customer_words"), "customer_words", ["org_id", "word", "customer_id"]
     )
     everything = ("select", "insert", "update", "delete")
     grant("customer_words", api=everything, worker=everything)
     isolate("customer_words")
-    op.create_index(
-        "customers_unsearched",
-        "customers",
-        ["org_id"],
-        unique=False,
-        postgresql_where=sa.text("words_version IS DISTINCT FROM version"),
-    )
+    op.alter_column("customers", "search", comment="What the version before searches.")
 
 
-def _fill() -> None:
-    connection = op.get_bind()
-    while rows := connection.execute(_KNOWN_BY, {"most": _AT_ONCE}).mappings().all():
+def _find_words() -> None:
+    while rows := run(_KNOWN_BY, {"most": _AT_ONCE}):
         found: list[dict[str, Any]] = [searched(dict(row)) for row in rows]
-        connection.execute(
+        run(
             _WRITE,
             {
                 "orgs": [row["org_id"] for row in rows],
                 "ids": [row["customer_id"] for row in rows],
                 "words": [one["words"] for one in found],
                 "looked_up": [one["looked_up_words"] for one in found],
+                "versions": [row["version"] for row in rows],
             },
         )
-    connection.execute(_BY_WORD)

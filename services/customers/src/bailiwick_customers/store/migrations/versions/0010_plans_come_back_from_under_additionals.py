@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-from bailiwick_kit.database.migrations import keep_finite
+from bailiwick_kit.database.migration_steps import add_column, make_finite
 
 revision = "0010"
 down_revision = "0009"
@@ -14,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
+    add_column(
         "assignments",
         sa.Column(
             "took_plans_after",
@@ -23,4 +22,4 @@ def upgrade() -> None:
             comment="Its member's plans to be main, which give way to it, begin after this.",
         ),
     )
-    keep_finite("assignments")
+    make_finite("assignments")

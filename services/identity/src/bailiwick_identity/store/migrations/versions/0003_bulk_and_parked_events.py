@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-from bailiwick_kit.database.migrations import keep_finite
+from bailiwick_kit.database.migration_steps import add_column, create_index, make_finite
 
 revision = "0003"
 down_revision = "0002"
@@ -14,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
+    add_column(
         "outbox",
         sa.Column(
             "bulk",
@@ -24,7 +23,7 @@ def upgrade() -> None:
             comment="Sent beside what people do now.",
         ),
     )
-    op.add_column(
+    add_column(
         "outbox",
         sa.Column(
             "parked_at",
@@ -33,25 +32,22 @@ def upgrade() -> None:
             comment="Tried no more until an operator says.",
         ),
     )
-    keep_finite("outbox")
-    op.create_index(
+    make_finite("outbox")
+    create_index(
         "outbox_untried",
         "outbox",
         ["bulk", "org_id", "position"],
-        unique=False,
         postgresql_where=sa.text("sent_at IS NULL AND retry_at IS NULL"),
     )
-    op.create_index(
+    create_index(
         "outbox_tried",
         "outbox",
         ["bulk", "org_id", "retry_at"],
-        unique=False,
         postgresql_where=sa.text("sent_at IS NULL AND retry_at IS NOT NULL AND parked_at IS NULL"),
     )
-    op.create_index(
+    create_index(
         "outbox_parked",
         "outbox",
         ["position"],
-        unique=False,
         postgresql_where=sa.text("parked_at IS NOT NULL"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from bailiwick_kit.database.migration_steps import create_index
 
 revision = "0004"
 down_revision = "0003"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("refresh_tokens_issued", "refresh_tokens", ["issued_at"])
+    create_index("refresh_tokens_issued", "refresh_tokens", ["issued_at"])

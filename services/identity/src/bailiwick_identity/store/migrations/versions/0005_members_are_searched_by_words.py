@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from bailiwick_identity.store.rows import searched
-from bailiwick_kit.database.migrations import every_organization
+from bailiwick_kit.database.migration_steps import add_column, run, show_all_organizations
 
 revision = "0005"
 down_revision = "0004"
@@ -15,13 +15,14 @@ depends_on = None
 
 _AT_ONCE = 2000
 
-_UNSEARCHED = sa.text(
+_UNSEARCHED = (
     "SELECT org_id, member_id, name, email, version FROM members WHERE words IS NULL LIMIT :most"
 )
-_WRITE = sa.text(
-    "UPDATE members SET words = new.words, words_version = version"
-    " FROM unnest(CAST(:orgs AS uuid[]), CAST(:ids AS uuid[]), CAST(:words AS text[]))"
-    " AS new (org_id, member_id, words)"
+# Of the version that was read: where there is another by now, the worker writes its words.
+_WRITE = (
+    "UPDATE members SET words = new.words, words_version = new.version"
+    " FROM unnest(CAST(:orgs AS uuid[]), CAST(:ids AS uuid[]), CAST(:words AS text[]),"
+    " CAST(:versions AS int[])) AS new (org_id, member_id, words, version)"
     " WHERE members.org_id = new.org_id AND members.member_id = new.member_id"
 )
 
@@ -31,14 +32,11 @@ def upgrade() -> None:
         ("words", sa.Text(), "What it is found by; each has a space before it."),
         ("words_version", sa.Integer(), "Which version's words these are."),
     ):
-        op.add_column("members", sa.Column(name, kind, nullable=True, comment=comment))
+        add_column("members", sa.Column(name, kind, nullable=True, comment=comment))
+    show_all_organizations("members")
+    while rows := run(_UNSEARCHED, {"most": _AT_ONCE}):
+        columns = {"orgs": "org_id", "ids": "member_id", "versions": "version"}
+        read = {name: [row[column] for row in rows] for name, column in columns.items()}
+        words = [searched(row["name"], row["email"], 0)["words"] for row in rows]
+        run(_WRITE, {**read, "words": words})
     op.alter_column("members", "search", comment="What the version before searches.")
-    connection = op.get_bind()
-    with every_organization("members"):
-        while rows := connection.execute(_UNSEARCHED, {"most": _AT_ONCE}).mappings().all():
-            words = [searched(row["name"], row["email"], 0)["words"] for row in rows]
-            ids = {
-                "orgs": [row["org_id"] for row in rows],
-                "ids": [row["member_id"] for row in rows],
-            }
-            connection.execute(_WRITE, {**ids, "words": words})

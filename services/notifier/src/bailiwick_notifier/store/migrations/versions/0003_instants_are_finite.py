@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bailiwick_kit.database.migrations import keep_finite
+from bailiwick_kit.database.migration_steps import make_finite
 
 revision = "0003"
 down_revision = "0002"
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    keep_finite(
+    make_finite(
         "assignments",
         "audit",
         "deliveries",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-from bailiwick_kit.database.migrations import every_organization
+from bailiwick_kit.database.migration_steps import (
+    add_column,
+    change_in_pieces,
+    show_all_organizations,
+)
 
 revision = "0004"
 down_revision = "0003"
@@ -13,13 +16,17 @@ branch_labels = None
 depends_on = None
 
 _FIXED = """
-    UPDATE notices SET author_keeps_view = true
-    WHERE author_id IN (placed_by, main_id) OR author_id = ANY (additional_ids)
+    fixed AS (
+        UPDATE notices SET author_keeps_view = true FROM piece
+        WHERE notices.org_id = piece.org_id AND notices.event_id = piece.event_id
+            AND NOT author_keeps_view
+            AND (author_id IN (placed_by, main_id) OR author_id = ANY (additional_ids))
+    )
 """
 
 
 def upgrade() -> None:
-    op.add_column(
+    add_column(
         "notices",
         sa.Column(
             "author_keeps_view",
@@ -29,5 +36,5 @@ def upgrade() -> None:
             comment="Whether the author goes on viewing the order without representing the customer.",
         ),
     )
-    with every_organization("notices"):
-        op.execute(_FIXED)
+    show_all_organizations("notices")
+    change_in_pieces("notices", _FIXED)

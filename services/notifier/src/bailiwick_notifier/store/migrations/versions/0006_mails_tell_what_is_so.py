@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from bailiwick_kit.database.migration_steps import add_column, create_index
 from bailiwick_kit.database.migrations import grant, isolate, keep_finite, show_all_to_worker
 
 revision = "0006"
@@ -26,6 +27,25 @@ _COMMENTS: dict[str, tuple[Any, str, str]] = {
 
 
 def upgrade() -> None:
+    add_column(
+        "notices",
+        sa.Column(
+            "renamed",
+            sa.Text(),
+            nullable=True,
+            comment="What the customer has been called since; null: as in the content.",
+        ),
+    )
+    add_column(
+        "notices",
+        sa.Column(
+            "renamed_seq",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The number of that change in customers' sequence.",
+        ),
+    )
+    create_index("notices_customer", "notices", ["org_id", "customer_id"])
     op.create_table(
         "changed_orders",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -47,25 +67,6 @@ def upgrade() -> None:
     isolate("changed_orders")
     show_all_to_worker("changed_orders")
     keep_finite("changed_orders")
-    op.add_column(
-        "notices",
-        sa.Column(
-            "renamed",
-            sa.Text(),
-            nullable=True,
-            comment="What the customer has been called since; null: as in the content.",
-        ),
-    )
-    op.add_column(
-        "notices",
-        sa.Column(
-            "renamed_seq",
-            sa.BigInteger(),
-            nullable=True,
-            comment="The number of that change in customers' sequence.",
-        ),
-    )
-    op.create_index("notices_customer", "notices", ["org_id", "customer_id"], unique=False)
     for name, (kind, before, comment) in _COMMENTS.items():
         op.alter_column(
             "notices",

@@ -7,13 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.database.migrations import (
-    every_organization,
-    grant,
-    isolate,
-    keep_finite,
-    show_all_to_worker,
-)
+from bailiwick_kit.database.migration_steps import show_all_organizations
+from bailiwick_kit.database.migrations import grant, isolate, keep_finite, show_all_to_worker
 
 revision = "0007"
 down_revision = "0006"
@@ -41,6 +36,7 @@ _COMMENTS: dict[str, tuple[Any, str, str]] = {
 
 
 def upgrade() -> None:
+    show_all_organizations("notices")
     op.create_table(
         "customer_names",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -57,8 +53,7 @@ def upgrade() -> None:
         comment="What customers are called, as last told: whoever may know it reads it in their mail.",
     )
     op.create_index("customer_names_heard", "customer_names", ["heard_at"], unique=False)
-    with every_organization("notices"):
-        op.execute(_KNOWN)
+    op.execute(_KNOWN)
     grant("customer_names", worker=("select", "insert", "update", "delete"))
     isolate("customer_names")
     show_all_to_worker("customer_names")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from bailiwick_kit.database.migration_steps import create_index
 
 revision = "0007"
 down_revision = "0006"
@@ -12,9 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index(
+    create_index(
         "orders_former_number",
         "orders",
         ["org_id", sa.text('external_ref COLLATE "C"')],
-        unique=False,
     )

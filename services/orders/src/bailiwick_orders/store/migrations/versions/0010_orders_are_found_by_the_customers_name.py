@@ -5,7 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bailiwick_kit.database.migrations import every_organization, grant, isolate, show_all_to_worker
+from bailiwick_kit.database.migration_steps import (
+    add_column,
+    change_in_pieces,
+    create_index,
+    show_all_organizations,
+)
+from bailiwick_kit.database.migrations import grant, isolate, show_all_to_worker
 from bailiwick_kit.text.search import kept, words_of
 
 revision = "0010"
@@ -31,10 +37,46 @@ _WORDS = sa.text(
     " SELECT DISTINCT org_id, word, customer_id"
     " FROM customer_names, unnest(string_to_array(ltrim(words), ' ')) AS word WHERE word <> ''"
 )
-_NAMED = sa.text("UPDATE customers SET named_version = version")
+_NAMED = """
+named AS (
+    UPDATE customers SET named_version = version FROM piece
+    WHERE customers.org_id = piece.org_id AND customers.customer_id = piece.customer_id
+        AND named_version IS DISTINCT FROM version
+)
+"""
+"""Before the names are read: what changes after this has another version, and the worker keeps its name."""
 
 
 def upgrade() -> None:
+    comment = "Of which version the name is kept in customer_names."
+    add_column(
+        "customers", sa.Column("named_version", sa.Integer(), nullable=True, comment=comment)
+    )
+    create_index(
+        "customers_unnamed",
+        "customers",
+        ["org_id"],
+        postgresql_where=sa.text("named_version IS DISTINCT FROM version"),
+    )
+    create_index("assignments_member", "assignments", ["org_id", "member_id"])
+    show_all_organizations("customers", "orders")
+    change_in_pieces("customers", _NAMED)
+    _create_tables()
+    _fill()
+    op.alter_column("customer_names", "words", nullable=False)
+    keys = {
+        "customer_names": ["customer_id", "name"],
+        "customer_name_words": ["word", "customer_id"],
+    }
+    for table, key in keys.items():
+        op.create_primary_key(op.f(f"pk_{table}"), table, ["org_id", *key])
+        grant(table, api=("select",), worker=("select", "insert", "update", "delete"))
+        isolate(table)
+    # It looks in each for names that the version before heard of.
+    show_all_to_worker("organizations")
+
+
+def _create_tables() -> None:
     op.create_table(
         "customer_names",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -55,38 +97,11 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         comment="customer_names.words, by word.",
     )
-    comment = "Of which version the name is kept in customer_names."
-    op.add_column(
-        "customers", sa.Column("named_version", sa.Integer(), nullable=True, comment=comment)
-    )
-    with every_organization("customers"), every_organization("orders"):
-        _fill()
-    op.alter_column("customer_names", "words", nullable=False)
-    keys = {
-        "customer_names": ["customer_id", "name"],
-        "customer_name_words": ["word", "customer_id"],
-    }
-    for table, key in keys.items():
-        op.create_primary_key(op.f(f"pk_{table}"), table, ["org_id", *key])
-        grant(table, api=("select",), worker=("select", "insert", "update", "delete"))
-        isolate(table)
-    show_all_to_worker(
-        "organizations"
-    )  # it looks in each for names that the version before heard of
-    op.create_index("assignments_member", "assignments", ["org_id", "member_id"], unique=False)
-    op.create_index(
-        "customers_unnamed",
-        "customers",
-        ["org_id"],
-        unique=False,
-        postgresql_where=sa.text("named_version IS DISTINCT FROM version"),
-    )
 
 
 def _fill() -> None:
     connection = op.get_bind()
     connection.execute(_NAMES)
-    connection.execute(_NAMED)
     while names := connection.execute(_UNFOLDED, {"most": _AT_ONCE}).scalars().all():
         words = [kept(words_of(name)) for name in names]
         connection.execute(_FOLD, {"names": list(names), "words": words})

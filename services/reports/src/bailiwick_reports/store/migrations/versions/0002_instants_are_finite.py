@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
-
-from bailiwick_kit.database.migrations import every_organization, keep_finite
+from bailiwick_kit.database.migration_steps import make_finite, run, show_all_organizations
 
 revision = "0002"
 down_revision = "0001"
@@ -27,9 +25,9 @@ DO UPDATE SET orders = known.orders + excluded.orders, pieces = known.pieces + e
 
 
 def upgrade() -> None:
-    with every_organization("sales"):
-        op.execute(_JOIN_SALES)
-    keep_finite(
+    show_all_organizations("sales")
+    run(_JOIN_SALES)
+    make_finite(
         "assignments",
         "inbox",
         "members",

@@ -8,18 +8,30 @@ it, or represented the customer then. What is not sure counts as not kept, until
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-from bailiwick_kit.database.migrations import every_organization
+from bailiwick_kit.database.migration_steps import (
+    add_column,
+    change_in_pieces,
+    create_index,
+    show_all_organizations,
+)
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_FIXED = """
+fixed AS (
+    UPDATE orders SET author_keeps_view = true FROM piece
+    WHERE orders.org_id = piece.org_id AND orders.order_id = piece.order_id
+        AND NOT author_keeps_view AND order_date IS NOT NULL AND credited_to = author_id
+)
+"""
+
 
 def upgrade() -> None:
-    op.add_column(
+    add_column(
         "orders",
         sa.Column(
             "author_keeps_view",
@@ -29,12 +41,9 @@ def upgrade() -> None:
             comment="Whether the author goes on viewing it without representing the customer.",
         ),
     )
-    with every_organization("orders"):
-        op.execute(
-            "UPDATE orders SET author_keeps_view = true"
-            " WHERE order_date IS NOT NULL AND credited_to = author_id"
-        )
-    op.create_index(
+    show_all_organizations("orders")
+    change_in_pieces("orders", _FIXED)
+    create_index(
         "orders_kept",
         "orders",
         ["org_id", "author_id", "customer_id"],

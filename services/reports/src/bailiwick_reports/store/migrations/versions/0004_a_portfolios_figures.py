@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from bailiwick_kit.database.migration_steps import create_index
 
 revision = "0004"
 down_revision = "0003"
@@ -11,6 +11,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("assignments_member", "assignments", ["org_id", "member_id"])
-    op.create_index("sales_author_id", "sales", ["org_id", "author_id"])
-    op.create_index("sales_credited_to", "sales", ["org_id", "credited_to"])
+    create_index("assignments_member", "assignments", ["org_id", "member_id"])
+    create_index("sales_author_id", "sales", ["org_id", "author_id"])
+    create_index("sales_credited_to", "sales", ["org_id", "credited_to"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from bailiwick_kit.database.migration_steps import create_index
 
 revision = "0005"
 down_revision = "0004"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("orders_customer_id", "orders", ["org_id", "customer_id"])
+    create_index("orders_customer_id", "orders", ["org_id", "customer_id"])
