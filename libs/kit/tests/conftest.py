@@ -9,7 +9,7 @@ import pytest
 from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.topology import dead_queue, retry_queue
-from bailiwick_local.databases import DatabaseUrls, create_database
+from bailiwick_local.databases import DatabaseUrls, copy_database
 from bailiwick_testkit.servers.real import Postgres, Rabbitmq, Servers
 from bailiwick_testkit.services.toy import QUEUE, Things, migrated, open_things
 
@@ -25,7 +25,7 @@ async def urls(postgres: Postgres, template: DatabaseUrls) -> AsyncIterator[Data
     """Give a database of the test's own."""
     secret = postgres.places.kept.secret("roles")
     name = f"{template.name}_{uuid4().hex[:8]}"
-    urls = await create_database(postgres.url, "things", name, secret, template.name)
+    urls = await copy_database(postgres.url, "things", name, secret, template.name)
     yield urls
     await postgres.drop(urls)
 

@@ -69,25 +69,46 @@ async def create_roles(admin: asyncpg.Connection, dsn: str, service: str, secret
     await admin.execute("SELECT pg_advisory_unlock(4117)")
 
 
-async def create_database(
-    admin_dsn: str, service: str, database: str, secret: str, template: str = "template0"
-) -> DatabaseUrls:
+async def create_database(admin_dsn: str, service: str, database: str, secret: str) -> DatabaseUrls:
     """Make a service's database with its roles where it is missing, and give its addresses."""
     admin = await asyncpg.connect(admin_dsn)
     try:
         await create_roles(admin, admin_dsn, service, secret)
         if not await admin.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
             await admin.execute(
-                f'CREATE DATABASE "{database}" OWNER {service}_owner TEMPLATE "{template}"'
+                f'CREATE DATABASE "{database}" OWNER {service}_owner TEMPLATE template0'
             )
-        await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
-        await admin.execute(
-            f'GRANT CONNECT ON DATABASE "{database}" TO {service}_api, {service}_worker'
-        )
+        await _let_in(admin, service, database)
     finally:
         await admin.close()
     await _prepare(_within(admin_dsn, database), service)
     return urls(admin_dsn, service, database, secret)
+
+
+async def copy_database(
+    admin_dsn: str, service: str, database: str, secret: str, template: str
+) -> DatabaseUrls:
+    """Make a copy of a service's database that `create_database` made, and give its addresses.
+
+    Files are copied, not written to the log page by page: half the time where nothing has to be durable.
+    """
+    admin = await asyncpg.connect(admin_dsn)
+    try:
+        await admin.execute(
+            f'CREATE DATABASE "{database}" OWNER {service}_owner TEMPLATE "{template}"'
+            " STRATEGY FILE_COPY"
+        )
+        await _let_in(admin, service, database)
+    finally:
+        await admin.close()
+    return urls(admin_dsn, service, database, secret)
+
+
+async def _let_in(admin: asyncpg.Connection, service: str, database: str) -> None:
+    await admin.execute(
+        f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;'
+        f' GRANT CONNECT ON DATABASE "{database}" TO {service}_api, {service}_worker'
+    )
 
 
 async def _prepare(dsn: str, service: str) -> None:

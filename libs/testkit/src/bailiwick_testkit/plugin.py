@@ -69,13 +69,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `slow`, unless they are asked for."""
-    if os.environ.get("BAILIWICK_SLOW") == "1":
-        return
+    """Leave out the tests marked `slow`, unless they are asked for; arrange what workers share."""
     left_out = [item for item in items if item.get_closest_marker("slow")]
-    if left_out:
+    if left_out and os.environ.get("BAILIWICK_SLOW") != "1":
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=left_out)
+    if hasattr(config, "workerinput"):
+        from bailiwick_testkit.xdist_groups import arranged  # noqa: PLC0415 - only where xdist is
+
+        known = {item.nodeid: item for item in items}
+        items[:] = [known[nodeid] for nodeid in arranged(list(known))]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

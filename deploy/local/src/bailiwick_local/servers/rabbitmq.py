@@ -27,6 +27,8 @@ TUNED = (
     "collect_statistics_interval = 1000",
 )
 """Of its configuration wherever it runs: a laptop's disk may be nearly full; figures lag by a second."""
+_YIELDING = "+sbwt none +sbwtdcpu none +sbwtdio none"
+"""Erlang's threads wait without turning: others here need the processor (RabbitMQ, Runtime Tuning)."""
 _INNER = ("/usr/lib/rabbitmq/bin", "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin")
 _ERLANG = ("/usr/lib/erlang/erts-*/bin", "/usr/lib/erlang/bin")
 
@@ -109,7 +111,7 @@ def _environment(places: Places, ports: Mapping[str, int]) -> dict[str, str]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "RABBITMQ_DIST_PORT": str(ports["rabbitmq-nodes"]),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {_YIELDING}",
     }
 
 

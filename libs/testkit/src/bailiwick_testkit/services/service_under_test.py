@@ -76,3 +76,4 @@ async def open_shop(
             await shop.tell()
             yield shop
     await worker.close()
+    await postgres.drop(urls)
