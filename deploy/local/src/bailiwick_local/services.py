@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import json
 import shutil
@@ -142,6 +143,9 @@ def interpreter(places: Places) -> Interpreter:
         StackError: there is none.
 
     """
+    for folder in source_folders():
+        # Whom the services run as cannot write bytecode there, and would compile all of it at every start.
+        compileall.compile_dir(folder, quiet=2)
     account, libraries = places.account, Path(sys.prefix) / "lib"
     site = next(libraries.glob("python3*/site-packages"))
     if account.reaches(Path(sys.executable)) and account.reaches(CHECKOUT):
@@ -172,7 +176,7 @@ def _reachable(places: Places, folder: Path) -> Path:
     if is_library and (copy / ".stamp").exists() and (copy / ".stamp").read_text() == stamp:
         return copy
     shutil.rmtree(copy, ignore_errors=True)
-    # With its bytecode: whom the copy is for cannot write any, and would compile it at every start.
+    # With its bytecode.
     shutil.copytree(folder, copy, symlinks=True)
     (copy / ".stamp").write_text(stamp)
     for path in [copy.parent, copy, *copy.rglob("*")]:

@@ -1,5 +1,5 @@
 """Run customers: `python -m bailiwick_customers api | worker | serve | migrate | …`."""
 
-from bailiwick_customers.main import program
+from bailiwick_kit.process.starting import program_in
 
-program()
+program_in("bailiwick_customers.main")()

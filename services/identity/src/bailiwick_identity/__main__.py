@@ -1,5 +1,5 @@
 """Run identity: `python -m bailiwick_identity api | worker | serve | migrate | create-organization | …`."""
 
-from bailiwick_identity.main import program
+from bailiwick_kit.process.starting import program_in
 
-program()
+program_in("bailiwick_identity.main")()

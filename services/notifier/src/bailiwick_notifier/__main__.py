@@ -1,5 +1,5 @@
 """Run notifier: `python -m bailiwick_notifier api | worker | serve | migrate | …`."""
 
-from bailiwick_notifier.main import program
+from bailiwick_kit.process.starting import program_in
 
-program()
+program_in("bailiwick_notifier.main")()

@@ -1,5 +1,5 @@
 """Run orders: `python -m bailiwick_orders api | worker | serve | migrate | import | republish | …`."""
 
-from bailiwick_orders.main import program
+from bailiwick_kit.process.starting import program_in
 
-program()
+program_in("bailiwick_orders.main")()

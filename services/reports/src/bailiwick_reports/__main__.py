@@ -1,5 +1,5 @@
 """Run reports: `python -m bailiwick_reports api | worker | serve | migrate | …`."""
 
-from bailiwick_reports.main import program
+from bailiwick_kit.process.starting import program_in
 
-program()
+program_in("bailiwick_reports.main")()
