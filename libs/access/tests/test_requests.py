@@ -109,7 +109,7 @@ async def test_an_invitation_that_nobody_accepted_is_answered_as_one_after_a_whi
     replica = Replica(connecting, here=lambda _: True, invited=lambda _: True)
     assert (await replica.let_in()).is_invited  # also where the while ends in the middle of a look
     assert len(replica.pulled) == 1
-    assert replica.now == pytest.approx(0.5 + 2 * connecting, abs=0.11 + connecting)
+    assert replica.now == pytest.approx(0.2 + 2 * connecting, abs=0.06 + connecting)
 
 
 async def test_identity_knows_itself_who_has_accepted() -> None:

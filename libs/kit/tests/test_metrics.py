@@ -37,6 +37,8 @@ gauge     bailiwick_database_connections_awaited{pool}
 gauge     bailiwick_database_connections_in_use{pool}
 gauge     bailiwick_database_connections_most{pool}
 gauge     bailiwick_dead_letters{queue}
+gauge     bailiwick_fan_outs_oldest_seconds{}
+gauge     bailiwick_fan_outs_waiting{}
 gauge     bailiwick_mails_waiting{}
 gauge     bailiwick_notices_waiting{}
 gauge     bailiwick_outbox_oldest_seconds{lane}

@@ -32,6 +32,9 @@ from bailiwick_kit.web.read_your_writes import After, Position, Positions
 
 _PATIENCE = 0.5
 """Seconds that a request waits for the replica of its own membership, and as long once it is pulled (D2)."""
+_ACCEPTED_WITHIN = 0.2
+"""Seconds that an invited member's request waits for an acceptance that the replica may lack still. It is
+pulled at once, which takes some hundredths; whoever has not accepted pays this with every request."""
 _PAUSE = 0.05
 _scheme = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
 
@@ -76,7 +79,7 @@ class Entrance:
         since: float | None = None
         is_pulled = False
         while True:
-            is_patient = since is None or self.monotonic() - since < _PATIENCE
+            is_patient = since is None or self.monotonic() - since < _ACCEPTED_WITHIN
             # Nobody waits with a connection in hand: some callers' wait would be everybody's.
             # What most requests ask is found by keys: one plan does for all of them. What is not, says so.
             async with self.database.reading(
@@ -92,7 +95,7 @@ class Entrance:
                 since, is_pulled = self.monotonic(), True
             if since is None:  # from the first look on, which may have had to wait for a connection
                 since = self.monotonic()
-            if self.monotonic() - since < _PATIENCE:
+            if self.monotonic() - since < (_ACCEPTED_WITHIN if is_late else _PATIENCE):
                 await self.pause(_PAUSE)
             elif not is_pulled:
                 await ask_to_pull(self.database, "identity", claims.org_id)

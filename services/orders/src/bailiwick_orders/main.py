@@ -39,6 +39,7 @@ from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import tables
 from bailiwick_orders.store.customer_names import Renaming
 from bailiwick_orders.store.fan_out import FanOut
+from bailiwick_orders.store.fan_out_sampling import FanOutSampling
 from bailiwick_orders.store.placed_totals import Tally
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_orders.store.snapshots import Snapshots
@@ -103,6 +104,7 @@ async def work(settings: Settings) -> AsyncIterator[Sequence[Work]]:
             identity.keep_up,
             customers.keep_up,
             FanOut(database).run,
+            FanOutSampling(database).run,
             Renaming(database).run,
             Housekeeping(database, tables.outbox, tables.idempotency_keys, tables.inbox).run,
         ]

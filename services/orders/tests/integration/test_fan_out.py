@@ -12,6 +12,8 @@ from bailiwick_kit.database.engine import Database
 from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_orders.store import fan_out, tables
 from bailiwick_orders.store.fan_out import FanOut
+from bailiwick_orders.store.fan_out_sampling import FanOutSampling
+from bailiwick_testkit.checks.metric_values import figure
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.services.orders import OrdersService
 
@@ -175,7 +177,7 @@ async def test_what_happens_between_two_pieces_counts(
     assert (await market.shop.api.get(bruno, made["path"])).status_code == 404
 
 
-async def test_an_act_is_written_though_customers_of_its_own_and_of_another_organization_are_locked(
+async def test_an_act_is_written_though_a_customer_of_it_and_a_thousand_of_another_organization_are_locked(
     market: OrdersService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "AT_ONCE", 2)
@@ -183,12 +185,14 @@ async def test_an_act_is_written_though_customers_of_its_own_and_of_another_orga
     held, database = await held_by(market, ana, 4, 5), market.shop.database
     hand_over(market, held, bruno, datetime.now(UTC))
     await market.tell()
-    own, other, cust = min(one.customer_id for one in held), UUID(int=1), UUID(int=5)
-    row = {"code": "x", "name": "x", "status": "approved", "created_by": cust}
-    key = {"org_id": other, "customer_id": cust}
+    own, other = min(one.customer_id for one in held), UUID(int=1)
+    theirs = [UUID(int=5 + number) for number in range(1_000)]
+    row = {"code": "x", "name": "x", "status": "approved", "created_by": other}
+    keys = [{"org_id": other, "customer_id": one} for one in theirs]
     async with database.writing(other) as connection:
-        await connection.execute(tables.customers.insert(), {**key, **row, "version": 1, "seq": 1})
-        late = {**key, "assignment_id": cust, "begins": False}
+        rows = [{**key, **row, "version": 1, "seq": 1} for key in keys]
+        await connection.execute(tables.customers.insert(), rows)
+        late = [{**key, "assignment_id": key["customer_id"], "begins": False} for key in keys]
         await connection.execute(tables.fan_outs.insert(), late)
     after = datetime.now(UTC) + timedelta(seconds=1)
 
@@ -204,13 +208,44 @@ async def test_an_act_is_written_though_customers_of_its_own_and_of_another_orga
         locking.writing(other) as two,
     ):
         await fan_out.lock_customers(one, market.shop.org_id, [own])
-        await fan_out.lock_customers(two, other, [cust])
-        beside = asyncio.create_task(FanOut(database).run())
+        await fan_out.lock_customers(two, other, theirs)
+        # Of five orders, two a piece: some twenty rounds, none of which may wait.
+        beside = asyncio.create_task(FanOut(database, piece=2).run())
         try:
             await comes({ana.member_id: 5, bruno.member_id: 15})
         finally:
             beside.cancel()
             await asyncio.wait([beside])
+
+
+async def test_what_is_left_to_write_is_measured_and_since_when(
+    market: OrdersService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "AT_ONCE", 10)
+    ana, bruno = [await market.shop.member("sales_representative") for _ in range(2)]
+    held, beside = await held_by(market, ana, 3, 7), FanOut(market.shop.database)
+    looks = FanOutSampling(market.shop.database)._rounds()
+
+    async def measured() -> tuple[float, float]:
+        await anext(looks)
+        found = [figure(f"bailiwick_fan_outs_{what}") for what in ("waiting", "oldest_seconds")]
+        assert None not in found
+        return found[0] or 0.0, found[1] or 0.0
+
+    assert await measured() == (0, 0)
+    hand_over(market, held, bruno, datetime.now(UTC))
+    await market.tell()
+    async with market.shop.database.writing(market.shop.org_id) as connection:
+        await connection.exec_driver_sql(
+            "UPDATE fan_outs SET recorded_at = now() - interval '1 hour' WHERE begins"
+        )
+    waiting, oldest = await measured()
+    assert waiting == 6
+    assert 3_600 <= oldest < 3_700
+    while await beside.round():
+        pass
+    assert await measured() == (0, 0)
+    await looks.aclose()
 
 
 async def _moves(market: OrdersService, customers: int, orders: int) -> float:

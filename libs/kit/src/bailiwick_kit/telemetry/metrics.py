@@ -178,6 +178,16 @@ RELAY_ACTIVE: Final = _reading(
     "lane",
 )
 
+FAN_OUTS_WAITING: Final = _reading(
+    "bailiwick_fan_outs_waiting",
+    "Assignments whose orders' visibility is still being written in pieces, of large acts; counted up to "
+    "100,000. Absent if the database does not answer.",
+)
+FAN_OUTS_OLDEST: Final = _reading(
+    "bailiwick_fan_outs_oldest_seconds",
+    "Seconds since the oldest of them was told of, 0 if there is none; absent like the former.",
+)
+
 CONSUMER_LAG: Final = _histogram(
     "bailiwick_consumer_lag_seconds",
     "Seconds from an event's recording at its source to the commit of its effect in this service, by queue.",
@@ -198,7 +208,7 @@ EVENTS: Final = _counter(
 QUEUE_MESSAGES: Final = _reading(
     "bailiwick_queue_messages",
     "Messages in a queue that no consumer has taken yet; absent if the broker does not answer. A consumer "
-    "holds up to 32 more.",
+    "holds up to 500 more.",
     "queue",
 )
 QUEUE_CONSUMERS: Final = _reading(

@@ -6,7 +6,8 @@ take; it is remembered in `fan_outs` and written in pieces (ADR 17). A piece rea
 are when it is written, under the customer's lock, so that it can be late and repeated but never wrong;
 ends are written before beginnings, so that nobody sees more meanwhile than before and after. Who has lost
 a customer reads none of its orders from the first commit on, whatever is written so far (`stale`).
-A piece that fails puts its customer off, and delays neither other customers nor other organizations.
+A piece that fails puts its customer off, and delays neither other customers nor other organizations; a
+customer whom others have locked is passed over without waiting, and looked at again in the next round.
 """
 
 from __future__ import annotations
@@ -125,20 +126,38 @@ _FIRST = START_OF_TIME, UUID(int=0)
 
 _ORGANIZATIONS = sa.select(fan_outs.c.org_id).distinct()
 _NEXT = (
-    sa.select(fan_outs)
+    sa.select(fan_outs.c.customer_id)
+    .join(
+        customers,
+        sa.and_(
+            customers.c.org_id == fan_outs.c.org_id,
+            customers.c.customer_id == fan_outs.c.customer_id,
+        ),
+    )
     .where(
         fan_outs.c.org_id == _org_id,
         fan_outs.c.customer_id != sa.all_(sa.bindparam("put_off", type_=_ids)),
     )
     .order_by(fan_outs.c.begins, fan_outs.c.customer_id, fan_outs.c.assignment_id)
     .limit(1)
+    .with_for_update(of=customers, skip_locked=True)
+)
+"""Locks the customer, as who applies assignments does: first its row, then what hangs on it."""
+_FIRST_OF_CUSTOMER = (
+    sa.select(fan_outs)
+    .where(
+        fan_outs.c.org_id == _org_id,
+        fan_outs.c.customer_id == sa.bindparam("customer_id", type_=sa.Uuid),
+    )
+    .order_by(fan_outs.c.begins, fan_outs.c.assignment_id)
+    .limit(1)
+    .with_for_update()
 )
 _SHORT_WAIT = sa.text("SET LOCAL lock_timeout = '1s'")
 _THE_ONE = sa.and_(
     fan_outs.c.org_id == sa.bindparam("of_org", type_=sa.Uuid),
     fan_outs.c.assignment_id == sa.bindparam("of_assignment", type_=sa.Uuid),
 )
-_LOCKED = sa.select(fan_outs).where(_THE_ONE).with_for_update()
 
 
 async def lock_customers(
@@ -227,46 +246,44 @@ class FanOut:
 
     async def _next(self, org_id: UUID) -> bool:
         """Write an organization's next piece; return whether there was one and it did not fail."""
-        one = None
-        put_off = [customer_id for of_org, customer_id in self.put_off if of_org == org_id]
+        customer_id = None
+        put_off = [one for of_org, one in self.put_off if of_org == org_id]
         try:
-            async with self.database.reading(org_id) as connection:
+            async with self.database.writing(org_id) as connection:
+                await connection.execute(_SHORT_WAIT)
                 found = await connection.execute(_NEXT, {"org_id": org_id, "put_off": put_off})
-                one = found.mappings().first()
-            if one is not None:
-                await self._piece(one)
+                customer_id = found.scalar()
+                if customer_id is not None:
+                    await self._piece(connection, org_id, customer_id)
         except Exception as error:  # noqa: BLE001 - one organization's, which the others do not wait for
             _report(error, org_id=str(org_id))
-            if one is not None:
+            if customer_id is not None:
                 # The customer, not the assignment: its ends stay before its beginnings.
-                self.put_off[org_id, one["customer_id"]] = time.monotonic() + PUT_OFF
+                self.put_off[org_id, customer_id] = time.monotonic() + PUT_OFF
             return False
-        return one is not None
+        return customer_id is not None
 
-    async def _piece(self, one: sa.RowMapping) -> None:
-        org_id = one["org_id"]
-        async with self.database.writing(org_id) as connection:
-            await connection.execute(_SHORT_WAIT)
-            # As who applies assignments does: first the customer's row, then what hangs on it.
-            await lock_customers(connection, org_id, [one["customer_id"]])
-            the_one = {"of_org": org_id, "of_assignment": one["assignment_id"]}
-            found = await connection.execute(_LOCKED, the_one)
-            if (locked := found.mappings().first()) is None:
-                return
-            bound = {
-                **{name: one[name] for name in ("org_id", "customer_id")},
-                "assignment_ids": [one["assignment_id"]],
-                "piece": self.piece,
-                "listed_after": locked["listed_after"] or _FIRST[0],
-                "id_after": locked["id_after"] or _FIRST[1],
-            }
-            await connection.execute(_FAN_OUT_LATER, bound)
-            last = (await connection.execute(_LAST, bound)).first()
-            if last is None or last[2] < self.piece:
-                await connection.execute(fan_outs.delete().where(_THE_ONE), the_one)
-            else:
-                reached = {"listed_after": last[0], "id_after": last[1]}
-                await connection.execute(fan_outs.update().where(_THE_ONE), {**the_one, **reached})
+    async def _piece(self, connection: AsyncConnection, org_id: UUID, customer_id: UUID) -> None:
+        """Write the next piece of a customer that we have locked, where there still is one."""
+        its = {"org_id": org_id, "customer_id": customer_id}
+        found = await connection.execute(_FIRST_OF_CUSTOMER, its)
+        if (one := found.mappings().first()) is None:
+            return
+        the_one = {"of_org": org_id, "of_assignment": one["assignment_id"]}
+        bound = {
+            **its,
+            "assignment_ids": [one["assignment_id"]],
+            "piece": self.piece,
+            "listed_after": one["listed_after"] or _FIRST[0],
+            "id_after": one["id_after"] or _FIRST[1],
+        }
+        await connection.execute(_FAN_OUT_LATER, bound)
+        last = (await connection.execute(_LAST, bound)).first()
+        if last is None or last[2] < self.piece:
+            await connection.execute(fan_outs.delete().where(_THE_ONE), the_one)
+        else:
+            reached = {"listed_after": last[0], "id_after": last[1]}
+            await connection.execute(fan_outs.update().where(_THE_ONE), {**the_one, **reached})
 
 
 def _report(error: Exception, **of: str) -> None:

@@ -97,6 +97,7 @@ fan_outs = sa.Table(
     sa.Column("begins", sa.Boolean, nullable=False, comment="It is new; what ends goes before."),
     sa.Column("listed_after", _instant, comment="With `id_after`: what is written already."),
     sa.Column("id_after", sa.Uuid),
+    sa.Column("recorded_at", _instant, server_default=sa.func.now(), nullable=False),
     comment="Assignments whose orders' visibility is still being written.",
 )
 
