@@ -19,10 +19,10 @@ from typing_extensions import override
 
 from bailiwick_gateway import files as gateway_files
 from bailiwick_gateway.routes import ROUTES
-from bailiwick_local.places import Places
-from bailiwick_local.processes import Process
-from bailiwick_local.servers import gateway, install, knock
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.data_folder import DataFolder
+from bailiwick_launcher.processes import Process
+from bailiwick_launcher.servers import gateway, install, probes
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.servers.real import Servers
 from bailiwick_testkit.waiting import wait_until
 
@@ -97,7 +97,7 @@ def running(servers: Servers) -> Iterator[Gateway]:
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
         upstreams[service] = upstream
     with servers.private() as mine:
-        places: Places = mine.places
+        places: DataFolder = mine.places
         ports = {name: upstream.server_port for name, upstream in upstreams.items()}
         nobody = dict.fromkeys(SERVICES, places.kept.port("nobody"))
         server = gateway.native(places, nobody | ports)
@@ -321,7 +321,7 @@ def test_connections_are_kept_longer_than_balancers_in_front_keep_theirs() -> No
 # Where it runs: what `start` makes of its environment.
 
 
-def started(places: Places, **told: str) -> tuple[Process, Gateway]:
+def started(places: DataFolder, **told: str) -> tuple[Process, Gateway]:
     """Start one whose services are all at a port where nobody is, but for what is told."""
     port, folder = places.kept.port("told"), places.folder("gateway")
     gateway._write(places, gateway_files.files())
@@ -339,7 +339,7 @@ def started(places: Places, **told: str) -> tuple[Process, Gateway]:
 
 
 @pytest.fixture
-def places(servers: Servers) -> Iterator[Places]:
+def places(servers: Servers) -> Iterator[DataFolder]:
     install.ensure(["gateway"], lambda _: None)
     with servers.private() as mine:
         yield mine.places
@@ -368,10 +368,10 @@ def headers_seen(running: Gateway, **sent: str) -> dict[str, str]:
     return seen
 
 
-def test_services_are_asked_by_the_address_that_clients_have(places: Places, echo: str) -> None:
+def test_services_are_asked_by_the_address_that_clients_have(places: DataFolder, echo: str) -> None:
     process, running = started(places, BAILIWICK_CUSTOMERS_UPSTREAM=echo)
     wait_until(
-        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+        lambda: probes.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
     )
     seen = headers_seen(running)
     assert (seen["host"], seen["x-forwarded-proto"]) == ("shop.example", "https")
@@ -383,12 +383,12 @@ def test_services_are_asked_by_the_address_that_clients_have(places: Places, ech
     [("", "127.0.0.1"), ("10.0.0.0/8", "127.0.0.1"), ("10.0.0.0/8 127.0.0.1", "192.0.2.7")],
 )
 def test_where_a_request_comes_from_is_said_by_trusted_proxies_alone(
-    places: Places, echo: str, trusted: str, seen: str
+    places: DataFolder, echo: str, trusted: str, seen: str
 ) -> None:
     told = {"BAILIWICK_CUSTOMERS_UPSTREAM": echo, "BAILIWICK_TRUSTED_PROXIES": trusted}
     process, running = started(places, **told)
     wait_until(
-        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+        lambda: probes.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
     )
     # What the client itself made up stands first, what the last proxy saw stands last.
     forwarded = "198.51.100.1, 192.0.2.7, 10.1.2.3"
@@ -396,11 +396,11 @@ def test_where_a_request_comes_from_is_said_by_trusted_proxies_alone(
     process.stop()
 
 
-def test_nginx_is_not_told_where_it_is(places: Places) -> None:
+def test_nginx_is_not_told_where_it_is(places: DataFolder) -> None:
     # It takes a variable NGINX for sockets that it has inherited from another nginx.
     process, running = started(places)
     wait_until(
-        lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+        lambda: probes.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
     )
     assert "inherited sockets" not in process.log()
     process.stop()
@@ -420,7 +420,7 @@ class _Names(socketserver.BaseRequestHandler):
         answer_to.sendto(head + question + (record if is_v4 else b""), self.client_address)
 
 
-def test_service_that_comes_back_at_another_address_is_found(places: Places) -> None:
+def test_service_that_comes_back_at_another_address_is_found(places: DataFolder) -> None:
     with (
         answering("127.0.0.1", 0) as former,
         answering("127.0.0.2", former.server_port),
@@ -439,7 +439,7 @@ def test_service_that_comes_back_at_another_address_is_found(places: Places) -> 
             return answer.status == 200 and answer.json["service"] == address
 
         wait_until(
-            lambda: knock.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
+            lambda: probes.http_status(f"http://127.0.0.1:{running.port}", "/") == 404, "it is up"
         )
         assert answers_from("127.0.0.1")
         names.address = "127.0.0.2"  # type: ignore[attr-defined]
@@ -461,7 +461,7 @@ def test_service_that_comes_back_at_another_address_is_found(places: Places) -> 
         ("BAILIWICK_TRUSTED_PROXIES", "10.0.0.0/8; deny all"),
     ],
 )
-def test_address_that_is_none_is_refused_by_name(places: Places, name: str, value: str) -> None:
+def test_address_that_is_none_is_refused_by_name(places: DataFolder, name: str, value: str) -> None:
     process, _ = started(places, **{name: value})
     wait_until(lambda: not process.is_running(), "it ends")
     assert name in process.log()

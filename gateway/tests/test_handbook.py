@@ -18,9 +18,9 @@ from bailiwick_gateway import files as gateway_files
 from bailiwick_gateway import handbook
 from bailiwick_gateway.handbook.events import told_by
 from bailiwick_gateway.routes import ROUTES
-from bailiwick_local.places import CHECKOUT
-from bailiwick_local.servers import gateway, install
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.data_folder import CHECKOUT
+from bailiwick_launcher.servers import gateway, install
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.servers.real import Servers
 
 LEAVES = handbook.leaves()

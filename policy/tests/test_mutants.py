@@ -20,7 +20,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from bailiwick_local.servers.opa import program
+from bailiwick_launcher.servers.opa import program
 from bailiwick_testkit.policy.oracle import Oracle, World
 from bailiwick_testkit.policy.worlds import CALLERS, questions, world_of, worlds
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import SecretStr
 
 from bailiwick_docs import configuration_page, environment
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.checkout import CHECKOUT, read
 
 FILE = Path("deploy/compose.yaml")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local.servers import containers
-from bailiwick_local.servers.opa import VERSION
+from bailiwick_launcher.servers import docker_runner
+from bailiwick_launcher.servers.opa import VERSION
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources, tree
 
 IMAGES = ("service", "policy", "gateway", "mailbox")
-LAUNCHER = "bailiwick_local"
-FOR_DEVELOPERS = ("deploy/local", "libs/testkit", "tools", "examples", "tests")
+LAUNCHER = "bailiwick_launcher"
+FOR_DEVELOPERS = ("tools", "libs/testkit", "examples", "tests")
 """What no image and no chart has anything of."""
 MADE_OF = {Path("deploy/Dockerfile"), Path("deploy/compose.yaml"), Path(".dockerignore")}
 SHARED = {"contracts/src", "libs/kit/src", "libs/access/src", "services/${SERVICE}/src"}
@@ -139,7 +139,7 @@ def test_images_and_chart_take_nothing_of_the_launcher() -> None:
     for file in files():
         if file.is_relative_to("deploy/helm/bailiwick") or file in MADE_OF:
             text = (CHECKOUT / file).read_bytes().decode(errors="replace")
-            named = [one for one in (LAUNCHER, *FOR_DEVELOPERS[:2]) if one in text]
+            named = [one for one in (LAUNCHER, "tools/launcher", "libs/testkit") if one in text]
             assert not named, f"{file} takes of {named}"
 
 
@@ -148,7 +148,7 @@ def test_images_and_chart_take_nothing_of_the_launcher() -> None:
     [
         ("gateway", "python -m bailiwick_gateway.files /gateway", set()),
         ("gateway", f"python -m {LAUNCHER}.gateway /gateway", {LAUNCHER}),
-        ("deploy/local/src", f"python -m {LAUNCHER}", {"bailiwick_kit", "bailiwick_policy"}),
+        ("tools/launcher/src", f"python -m {LAUNCHER}", {"bailiwick_kit", "bailiwick_policy"}),
     ],
 )
 def test_a_stage_that_takes_of_the_launcher_is_found(
@@ -219,9 +219,9 @@ def test_packages_are_taken_by_their_hashes_alone() -> None:
 
 def test_bases_are_those_that_are_told_of_elsewhere() -> None:
     assert set(DEFAULTS) == {"BASE", "GATEWAY_BASE", "OPA_BASE"}
-    assert DEFAULTS["OPA_BASE"] == containers.IMAGES["opa"]
+    assert DEFAULTS["OPA_BASE"] == docker_runner.IMAGES["opa"]
     assert f":{VERSION}-" in DEFAULTS["OPA_BASE"]
-    assert DEFAULTS["GATEWAY_BASE"] == containers.IMAGES["gateway"]
+    assert DEFAULTS["GATEWAY_BASE"] == docker_runner.IMAGES["gateway"]
     made = read(Path("tests/containers/make-stand-ins")).replace("$opa_version", VERSION)
-    for image in (*DEFAULTS.values(), *containers.IMAGES.values()):
+    for image in (*DEFAULTS.values(), *docker_runner.IMAGES.values()):
         assert image in made, f"tests/containers makes nothing that stands in for {image}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local.servers import opa
+from bailiwick_launcher.servers import opa
 from bailiwick_testkit.checkout import CHECKOUT, MEMBERS, SERVICES, read, sources, tree
 
 PACKAGES = {
@@ -25,7 +25,7 @@ BY_NAME_ONLY = {"python-multipart", "fastapi-offline"}
 """FastAPI looks for the one where a route takes a form; of the other only files are served."""
 FOR_DEVELOPERS = {
     "libs/testkit",
-    "deploy/local",
+    "tools/launcher",
     "tools/csv_import",
     "tools/docs",
     "examples/alameda",

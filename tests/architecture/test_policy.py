@@ -15,7 +15,7 @@ from bailiwick_access.authorizer import _UNKNOWNS
 from bailiwick_contracts import identity
 from bailiwick_contracts.reasons import Reason
 from bailiwick_kit.policy.client import SENTINEL
-from bailiwick_local.servers.opa import program
+from bailiwick_launcher.servers.opa import program
 
 CHECKOUT = Path(__file__).parents[2]
 POLICY = CHECKOUT / "policy"

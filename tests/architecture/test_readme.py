@@ -15,7 +15,7 @@ import pytest
 import typer.main
 import yaml
 
-from bailiwick_local.cli import app
+from bailiwick_launcher.cli import app
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources, tree
 
 README = Path("README.md")

@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local import services as local
+from bailiwick_launcher import services as local
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES, files, read, sources, tree
 from bailiwick_testkit.checks import introspection
 
@@ -37,7 +37,7 @@ def package(service: str) -> Path:
 
 def test_services_are_the_same_wherever_they_are_listed() -> None:
     assert set(SERVICES) == set(PUBLISHED) == set(local.SERVICES), (
-        "name it in contracts' catalogue and in bailiwick_local.services"
+        "name it in contracts' catalogue and in bailiwick_launcher.services"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from bailiwick_local.places import CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT
 from bailiwick_testkit.checkout import SERVICES
 from bailiwick_testkit.checks import introspection
 from bailiwick_testkit.checks.tenancy import WITHOUT_ORGANIZATION

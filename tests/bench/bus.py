@@ -27,8 +27,8 @@ from bailiwick_kit.bus.outbox_notify import Wake, plain_dsn
 from bailiwick_kit.bus.relay import BULK, Relay
 from bailiwick_kit.bus.topology import direct_exchange
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
-from bailiwick_local.places import CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_orders.store import tables
 from bailiwick_testkit.servers.real import Postgres, Rabbitmq
 from bailiwick_testkit.waiting import until

@@ -31,7 +31,7 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.replication.change_feed_client import ChangeFeedClient
 from bailiwick_kit.replication.replica import Replica
-from bailiwick_local.places import CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT
 from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.store import tables as notifier_tables
 from bailiwick_notifier.store.notices import KeepChanged, TakeNotice

@@ -30,7 +30,7 @@ from bailiwick_customers.store import tables as customers_tables
 from bailiwick_customers.store.queries import CustomerQueries
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.policy.client import Policy
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_orders.actions.ports import Filters as OrderFilters
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.queries import OrderQueries

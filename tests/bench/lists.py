@@ -16,8 +16,8 @@ from uuid import UUID
 import aiohttp
 from measure import Ask, Compared, compare
 
-from bailiwick_local.databases import DatabaseUrls
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import DOOR_SECRET, ISSUER, Person
 
 KINDS = {

@@ -17,7 +17,7 @@ from measure import Compared, burst, compare_rates
 
 from bailiwick_kit.bus.outbox_notify import plain_dsn
 from bailiwick_kit.process.service import declare_topology
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.servers.real import Rabbitmq
 from bailiwick_testkit.services.orders import an_order

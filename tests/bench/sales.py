@@ -12,7 +12,7 @@ from lists import Client, until_ready
 from measure import Compared, compare
 
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_reports.store.cube_rebuild import Cube
 from bailiwick_testkit.fakes.people import Person
 

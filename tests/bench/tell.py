@@ -7,7 +7,7 @@ from typing import Any
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import MadeUpIdentity
 
 

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_local import demo
-from bailiwick_local.demo.person import at_gateway, signed_in
-from bailiwick_local.places import Places
-from bailiwick_local.processes import StackError
-from bailiwick_local.servers import containers, daemon
-from bailiwick_local.stacks import choosing, images, sign_ins
-from bailiwick_local.stacks.compose import ComposeStack
+from bailiwick_launcher import demo
+from bailiwick_launcher.data_folder import DataFolder
+from bailiwick_launcher.demo.person import at_gateway, signed_in
+from bailiwick_launcher.processes import StackError
+from bailiwick_launcher.servers import daemon, docker_runner
+from bailiwick_launcher.stacks import choosing, images, sign_ins
+from bailiwick_launcher.stacks.compose import ComposeStack
 from bailiwick_testkit.servers.real import Servers, folder_of_runs, report
 
 
 @contextmanager
 def compose_stack(folder: Path) -> Iterator[ComposeStack]:
     """Give a stack in containers, not started yet; afterwards nothing of it is left."""
-    stack = choosing.begin(Places(folder), report)
+    stack = choosing.begin(DataFolder(folder), report)
     assert isinstance(stack, ComposeStack)
     try:
         yield stack
@@ -151,7 +151,7 @@ def test_what_a_killed_run_left_is_swept(insisting: None) -> None:
     folder = folder_of_runs() / "0-killed"
     left = Servers(folder)
     left.opa()
-    mine = ("--all", "--quiet", "--filter", f"name={containers.project(left.places)}")
+    mine = ("--all", "--quiet", "--filter", f"name={docker_runner.project(left.places)}")
     assert docker("ps", *mine)
     Servers(folder).end()
     assert not docker("ps", *mine)

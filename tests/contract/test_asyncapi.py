@@ -18,8 +18,8 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from bailiwick_contracts.catalogue import EVENTS
 from bailiwick_kit.bus.messages import to_message
-from bailiwick_local.places import locked, of_the_checkout
-from bailiwick_local.servers import install
+from bailiwick_launcher.data_folder import locked, of_the_checkout
+from bailiwick_launcher.servers import install
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.servers.real import report
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from bailiwick_kit.database import migrations
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
 from bailiwick_testkit.checks import introspection
 from bailiwick_testkit.checks.tenancy import WITHOUT_ORGANIZATION

@@ -22,7 +22,7 @@ from bailiwick_contracts.orders import OrderCancelled, OrderEvent, OrderPlaced
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.messages import to_message
 from bailiwick_kit.process.service import declare_topology
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.subscribing import subscriber_commands
 from bailiwick_testkit.checkout import CHECKOUT

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.runtime.migration import HeadMaintainer, RevisionStep
 
 from bailiwick_kit.database import migrations
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.checkout import CHECKOUT, SERVICES
 from bailiwick_testkit.servers.real import Postgres
 from bailiwick_testkit.services.large_company import superuser_dsn

@@ -22,8 +22,8 @@ from bailiwick_contracts.envelope import EXCHANGE, bulk
 from bailiwick_contracts.identity import MemberChanged
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.topology import direct_exchange
-from bailiwick_local.processes import Process
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.processes import Process
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.fakes.subscriber import a_message, deliver
 from bailiwick_testkit.servers.stack import Running
 from bailiwick_testkit.waiting import wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailiwick_local import demo, stacks
+from bailiwick_launcher import demo, stacks
 from bailiwick_testkit.servers.stack import Running
 
 
@@ -37,7 +37,7 @@ def test_a_story_that_goes_wrong_says_so(
     quiet = stack.told([])
     demo.load(quiet)
     # A customer without a name is refused, and nothing after it can be told.
-    monkeypatch.setattr("bailiwick_local.demo.bodies.new_customer", lambda _: {"name": ""})
+    monkeypatch.setattr("bailiwick_launcher.demo.bodies.new_customer", lambda _: {"name": ""})
     capsys.readouterr()
     assert not demo.play(quiet)
     printed = capsys.readouterr().out

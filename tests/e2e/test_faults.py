@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from bailiwick_kit.policy.client import DEADLINE
-from bailiwick_local.servers import Server
+from bailiwick_launcher.servers import Server
 from bailiwick_testkit.checks.load_clients import Busy, Ledger, under_load
 from bailiwick_testkit.checks.operations import Operation, operations
 from bailiwick_testkit.fakes.subscriber import Ear, a_message, deliver

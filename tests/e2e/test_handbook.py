@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.servers.stack import Running
 from bailiwick_testkit.services.company import Company, a_company, done
 

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bailiwick_local.places import Places
+from bailiwick_launcher.data_folder import DataFolder
 from bailiwick_testkit.fakes.smtp_server import Accepted, Faults, Harm, Stage
 from bailiwick_testkit.fakes.smtp_thread import PostOffice, post_office
 from bailiwick_testkit.fakes.subscriber import Ear, a_message, deliver
@@ -120,7 +120,7 @@ class Town:
 def town(servers: Servers) -> Iterator[Town]:
     """One stack for all of these tests, and nobody else's; its mail goes to our own post office."""
     folder = servers.places.data / "mail-faults"
-    with post_office(Places(folder).kept.port("post-office")) as office:
+    with post_office(DataFolder(folder).kept.port("post-office")) as office:
         settings = {**QUICK, "BAILIWICK_SMTP_URL": office.server.url}
         own = running(folder, own=True, settings=settings)
         try:

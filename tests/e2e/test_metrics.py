@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bailiwick_contracts.catalogue import PUBLISHED, SUBSCRIBED, queue_name
 from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.telemetry.metrics import DECLARED
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.servers.stack import Running
 from bailiwick_testkit.services.company import Company, Someone, a_company
 from bailiwick_testkit.waiting import wait_until
@@ -112,7 +112,7 @@ def test_each_says_what_it_is_and_which_policy_it_goes_by(stack: Running) -> Non
         stack.health(service)
         about = {"service": service, "process": "serve", "version": "unknown"}
         assert figure(stack, service, "build_info", **about) == 1
-        revision = {"revision": stack.stack.surroundings.revision}
+        revision = {"revision": stack.stack.service_env.revision}
         assert figure(stack, service, "policy_revision_info", **revision) == 1
 
 

@@ -22,12 +22,12 @@ from urllib.parse import quote, unquote, urlsplit
 import asyncpg
 import pytest
 
-from bailiwick_local import broker
-from bailiwick_local.places import Places
-from bailiwick_local.processes import Process
-from bailiwick_local.servers import daemon
-from bailiwick_local.services import SERVICES
-from bailiwick_local.stacks.native import NativeStack
+from bailiwick_launcher import broker
+from bailiwick_launcher.data_folder import DataFolder
+from bailiwick_launcher.processes import Process
+from bailiwick_launcher.servers import daemon
+from bailiwick_launcher.services import SERVICES
+from bailiwick_launcher.stacks.native import NativeStack
 from bailiwick_testkit.checkout import CHECKOUT, files
 from bailiwick_testkit.checks.spans import collecting
 from bailiwick_testkit.fakes.smtp_thread import post_office
@@ -103,7 +103,10 @@ def told_to_log(stack: NativeStack) -> None:
 @pytest.fixture(scope="module")
 def found(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
     """Do everything, gather everything, and search it."""
-    places, folder = Places(servers.places.data / "secrets"), tmp_path_factory.mktemp("evidence")
+    places, folder = (
+        DataFolder(servers.places.data / "secrets"),
+        tmp_path_factory.mktemp("evidence"),
+    )
     places.write(places.folder(".") / "kept.json", json.dumps({"secrets": KEPT}))
     users = {SMTP_USER: SMTP_PASSWORD}
     with (

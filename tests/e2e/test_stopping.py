@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.fakes.subscriber import Ear
 from bailiwick_testkit.servers.instances import Instance, Load, Request, instances_of, loaded
 from bailiwick_testkit.servers.real import Servers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailiwick_local.servers import install, opa
+from bailiwick_launcher.servers import install, opa
 from bailiwick_testkit.checks.chart import Chart
 from bailiwick_testkit.servers.real import report
 

@@ -15,8 +15,8 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from bailiwick_identity.store.signing_keys import SigningKeys
-from bailiwick_local.databases import ROLES
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.databases import ROLES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.checkout import read
 from bailiwick_testkit.checks.chart import FOLDER, Chart, Manifest, containers, of_kind, ran
 

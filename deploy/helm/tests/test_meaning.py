@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailiwick_kit.bus.broker_accounts import OPERATOR, accounts
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.checks.chart import (
     VALUES,
     Chart,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.checkout import CHECKOUT
 from bailiwick_testkit.checks.chart import Chart, Manifest, component, of_kind
 

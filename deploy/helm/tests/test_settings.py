@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from bailiwick_kit.settings import PREFIX, Process
-from bailiwick_local.servers import containers as docker
-from bailiwick_local.servers import opa
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.servers import docker_runner as docker
+from bailiwick_launcher.servers import opa
+from bailiwick_launcher.services import SERVICES
 from bailiwick_policy import bundle
 from bailiwick_testkit.checkout import read
 from bailiwick_testkit.checks.chart import (

@@ -21,8 +21,8 @@ from typing_extensions import override
 
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.policy.client import Policy
-from bailiwick_local.places import claimed_port
-from bailiwick_local.servers import knock
+from bailiwick_launcher.data_folder import claimed_port
+from bailiwick_launcher.servers import probes
 from bailiwick_policy import bundle
 from bailiwick_testkit.checks.chart import (
     FOLDER,
@@ -101,8 +101,8 @@ def started(manifests: list[Manifest], program: str, place: Path) -> Iterator[Si
     path = sidecar["startupProbe"]["httpGet"]["path"]
     told = moved(environment(main)["BAILIWICK_POLICY_URL"], place)
     try:
-        yield Sidecar(told, log, lambda: knock.http_status(f"http://{address}", path))
-        assert knock.http_status(f"http://{address}", "/v1/data") == 404
+        yield Sidecar(told, log, lambda: probes.http_status(f"http://{address}", path))
+        assert probes.http_status(f"http://{address}", "/v1/data") == 404
     finally:
         process.terminate()
         process.wait(30)

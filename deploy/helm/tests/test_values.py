@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.services import SERVICES
 from bailiwick_testkit.checks.chart import (
     FOLDER,
     Chart,

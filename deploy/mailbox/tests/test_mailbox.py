@@ -19,11 +19,11 @@ import pytest
 from aiosmtpd.smtp import SMTP
 from typer.testing import CliRunner
 
-from bailiwick_local.cli import app
-from bailiwick_local.places import Places
-from bailiwick_local.processes import StackError
-from bailiwick_local.servers import knock
-from bailiwick_local.servers import mailbox as provider
+from bailiwick_launcher.cli import app
+from bailiwick_launcher.data_folder import DataFolder
+from bailiwick_launcher.processes import StackError
+from bailiwick_launcher.servers import mailbox as provider
+from bailiwick_launcher.servers import probes
 from bailiwick_mailbox import Mailbox
 from bailiwick_mailbox.__main__ import Keeper
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
@@ -129,16 +129,16 @@ def _own_process(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 async def test_process_is_ready_when_it_greets_and_ends_when_told(tmp_path: Path) -> None:
     with _own_process(tmp_path) as (process, port):
-        assert knock.smtp("127.0.0.1", port)
+        assert probes.smtp("127.0.0.1", port)
         await Mailer(f"smtp://127.0.0.1:{port}").send(a_mail())
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(10) == 0
-        assert not knock.smtp("127.0.0.1", port)
+        assert not probes.smtp("127.0.0.1", port)
     assert len(Mailbox(tmp_path).messages()) == 1
 
 
 @pytest.fixture
-def places(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
+def places(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataFolder]:
     monkeypatch.delenv(provider.VARIABLE, raising=False)
     with servers.private() as mine:
         monkeypatch.setenv(OURS, str(mine.places.data))
@@ -151,7 +151,7 @@ def said(*arguments: str) -> str:
     return outcome.output
 
 
-async def test_mail_lists_and_shows_messages(places: Places, tmp_path: Path) -> None:
+async def test_mail_lists_and_shows_messages(places: DataFolder, tmp_path: Path) -> None:
     assert said().startswith("No mail yet.")
     await kept(places.folder("mailbox"), *(a_mail(n, subject=f"Order {n}") for n in range(1, 4)))
     listed = said("--last", "2")
@@ -167,20 +167,20 @@ async def test_mail_lists_and_shows_messages(places: Places, tmp_path: Path) -> 
     assert target.read_text().strip() == "<p>Café</p>"
 
 
-async def test_terminal_is_told_nothing_by_a_message(places: Places) -> None:
+async def test_terminal_is_told_nothing_by_a_message(places: DataFolder) -> None:
     await kept(places.folder("mailbox"), a_mail(text="\x1b[2Jgone\x07\u202e 95,40\u00a0€"))
     shown = said("1")
     assert {"\x1b", "\x07", "\u202e"}.isdisjoint(shown)
     assert "gone 95,40 €" in shown
 
 
-def test_number_that_is_not_there_is_told(places: Places) -> None:
+def test_number_that_is_not_there_is_told(places: DataFolder) -> None:
     for arguments in (["7"], ["7", "--html", "x.html"], ["--html", "x.html"]):
         assert CliRunner().invoke(app, ["mail", *arguments]).exit_code == 1
 
 
 def test_named_mail_server_is_used_and_never_started_or_stopped(
-    places: Places, monkeypatch: pytest.MonkeyPatch
+    places: DataFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(provider.VARIABLE, "smtps://u:p@mail.example")
     server = provider.provide(places, None)

@@ -9,7 +9,7 @@ import pytest
 from bailiwick_contracts.envelope import bulk
 from bailiwick_kit.bus.broker import open_channel
 from bailiwick_kit.bus.topology import dead_queue, retry_queue
-from bailiwick_local.databases import DatabaseUrls, copy_database
+from bailiwick_launcher.databases import DatabaseUrls, copy_database
 from bailiwick_testkit.servers.real import Postgres, Rabbitmq, Servers
 from bailiwick_testkit.services.toy import QUEUE, Things, migrated, open_things
 

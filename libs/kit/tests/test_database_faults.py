@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.web.problems import answer_to
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.servers.real import Rabbitmq, Servers
 from bailiwick_testkit.services.toy import Things, changed, copy, open_things
 from bailiwick_testkit.waiting import running, until

@@ -17,8 +17,8 @@ from bailiwick_kit.policy.client import Question
 from bailiwick_kit.process.health import Check, Health, NotYetError, health_of
 from bailiwick_kit.process.operations import operations
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local.databases import DatabaseUrls
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.opa import UCAST, fake_opa, raw, said
 from bailiwick_testkit.services.application import settings_for
 

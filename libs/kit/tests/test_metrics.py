@@ -20,7 +20,7 @@ from bailiwick_kit.process.operations import operations
 from bailiwick_kit.telemetry import metrics
 from bailiwick_kit.telemetry.metrics import DECLARED, REGISTRY, Reading
 from bailiwick_kit.web.app import create_app
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
 from bailiwick_testkit.checks.metric_values import figure, rise_of
 from bailiwick_testkit.fakes.opa import UCAST, FakeOpa, fake_opa, said
 from bailiwick_testkit.services.toy import Things

@@ -13,7 +13,7 @@ from bailiwick_kit.bus import topology
 from bailiwick_kit.process import migrating
 from bailiwick_kit.process.migrating import CannotMigrateError, migrate
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
 from bailiwick_testkit.services.toy import MIGRATIONS, Things
 from bailiwick_testkit.waiting import until
 

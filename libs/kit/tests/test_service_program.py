@@ -20,8 +20,8 @@ from bailiwick_kit.database import migrations
 from bailiwick_kit.process.health import Health
 from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local.databases import DatabaseUrls
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.servers.real import Postgres, Servers
 from bailiwick_testkit.services.toy import MIGRATIONS, Things, changed, open_things
 from bailiwick_testkit.waiting import until

@@ -23,7 +23,7 @@ from bailiwick_kit.telemetry import trace
 from bailiwick_kit.telemetry.export import exported
 from bailiwick_kit.telemetry.tracing import LAST_WORDS, LONGEST
 from bailiwick_kit.web.app import create_app
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
 from bailiwick_testkit.checks.spans import Collector, Spans, collecting, recorded
 from bailiwick_testkit.fakes.opa import fake_opa, said
 from bailiwick_testkit.services.toy import QUEUE, ThingChanged, Things, changed, copy

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from bailiwick_kit.bus.broker import open_channel
-from bailiwick_local.databases import DatabaseUrls
-from bailiwick_local.processes import StackError
-from bailiwick_local.servers import knock
+from bailiwick_launcher.databases import DatabaseUrls
+from bailiwick_launcher.processes import StackError
+from bailiwick_launcher.servers import probes
 from bailiwick_testkit.servers.real import Opa, Postgres, Rabbitmq, Servers
 
 
@@ -80,7 +80,7 @@ def test_policy_server_can_be_frozen_killed_and_brought_back(opa: Opa) -> None:
     mine.resume()
     assert mine.server.is_ready()
     mine.kill()
-    assert knock.http_status(mine.url, "/health") == 0
+    assert probes.http_status(mine.url, "/health") == 0
     mine.start()
     assert mine.server.is_ready()
     mine.stop()

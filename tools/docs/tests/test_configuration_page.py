@@ -10,8 +10,8 @@ from opentelemetry.sdk import environment_variables
 
 from bailiwick_docs import configuration_page, environment
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local.places import CHECKOUT
-from bailiwick_local.services import SERVICES
+from bailiwick_launcher.data_folder import CHECKOUT
+from bailiwick_launcher.services import SERVICES
 
 FOLDERS = (
     "contracts",
@@ -95,7 +95,7 @@ def test_code_asks_for_what_the_page_names() -> None:
     # A server's address is asked for by whoever provides it, through the constant of its module.
     asked |= {
         str(node.value.value)
-        for file in (CHECKOUT / "deploy/local/src/bailiwick_local/servers").glob("*.py")
+        for file in (CHECKOUT / "tools/launcher/src/bailiwick_launcher/servers").glob("*.py")
         for node in ast.parse(file.read_text("utf-8")).body
         if isinstance(node, ast.Assign)
         and isinstance(node.value, ast.Constant)

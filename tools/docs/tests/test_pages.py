@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bailiwick_docs import metrics_page, pages
 from bailiwick_kit.telemetry import metrics
-from bailiwick_local.places import CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT
 from bailiwick_testkit.checkout import MEMBERS
 
 

@@ -7,7 +7,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from bailiwick_local.places import CHECKOUT as CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT as CHECKOUT
 
 MEMBERS = tuple(
     sorted(

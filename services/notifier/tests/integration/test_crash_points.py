@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_kit import crash_points
 from bailiwick_kit.clock import SystemClock
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
 from bailiwick_testkit.fakes.people import DOOR_SECRET, ISSUER
 from bailiwick_testkit.fakes.smtp_server import MailServer, mail_server
 from bailiwick_testkit.servers.real import Opa

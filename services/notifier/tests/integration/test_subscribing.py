@@ -31,7 +31,7 @@ from bailiwick_kit.bus.outbox import record
 from bailiwick_kit.bus.relay import Relay
 from bailiwick_kit.database import migrations
 from bailiwick_kit.process.service import declare_topology
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_notifier import subscribing
 from bailiwick_notifier.settings import Settings
 from bailiwick_notifier.subscribers import Readers

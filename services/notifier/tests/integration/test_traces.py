@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from bailiwick_kit.telemetry import trace
-from bailiwick_local.places import claimed_port
+from bailiwick_launcher.data_folder import claimed_port
 from bailiwick_notifier.mail.sending import Mail, Mailer, PutOff
 from bailiwick_testkit.checks.spans import Spans, recorded
 from bailiwick_testkit.fakes.people import Person

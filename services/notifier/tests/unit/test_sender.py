@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.mail.message import Mail, domain_of, envelope
 from bailiwick_notifier.settings import Settings

@@ -20,7 +20,7 @@ import bailiwick_orders
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.database import migrations
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_orders.store.customer_names import NUMBER, RARE, Renaming, find
 from bailiwick_testkit.servers.real import Postgres
 from bailiwick_testkit.services.large_company import superuser_dsn

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bailiwick_local.places import CHECKOUT
+from bailiwick_launcher.data_folder import CHECKOUT
 
 MAPPING = CHECKOUT / "tests" / "northwind" / "mapping.yaml"
 _FOUR_PLACES = 10_000

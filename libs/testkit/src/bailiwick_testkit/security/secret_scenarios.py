@@ -21,8 +21,8 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import httpx2
 
-from bailiwick_local.services import SERVICES
-from bailiwick_local.stacks.native import NativeStack
+from bailiwick_launcher.services import SERVICES
+from bailiwick_launcher.stacks.native import NativeStack
 from bailiwick_testkit.checks.operations import operations
 from bailiwick_testkit.fakes.smtp_thread import PostOffice
 from bailiwick_testkit.fakes.subscriber import Ear

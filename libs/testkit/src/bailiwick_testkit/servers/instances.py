@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import aiohttp
 
-from bailiwick_local.places import claimed_port
-from bailiwick_local.processes import Process
-from bailiwick_local.stacks.native import NativeStack
+from bailiwick_launcher.data_folder import claimed_port
+from bailiwick_launcher.processes import Process
+from bailiwick_launcher.stacks.native import NativeStack
 from bailiwick_testkit.waiting import until
 
 LOOK = 0.25

@@ -21,17 +21,17 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bailiwick_kit.database import migrations
-from bailiwick_local.databases import (
+from bailiwick_launcher.data_folder import DataFolder, locked, of_the_checkout
+from bailiwick_launcher.databases import (
     DatabaseUrls,
     copy_database,
     create_database,
     drop_database,
 )
-from bailiwick_local.places import Places, locked, of_the_checkout
-from bailiwick_local.processes import Process, Runner, StackError, pid_files, stop_by
-from bailiwick_local.servers import Server, opa, providers
-from bailiwick_local.servers.containers import Container
-from bailiwick_local.servers.containers import stop_all as stop_containers
+from bailiwick_launcher.processes import Process, Runner, StackError, pid_files, stop_by
+from bailiwick_launcher.servers import Server, opa, providers
+from bailiwick_launcher.servers.docker_runner import Container
+from bailiwick_launcher.servers.docker_runner import stop_all as stop_containers
 from bailiwick_policy import bundle
 
 
@@ -81,7 +81,7 @@ class Handle:
 class Postgres(Handle):
     """A PostgreSQL whose superuser's DSN is `url`."""
 
-    places: Places
+    places: DataFolder
     run: str
 
     async def fresh_database(self, service: str, *, migrated: bool = True) -> DatabaseUrls:
@@ -185,7 +185,7 @@ class Rabbitmq(Handle):
 class Opa(Handle):
     """An OPA with the project's bundle at `url` (`unix://…` or `http://…`)."""
 
-    places: Places
+    places: DataFolder
     revision: str
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -205,7 +205,7 @@ class Servers:
     """
 
     def __init__(self, folder: Path, *, durable: bool = False, own: bool = False) -> None:
-        self.places = Places(folder)
+        self.places = DataFolder(folder)
         self._durable, self._own = durable, own
         self._run = folder.name.replace("-", "")[-8:]
 
@@ -266,7 +266,7 @@ class Servers:
         mine = self.places.data
         below = {path.parent for sign in ("run", "kept.json") for path in mine.glob(f"*/{sign}")}
         for folder in [mine, *below]:
-            places = Places(folder)
+            places = DataFolder(folder)
             for file in pid_files(places):
                 stop_by(file, force=True)
             stop_containers(places, with_data=True)

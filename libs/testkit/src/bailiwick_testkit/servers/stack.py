@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx2
 
-from bailiwick_local.places import Places, locked
-from bailiwick_local.servers import knock
-from bailiwick_local.stacks.native import NativeStack
+from bailiwick_launcher.data_folder import DataFolder, locked
+from bailiwick_launcher.servers import probes
+from bailiwick_launcher.stacks.native import NativeStack
 from bailiwick_mailbox import Kept, Mailbox
 from bailiwick_testkit.servers.real import report
 from bailiwick_testkit.waiting import wait_until
@@ -95,7 +95,7 @@ class Running:
 
     def health(self, service: str, path: str = "/ready") -> int:
         """Return the status that a service's probe answers; 0 if none."""
-        return knock.http_status(self.stack.operations(service), path)
+        return probes.http_status(self.stack.operations(service), path)
 
     def start(self, service: str) -> None:
         """Start a service again, and return when it is ready."""
@@ -126,7 +126,7 @@ def running(
     `own`: for who does harm to its servers. `settings`: what its
     services are told besides, or otherwise.
     """
-    places = Places(folder)
+    places = DataFolder(folder)
     settings = _QUICK | dict(settings or {})
     stack = NativeStack(places, report, settings=settings, own=own, keeps_mail=True)
     with locked(places.folder(".") / "tests.lock"):

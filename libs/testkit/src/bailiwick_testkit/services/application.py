@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailiwick_kit.settings import ServiceSettings
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import DOOR_SECRET, ISSUER, Person
 
 

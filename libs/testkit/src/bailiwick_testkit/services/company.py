@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx2
 from typing_extensions import override
 
-from bailiwick_local.processes import StackError
+from bailiwick_launcher.processes import StackError
 from bailiwick_testkit.servers.stack import Client, Running
 from bailiwick_testkit.services.orders import an_order
 

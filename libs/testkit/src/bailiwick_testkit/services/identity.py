@@ -22,7 +22,7 @@ from bailiwick_identity.actions.ports import NewMember
 from bailiwick_identity.domain.grants import Mode, Role, granted
 from bailiwick_identity.settings import Settings
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.servers.real import Postgres
 from bailiwick_testkit.services.application import Api, in_process, settings_for

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from bailiwick_kit.bus.outbox_notify import plain_dsn
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.servers.real import Postgres
 
 

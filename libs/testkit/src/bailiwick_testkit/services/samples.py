@@ -26,7 +26,7 @@ from bailiwick_kit.bus.handling import Applying
 from bailiwick_kit.bus.messages import Envelope
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.process.service import Service
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.checkout import CHECKOUT, released
 from bailiwick_testkit.services.application import settings_for
 

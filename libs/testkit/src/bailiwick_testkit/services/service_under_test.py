@@ -12,7 +12,7 @@ from uuid import UUID
 from bailiwick_access.replica import IdentityReplica
 from bailiwick_contracts.identity import MemberChanged, OrganizationChanged
 from bailiwick_kit.database.engine import Database
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.fakes.people import MadeUpIdentity, Person
 from bailiwick_testkit.servers.real import Postgres
 from bailiwick_testkit.services.application import Api, in_process, served, settings_for

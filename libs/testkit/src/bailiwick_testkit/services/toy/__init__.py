@@ -38,7 +38,7 @@ from bailiwick_kit.database.engine import Database
 from bailiwick_kit.replication.change_counter import change_counters_table
 from bailiwick_kit.replication.replica import replica_positions_table
 from bailiwick_kit.telemetry.trace import trace_parent
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.servers.real import Postgres
 
 EXCHANGE = "things"

@@ -22,7 +22,7 @@ from fastapi.responses import StreamingResponse
 from bailiwick_kit.process.service import Service, Work
 from bailiwick_kit.settings import ServiceSettings
 from bailiwick_kit.web.app import create_app
-from bailiwick_local.databases import DatabaseUrls
+from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_testkit.services.toy import MIGRATIONS, Things, changed, open_things
 
 

@@ -1,6 +1,0 @@
-"""The sample company on the running stack, and a short story played through the public API."""
-
-from __future__ import annotations
-
-from bailiwick_local.demo.loading import load as load
-from bailiwick_local.demo.playing import play as play
