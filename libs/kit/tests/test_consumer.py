@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 
 from bailiwick_contracts.envelope import Event
 from bailiwick_kit.bus import consumer as consumers
+from bailiwick_kit.bus import held
+from bailiwick_kit.bus.backlog import Backlog, Delivery
 from bailiwick_kit.bus.broker import open_channel
-from bailiwick_kit.bus.consumer import PREFETCH
 from bailiwick_kit.bus.dead_letters import DeadLetter, DeadLetters
 from bailiwick_kit.bus.handling import Received
+from bailiwick_kit.bus.held import PREFETCH
 from bailiwick_kit.bus.messages import Envelope, to_message
 from bailiwick_testkit.services.toy import EXCHANGE, QUEUE, ThingChanged, Things, changed, copy
 from bailiwick_testkit.waiting import running, until
@@ -308,6 +310,38 @@ async def test_a_replayed_event_has_all_its_attempts_again(
         assert await DeadLetters(things.broker_url, QUEUE).replay() == 1
         await arrived(things, {event.thing_id: 1})
     assert len(moody.calls) == 4
+
+
+async def test_what_a_consumer_holds_is_bounded_in_bytes_and_each_event_takes_effect_once(
+    things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [changed(ORG) for _ in range(100)]
+    await publish(things, *map(message_of, events))
+    size = len(events[0].model_dump_json())
+    monkeypatch.setattr(held, "MOST_BYTES", 10 * size)
+    kept: dict[int, int] = {}
+    add, goes_on = Backlog.add, asyncio.Event()
+
+    def add_and_count(backlog: Backlog, delivery: Delivery) -> None:
+        kept[id(backlog)] = kept.get(id(backlog), 0) + len(delivery.envelope.body)
+        add(backlog, delivery)
+
+    async def slow(connection: AsyncConnection, event: Event) -> None:
+        await goes_on.wait()
+        await copy(connection, event)
+
+    async def is_full() -> bool:
+        return any(one["event"] == "consumer.full" for one in lines)
+
+    monkeypatch.setattr(Backlog, "add", add_and_count)
+    with capture_logs() as lines:
+        async with running(things.consumer(slow).run):
+            await until(is_full)
+            assert max(kept.values()) <= 10 * size
+            goes_on.set()
+            await arrived(things, {event.thing_id: 1 for event in events})
+    assert await effects(things) == [1] * len(events)
+    assert await DeadLetters(things.broker_url, QUEUE).list() == []
 
 
 async def test_a_consumer_cancelled_in_the_middle_loses_nothing(things: Things) -> None:

@@ -33,6 +33,7 @@ from bailiwick_kit.bus import inbox
 from bailiwick_kit.bus.backlog import Backlog, Delivery
 from bailiwick_kit.bus.broker import DEADLINE, LOST, RECONNECT_AFTER, open_channel
 from bailiwick_kit.bus.handling import Applying, Handler, PoisonError
+from bailiwick_kit.bus.held import Held
 from bailiwick_kit.bus.messages import (
     Envelope,
     UnreadableMessageError,
@@ -49,7 +50,6 @@ from bailiwick_kit.transient_errors import is_outage
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 5
-PREFETCH = 500
 AT_ONCE = 3
 """Organizations whose events are handled at the same time, by one consumer: a connection each."""
 UNCOUNTED_AFTER = 5.0
@@ -79,6 +79,7 @@ class Consumer:
     )
 
     def __post_init__(self) -> None:
+        self._held = Held()
         self._applying = Applying(self.database, self.inbox, self.handlers)
 
     async def run(self) -> None:
@@ -106,16 +107,26 @@ class Consumer:
         def end(*_: object) -> None:
             arrived.put_nowait(None)
 
+        async def take(message: AbstractIncomingMessage) -> None:
+            was_full = self._held.is_full
+            if self._held.take(message.body):
+                arrived.put_nowait(message)
+            elif not was_full:
+                log.info("consumer.full", queue=self.queue, prefetch=self._held.prefetch)
+                end()
+
+        self._held.begin()
         async with open_channel(self.broker_url, f"{self.queue} consumer") as channel:
             async with asyncio.timeout(DEADLINE):  # a queue without a leader never answers (T1)
                 channel.close_callbacks.add(end)
                 underlay = await channel.get_underlay_channel()
                 underlay.on_consumer_cancel_callbacks.add(end)
-                await channel.set_qos(prefetch_count=PREFETCH)
+                await channel.set_qos(prefetch_count=self._held.prefetch)
                 queue = await channel.get_queue(self.queue, ensure=True)
-                await queue.consume(arrived.put, no_ack=False)
+                await queue.consume(take, no_ack=False)
             try:
                 await self._feed(channel, arrived)
+                self._held.rest()
             except asyncio.CancelledError:
                 await self._end_what_is_in_hand(self.grace)
                 raise
@@ -230,6 +241,7 @@ class Consumer:
         async with asyncio.timeout(DEADLINE):
             for message in messages:
                 await message.ack()
+                self._held.release(message.body)
         crash_points.reach("consumer.after-ack")
 
     async def _applied_together(self, deliveries: Sequence[Delivery]) -> bool:
