@@ -9,13 +9,13 @@ import pytest
 import yaml
 from fastapi import APIRouter, FastAPI
 
-from bailiwick_access import requests
+from bailiwick_access import context
 from bailiwick_gateway.routes import ROUTES, Route
 from bailiwick_testkit.checkout import SERVICES, read
 from bailiwick_testkit.checks import introspection
 from bailiwick_testkit.checks.links import leads_somewhere, order_link
 
-ASKS_WHO_CALLS = {requests._reads, requests._signed_in}
+ASKS_WHO_CALLS = {context._reading, context._signed_in}
 OPEN_TO_ALL = {
     "POST /v1/auth/token",  # it is how one comes to be known
     "POST /v1/auth/revoke",  # the token in it is the proof (RFC 7009)
@@ -49,7 +49,7 @@ def _is_guarded(one: introspection.Served) -> bool:
 def test_route_asks_who_calls(served: tuple[str, introspection.Served]) -> None:
     _, one = served
     assert _is_guarded(one), (
-        f"{one.method} {one.path}: take `caller: SignedIn` or `reading: Reads` (access.requests), or "
+        f"{one.method} {one.path}: take `context: Reads` or `context: Writes` (access.context), or "
         "say here why everybody may"
     )
 
@@ -61,7 +61,7 @@ def test_a_route_that_asks_nobody_is_found() -> None:
     async def secrets() -> None: ...
 
     @router.get("/v1/guarded")
-    async def guarded(reading: requests.Reads) -> None: ...
+    async def guarded(reading: context.Reads) -> None: ...
 
     app = FastAPI()
     app.include_router(router)

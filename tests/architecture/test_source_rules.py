@@ -64,6 +64,16 @@ def _builds_sql(node: ast.AST) -> bool:
             return False
 
 
+def _is_request_state(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(
+            value=ast.Name(id="request") | ast.Attribute(attr="request" | "_request"), attr="state"
+        ):
+            return True
+        case _:
+            return False
+
+
 def _swallows(node: ast.AST) -> bool:
     match node:
         case ast.ExceptHandler(type=caught, body=[ast.Pass() | ast.Continue()]):
@@ -240,6 +250,15 @@ RULES = (
         planted="import httpx",
         fine="import aiohttp",
         folders=OURS,
+    ),
+    Rule(
+        forbids="the state of a request read back unchecked",
+        instead="take a ReadContext or a WriteContext: access.context knows its type",
+        finds=_is_request_state,
+        planted="queries = request.state.queries",
+        fine="queries = context.app.queries",
+        folders=OURS,
+        allowed=("bailiwick_access/context.py",),
     ),
     Rule(
         forbids="work after the answer",

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from typing_extensions import override
 
-from bailiwick_access.requests import Reads
+from bailiwick_access.context import Reads
 from bailiwick_kit.policy.client import Decision, Filter, Policy
 from bailiwick_kit.policy.scope import Everybody
 from bailiwick_kit.web.pages import Page
 from bailiwick_orders import main
-from bailiwick_orders.actions.ports import Seen
 from bailiwick_orders.api import schemas
+from bailiwick_orders.domain.views import Seen
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import queries
 from bailiwick_orders.store.rows import to_order

@@ -25,13 +25,13 @@ from tell import tell
 from bailiwick_access.authorizer import Gate, Visible
 from bailiwick_access.caller import Callers
 from bailiwick_access.requests import Reading
-from bailiwick_customers.actions.ports import Filters as CustomerFilters
+from bailiwick_customers.domain.views import Filters as CustomerFilters
 from bailiwick_customers.store import tables as customers_tables
 from bailiwick_customers.store.queries import CustomerQueries
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.policy.client import Policy
 from bailiwick_launcher.databases import DatabaseUrls
-from bailiwick_orders.actions.ports import Filters as OrderFilters
+from bailiwick_orders.domain.views import Filters as OrderFilters
 from bailiwick_orders.store import tables as orders_tables
 from bailiwick_orders.store.queries import OrderQueries
 from bailiwick_reports.store import tables as reports_tables

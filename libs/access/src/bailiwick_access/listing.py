@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
-from bailiwick_access.requests import Reads
+from bailiwick_access.context import Listing, Reads, application_of
 from bailiwick_kit.web.bodies import SentQuery
 from bailiwick_kit.web.fields import Model
 from bailiwick_kit.web.pages import Cursors, Key, Page, PageQuery
@@ -77,7 +77,7 @@ def _fitting(items: Iterable[ItemT]) -> Iterator[ItemT]:
 
 
 async def _pages(request: Request, response: Response, reading: Reads) -> Pages:
-    cursors: Cursors = request.state.cursors
+    cursors = application_of(request, Listing).cursors
     return Pages(cursors, reading.caller.member_id, response)
 
 

@@ -1,8 +1,4 @@
-"""How a request comes in: token, position, caller; and, for reads, the connection that goes with them.
-
-Routes ask for `SignedIn` (a caller) or `Reads` (a caller with a connection that sees one organization);
-both settle 401 before anything of the request is judged.
-"""
+"""How a request comes in: token, position, caller; and, for reads, the connection that goes with them."""
 
 from __future__ import annotations
 
@@ -12,10 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
-from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.authorizer import Gate
@@ -28,7 +21,7 @@ from bailiwick_kit.web.bodies import SentBody
 from bailiwick_kit.web.fields import Model
 from bailiwick_kit.web.idempotency import Claim, SentKey
 from bailiwick_kit.web.path_ids import canonical_path
-from bailiwick_kit.web.read_your_writes import After, Position, Positions
+from bailiwick_kit.web.read_your_writes import Position, Positions
 
 _PATIENCE = 0.5
 """Seconds that a request waits for the replica of its own membership, and as long once it is pulled (D2)."""
@@ -36,7 +29,6 @@ _ACCEPTED_WITHIN = 0.2
 """Seconds that an invited member's request waits for an acceptance that the replica may lack still. It is
 pulled at once, which takes some hundredths; whoever has not accepted pays this with every request."""
 _PAUSE = 0.05
-_scheme = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Entrance:
-    """What every request of a service goes through. Kept in the application's lifespan state."""
+    """What every request of a service goes through."""
 
     database: Database
     tokens: TokenVerifier
@@ -109,46 +101,6 @@ class Entrance:
             remaining = (instant - self.clock.now()).total_seconds()
             if remaining > 0:
                 await asyncio.sleep(remaining)
-
-
-def entrance_of(request: Request) -> Entrance:
-    """Return the application's entrance."""
-    entrance: Entrance = request.state.entrance
-    return entrance
-
-
-async def _reads(
-    request: Request, after: After, _: Annotated[str | None, Depends(_scheme)]
-) -> AsyncIterator[Reading]:
-    entrance = entrance_of(request)
-    async with entrance.reading(request.headers.get("authorization"), after) as reading:
-        yield reading
-
-
-async def _signed_in(
-    request: Request, after: After, _: Annotated[str | None, Depends(_scheme)]
-) -> Caller:
-    # The connection goes back before an action takes its own: two a request would starve the pool.
-    entrance = entrance_of(request)
-    async with entrance.reading(request.headers.get("authorization"), after) as reading:
-        return reading.caller
-
-
-async def _gate(request: Request) -> Gate:
-    return entrance_of(request).gate
-
-
-Reads: TypeAlias = Annotated[Reading, Depends(_reads, scope="function")]
-"""A route's parameter: `reading: Reads`; the connection is returned before the answer goes out."""
-
-SignedIn: TypeAlias = Annotated[Caller, Depends(_signed_in)]
-"""A route's parameter: `caller: SignedIn`."""
-
-Gated: TypeAlias = Annotated[Gate, Depends(_gate)]
-"""A route's parameter: `gate: Gated`."""
-
-AtEntrance: TypeAlias = Annotated[Entrance, Depends(entrance_of)]
-"""A route's parameter: `entrance: AtEntrance`."""
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,18 @@ from bailiwick_access.caller import Caller, Callers
 from bailiwick_access.composition import identity_replica
 from bailiwick_customers.actions.import_assignments import AssignmentRecord, import_assignments
 from bailiwick_customers.actions.import_customers import CustomerRecord, import_customers
-from bailiwick_customers.actions.import_ports import Imported, OpenImport
 from bailiwick_customers.api import schemas
 from bailiwick_customers.domain.assignment import Relation
 from bailiwick_customers.domain.assignment import began_in_force as began_in_force
 from bailiwick_customers.domain.customer import Status, Terms, check_size
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import imports, tables
+from bailiwick_customers.store.imports import OpenImport
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.imports import jsonl
-from bailiwick_kit.imports.imported_rows import digest_of
+from bailiwick_kit.imports.imported_rows import Imported, digest_of
 from bailiwick_kit.policy.client import policy_of
 from bailiwick_kit.retrying import patiently
 from bailiwick_kit.text.strings import Text, TextRule

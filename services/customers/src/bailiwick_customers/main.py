@@ -17,6 +17,7 @@ from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_customers import importing
 from bailiwick_customers.api import assignments, customers
+from bailiwick_customers.api.dependencies import CustomersApp
 from bailiwick_customers.events.identity import from_identity
 from bailiwick_customers.settings import Settings
 from bailiwick_customers.store import tables
@@ -52,12 +53,13 @@ def application(settings: Settings) -> FastAPI:
             feed,
             entered(settings, database, policy, members, organizations, lookups) as entrance,
         ):
-            yield {
-                "entrance": entrance,
-                "queries": CustomerQueries(),
-                "open_unit": OpenUnit(database, entrance.clock),
-                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
-            }
+            yield CustomersApp(
+                service="customers",
+                entrance=entrance,
+                queries=CustomerQueries(),
+                open_unit=OpenUnit(database, entrance.clock),
+                cursors=Cursors(settings.cursor_secret.get_secret_value()),
+            ).state
 
     return create_app(
         title="Bailiwick customers",

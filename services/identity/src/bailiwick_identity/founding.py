@@ -19,9 +19,12 @@ from bailiwick_identity.actions.create_organization import (
     NewOrganization,
     create_organization,
 )
-from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords, SignIns
 from bailiwick_identity.api import schemas
 from bailiwick_identity.domain.grants import Mode, Role, granted
+from bailiwick_identity.domain.member import NewMember
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.imports import jsonl
@@ -39,8 +42,8 @@ class Tools:
     """What the commands work with."""
 
     open_unit: OpenUnit
-    sign_ins: SignIns
-    passwords: Passwords
+    sign_ins: StoredSignIns
+    passwords: ArgonPasswords
 
 
 Open = Callable[[], AbstractAsyncContextManager[Tools]]

@@ -27,10 +27,10 @@ from bailiwick_identity.actions.import_members import (
     RecordRefused,
     import_members,
 )
-from bailiwick_identity.actions.membership import check_record
-from bailiwick_identity.actions.membership import interval as interval
 from bailiwick_identity.api import schemas
 from bailiwick_identity.founding import Open, Tools, done, told
+from bailiwick_identity.rules.membership import check_record
+from bailiwick_identity.rules.membership import interval as interval
 from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.imports import jsonl

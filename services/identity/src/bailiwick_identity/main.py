@@ -15,10 +15,10 @@ from bailiwick_access.composition import entered
 from bailiwick_contracts.catalogue import BOUND
 from bailiwick_contracts.envelope import EXCHANGE
 from bailiwick_identity import founding
-from bailiwick_identity.actions.throttle import Throttle
 from bailiwick_identity.api import members, organization, token
-from bailiwick_identity.api.dependencies import Desk
+from bailiwick_identity.api.dependencies import IdentityApp
 from bailiwick_identity.importing import add_import
+from bailiwick_identity.rules.throttle import Throttle
 from bailiwick_identity.settings import Settings
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.changes import IdentityChanges
@@ -52,7 +52,6 @@ def application(settings: Settings) -> FastAPI:
         keys = SigningKeys.load(settings.signing_keys, settings.issuer)
         passwords = passwords_of(settings)
         sign_ins = StoredSignIns(database)
-        throttle = Throttle(sign_ins, settings.failed_sign_ins_per_address)
         # No position of identity's has to be waited for here: this is where they come from.
         async with (
             feed,
@@ -67,14 +66,17 @@ def application(settings: Settings) -> FastAPI:
             ) as entrance,
         ):
             try:
-                yield {
-                    "entrance": entrance,
-                    "queries": IdentityQueries(),
-                    "open_unit": OpenUnit(database, keys.derived("idempotency"), entrance.clock),
-                    "cursors": Cursors(settings.cursor_secret.get_secret_value()),
-                    "desk": Desk(sign_ins, passwords, keys, throttle),
-                    "jwks": keys.published(),
-                }
+                yield IdentityApp(
+                    service="identity",
+                    entrance=entrance,
+                    queries=IdentityQueries(),
+                    open_unit=OpenUnit(database, keys.derived("idempotency"), entrance.clock),
+                    cursors=Cursors(settings.cursor_secret.get_secret_value()),
+                    sign_ins=sign_ins,
+                    passwords=passwords,
+                    keys=keys,
+                    throttle=Throttle(sign_ins, settings.failed_sign_ins_per_address),
+                ).state
             finally:
                 passwords.close()
 

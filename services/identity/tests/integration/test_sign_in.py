@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from bailiwick_identity.actions.throttle import RESERVE, Attempt, Source, Throttle
 from bailiwick_identity.domain.errors import TooManyAttempts
+from bailiwick_identity.rules.throttle import RESERVE, Attempt, Source, Throttle
 from bailiwick_identity.store import tables
 from bailiwick_identity.store.sign_ins import StoredSignIns
 from bailiwick_kit.clock import SystemClock

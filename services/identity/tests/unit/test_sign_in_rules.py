@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bailiwick_identity.actions.ports import Account, Attempts, Membership
 from bailiwick_identity.actions.sign_in import Credentials, chosen, sign_in
-from bailiwick_identity.actions.throttle import Source, Throttle
+from bailiwick_identity.domain.account import Account, Attempts, Membership
 from bailiwick_identity.domain.errors import GrantInvalid, RequestNotUsable, TooBusy
 from bailiwick_identity.domain.member import Kind, Status
+from bailiwick_identity.rules.throttle import Source, Throttle
 from bailiwick_kit.clock import END_OF_TIME
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)

@@ -8,18 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bailiwick_identity.actions.ports import Attempts
-from bailiwick_identity.actions.throttle import (
+from bailiwick_identity.domain.account import WINDOW, Attempts
+from bailiwick_identity.domain.errors import TooManyAttempts
+from bailiwick_identity.rules.throttle import (
     ATTACKED,
     PER_ACCOUNT_AND_ADDRESS,
     REFILL,
     RESERVE,
     UNDER_ATTACK,
-    WINDOW,
     Source,
     Throttle,
 )
-from bailiwick_identity.domain.errors import TooManyAttempts
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 PER_ADDRESS = 100

@@ -28,8 +28,8 @@ from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_notifier import mail_templates
 from bailiwick_notifier.actions.fix_recipients import Desk
 from bailiwick_notifier.actions.send_dispatch import Office
-from bailiwick_notifier.actions.workers import Fixing, Patient, Sending
 from bailiwick_notifier.api import deliveries, preferences
+from bailiwick_notifier.api.dependencies import NotifierApp
 from bailiwick_notifier.events.customers import from_customers
 from bailiwick_notifier.events.identity import from_identity
 from bailiwick_notifier.events.orders import from_orders
@@ -44,6 +44,7 @@ from bailiwick_notifier.store.replica import CustomersReplica
 from bailiwick_notifier.store.retention import Retention
 from bailiwick_notifier.store.unit_of_work import OpenUnit
 from bailiwick_notifier.subscribing import subscriber_commands
+from bailiwick_notifier.workers import Fixing, Patient, Sending
 
 
 def application(settings: Settings) -> FastAPI:
@@ -57,12 +58,13 @@ def application(settings: Settings) -> FastAPI:
         # Of customers nothing is shown here, so no position of theirs has to be waited for.
         lookups = {"identity": versions_in(database, members.c.member_id, organizations.c.org_id)}
         async with entered(settings, database, policy, members, organizations, lookups) as entrance:
-            yield {
-                "entrance": entrance,
-                "queries": DeliveryQueries(),
-                "open_unit": OpenUnit(database),
-                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
-            }
+            yield NotifierApp(
+                service="notifier",
+                entrance=entrance,
+                queries=DeliveryQueries(),
+                open_unit=OpenUnit(database),
+                cursors=Cursors(settings.cursor_secret.get_secret_value()),
+            ).state
 
     return create_app(
         title="Bailiwick notifier",

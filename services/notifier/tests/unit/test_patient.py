@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from bailiwick_kit.errors import Unavailable
-from bailiwick_notifier.actions.workers import Patient
+from bailiwick_notifier.workers import Patient
 
 ORG = UUID(int=1)
 

@@ -31,7 +31,7 @@ from bailiwick_kit.clock import SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Refusal
 from bailiwick_kit.imports import jsonl
-from bailiwick_kit.imports.imported_rows import digest_of
+from bailiwick_kit.imports.imported_rows import Imported, digest_of
 from bailiwick_kit.policy.client import policy_of
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_kit.retrying import patiently
@@ -39,12 +39,13 @@ from bailiwick_kit.text.iso import CurrencyEver
 from bailiwick_kit.text.strings import MultilineText, Text, TextRule
 from bailiwick_kit.web.fields import Day, Exact, Finer, Instant, Model
 from bailiwick_orders.actions.import_orders import checked, import_orders
-from bailiwick_orders.actions.import_ports import Imported, OpenImport, OrderRecord
 from bailiwick_orders.api import schemas
 from bailiwick_orders.domain.money import FOUR_PLACES, line_net
 from bailiwick_orders.domain.order import MOST_LINES, Line, State
+from bailiwick_orders.domain.record import OrderRecord
 from bailiwick_orders.settings import Settings
 from bailiwick_orders.store import imports, tables
+from bailiwick_orders.store.imports import OpenImport
 from bailiwick_orders.store.replica import CustomersReplica
 
 BATCH = 500
@@ -195,7 +196,7 @@ class Import:
                 yield {
                     "kind": line.kind,
                     "external_ref": line.external_ref,
-                    "order_id": str(became.order_id),
+                    "order_id": str(became.record_id),
                     "outcome": became.outcome,
                 }
             first += len(batch)

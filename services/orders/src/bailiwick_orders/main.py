@@ -33,6 +33,7 @@ from bailiwick_kit.web.pages import Cursors
 from bailiwick_kit.web.read_your_writes import versions_in
 from bailiwick_orders import importing
 from bailiwick_orders.api import orders
+from bailiwick_orders.api.dependencies import OrdersApp
 from bailiwick_orders.events.customers import from_customers
 from bailiwick_orders.events.identity import from_identity
 from bailiwick_orders.settings import Settings
@@ -71,12 +72,13 @@ def application(settings: Settings) -> FastAPI:
             ),
         }
         async with entered(settings, database, policy, members, organizations, lookups) as entrance:
-            yield {
-                "entrance": entrance,
-                "queries": OrderQueries(),
-                "open_unit": OpenUnit(database, entrance.clock),
-                "cursors": Cursors(settings.cursor_secret.get_secret_value()),
-            }
+            yield OrdersApp(
+                service="orders",
+                entrance=entrance,
+                queries=OrderQueries(),
+                open_unit=OpenUnit(database, entrance.clock),
+                cursors=Cursors(settings.cursor_secret.get_secret_value()),
+            ).state
 
     return create_app(
         title="Bailiwick orders",

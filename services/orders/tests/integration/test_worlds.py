@@ -16,7 +16,7 @@ from typing_extensions import override
 from uuid_utils.compat import uuid7
 
 from bailiwick_contracts.customers import CustomerStatus
-from bailiwick_orders.actions.ports import Change, Happening
+from bailiwick_orders.domain.change import Change, Happening
 from bailiwick_orders.domain.order import Line, Order, Source, State, random_number
 from bailiwick_orders.store.imports import OpenImport
 from bailiwick_orders.store.tables import orders

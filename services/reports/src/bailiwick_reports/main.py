@@ -33,6 +33,7 @@ from bailiwick_reports.actions.rebuild import rebuild
 from bailiwick_reports.actions.verify import Findings, verify
 from bailiwick_reports.api import exports, reports
 from bailiwick_reports.api.concurrency import Turns
+from bailiwick_reports.api.dependencies import ReportsApp
 from bailiwick_reports.api.spreadsheets import DownloadQuota
 from bailiwick_reports.events.customers import from_customers
 from bailiwick_reports.events.identity import from_identity
@@ -66,12 +67,13 @@ def application(settings: Settings) -> FastAPI:
             "orders": versions_in(database, tables.orders.c.order_id),
         }
         async with entered(settings, database, policy, members, organizations, lookups) as entrance:
-            yield {
-                "entrance": entrance,
-                "queries": ReportQueries(),
-                "quota": DownloadQuota(exports.ROOM, exports.SHARE),
-                "turns": Turns(exports.AT_ONCE, exports.OF_ONE),
-            }
+            yield ReportsApp(
+                service="reports",
+                entrance=entrance,
+                queries=ReportQueries(),
+                quota=DownloadQuota(exports.ROOM, exports.SHARE),
+                turns=Turns(exports.AT_ONCE, exports.OF_ONE),
+            ).state
 
     return create_app(
         title="Bailiwick reports",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -58,6 +59,14 @@ def digest_of(line: Model, *, but: Collection[str] = ()) -> str:
     """Return a digest of all that a line says, leaving out some of its fields."""
     said = line.model_dump_json(exclude_unset=True, exclude=set(but) or None)
     return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of one record."""
+
+    record_id: UUID
+    outcome: Outcome
 
 
 class ImportedRows:

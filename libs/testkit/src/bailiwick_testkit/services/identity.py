@@ -18,8 +18,8 @@ from joserfc.jwk import ECKey
 
 from bailiwick_identity import main
 from bailiwick_identity.actions.create_organization import NewOrganization, create_organization
-from bailiwick_identity.actions.ports import NewMember
 from bailiwick_identity.domain.grants import Mode, Role, granted
+from bailiwick_identity.domain.member import NewMember
 from bailiwick_identity.settings import Settings
 from bailiwick_kit.database.engine import Database
 from bailiwick_launcher.databases import DatabaseUrls

@@ -26,15 +26,14 @@ from bailiwick_kit.policy.client import Policy
 from bailiwick_kit.replication.replica import Replica
 from bailiwick_kit.telemetry.trace import trace_parent
 from bailiwick_notifier.actions.fix_recipients import Desk
-from bailiwick_notifier.actions.ports import Letters
-from bailiwick_notifier.actions.send_dispatch import Office
-from bailiwick_notifier.actions.workers import Fixing, Sending
+from bailiwick_notifier.actions.send_dispatch import Letters, Office
 from bailiwick_notifier.domain.letter import Addressee, Letter
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.events.orders import from_orders
 from bailiwick_notifier.mail.sending import Mail
 from bailiwick_notifier.store.dispatches import StoredDispatches
 from bailiwick_notifier.store.notices import KeepChanged, StoredNotices, TakeNotice
+from bailiwick_notifier.workers import Fixing, Sending
 from bailiwick_testkit.fakes.customers import MadeUpCustomers
 from bailiwick_testkit.fakes.people import Person
 from bailiwick_testkit.services.service_under_test import ServiceUnderTest

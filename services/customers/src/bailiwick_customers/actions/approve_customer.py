@@ -7,10 +7,10 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_customers.actions.assign_customer import NewAssignment, write_assignment
-from bailiwick_customers.actions.authorize import permitted, written
-from bailiwick_customers.actions.ports import OpenUnit, Viewed
 from bailiwick_customers.domain.assignment import Relation
+from bailiwick_customers.rules.assigning import NewAssignment, write_assignment
+from bailiwick_customers.rules.authorize import Viewed, permitted, written
+from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
 

@@ -12,9 +12,6 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_access.write_responses import Repeated, Written
-from bailiwick_customers.actions.assigning import begin_assignment, checked_representative
-from bailiwick_customers.actions.authorize import viewed
-from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.assignment import Changeset, Origin, Relation
 from bailiwick_customers.domain.customer import (
     Address,
@@ -25,8 +22,10 @@ from bailiwick_customers.domain.customer import (
     check_size,
     random_code,
 )
-from bailiwick_customers.domain.errors import UnknownParent
-from bailiwick_kit.errors import Fault
+from bailiwick_customers.rules.assigning import begin_assignment, checked_representative
+from bailiwick_customers.rules.authorize import Viewed, viewed
+from bailiwick_customers.rules.parents import check_parent
+from bailiwick_customers.store.unit_of_work import OpenUnit, Unit
 from bailiwick_kit.web.submitted import Submitted
 
 
@@ -125,21 +124,3 @@ async def _made(
     )
     check_size(customer)
     return customer
-
-
-async def check_parent(
-    unit: Unit, gate: Gate, caller: Caller, parent_id: UUID, *, child_id: UUID | None = None
-) -> None:
-    """Refuse a parent that the caller cannot see in the same words as one that does not exist.
-
-    Whoever names one has had their turn: meanwhile nobody else in the organization changes parents.
-
-    Raises:
-        UnknownParent: it is neither; or it is the customer itself, or below it.
-    """
-    facts = await unit.customers.facts(parent_id, caller.member_id, caller.now)
-    visible = await gate.may(caller, "customers", "view", customer=facts)
-    is_below = child_id is not None and await unit.customers.is_above(child_id, parent_id)
-    if not visible or is_below:
-        message = "Name one of your customers, neither this one nor one below it, or leave it out."
-        raise UnknownParent(faults=(Fault("parent_id", "unknown-parent", message),))

@@ -10,10 +10,10 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate, hides
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_customers.actions.authorize import Permit, permitted, written
-from bailiwick_customers.actions.create_customer import check_parent
-from bailiwick_customers.actions.ports import OpenUnit, Unit, Viewed
 from bailiwick_customers.domain.customer import check_size
+from bailiwick_customers.rules.authorize import Permit, Viewed, permitted, written
+from bailiwick_customers.rules.parents import check_parent
+from bailiwick_customers.store.unit_of_work import OpenUnit, Unit
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
 

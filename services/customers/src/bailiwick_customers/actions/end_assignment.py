@@ -10,11 +10,11 @@ from uuid_utils.compat import uuid7
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_customers.actions.assign_customer import soon
-from bailiwick_customers.actions.authorize import permitted
-from bailiwick_customers.actions.ports import OpenUnit
 from bailiwick_customers.domain.assignment import NOTICE, Assignment, Changeset
 from bailiwick_customers.domain.timeline import end
+from bailiwick_customers.rules.assigning import soon
+from bailiwick_customers.rules.authorize import permitted
+from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.web.submitted import Submitted
 

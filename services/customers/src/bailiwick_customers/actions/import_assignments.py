@@ -12,14 +12,6 @@ from uuid_utils.compat import uuid7
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.representatives import counts_as_one
-from bailiwick_customers.actions.assign_customer import with_notice
-from bailiwick_customers.actions.assigning import WHO_MAY
-from bailiwick_customers.actions.import_ports import (
-    Imported,
-    ImportUnit,
-    Membership,
-    OpenImport,
-)
 from bailiwick_customers.domain.assignment import (
     Assignment,
     Changeset,
@@ -35,9 +27,12 @@ from bailiwick_customers.domain.errors import (
 )
 from bailiwick_customers.domain.timeline import Outcome as TimelineOutcome
 from bailiwick_customers.domain.timeline import end
+from bailiwick_customers.domain.views import Membership
+from bailiwick_customers.rules.assigning import WHO_MAY, with_notice
+from bailiwick_customers.store.imports import ImportUnit, OpenImport
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Outcome
+from bailiwick_kit.imports.imported_rows import Imported, Outcome
 
 
 @dataclass(frozen=True)

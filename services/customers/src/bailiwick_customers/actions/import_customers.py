@@ -11,7 +11,6 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_customers.actions.import_ports import Imported, ImportUnit, OpenImport
 from bailiwick_customers.domain.customer import (
     Address,
     Contact,
@@ -21,8 +20,9 @@ from bailiwick_customers.domain.customer import (
     check_size,
     random_code,
 )
+from bailiwick_customers.store.imports import ImportUnit, OpenImport
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Outcome
+from bailiwick_kit.imports.imported_rows import Imported, Outcome
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_customers.actions.authorize import permitted, written
-from bailiwick_customers.actions.ports import OpenUnit, Viewed
+from bailiwick_customers.rules.authorize import Viewed, permitted, written
+from bailiwick_customers.store.unit_of_work import OpenUnit
 from bailiwick_kit.web.etags import Expected
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from bailiwick_access.authorizer import Gate
-from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
-from bailiwick_access.write_responses import Again, Answer, answering
+from bailiwick_access.context import Again
 from bailiwick_customers.actions.assign_customer import assign_customer
 from bailiwick_customers.actions.end_assignment import end_assignment
-from bailiwick_customers.actions.ports import Queries
 from bailiwick_customers.api import schemas
-from bailiwick_customers.api.dependencies import Open, Queried
+from bailiwick_customers.api.dependencies import CustomersApp, Reads, Writes
 from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.errors import (
     AlreadyEnded,
@@ -39,27 +36,14 @@ _ASSIGN = problems(
 _END = problems(400, 401, 403, 404, 422, AlreadyEnded) | tells(200, POSITION)
 
 
-async def _reading_again(customer_id: PathId, gate: Gated, queries: Queried) -> Again[Assignment]:
-    async def again(reading: Reading, assignment_id: UUID) -> Assignment:
-        history = await _history(reading, gate, queries, customer_id)
-        return next(one for one in history if one.assignment_id == assignment_id)
-
-    return again
-
-
-Answering = Annotated[Answer[Assignment], answering("customers", _reading_again)]
-
-
 @router.get(
     "/v1/customers/{customer_id}/assignments",
     operation_id="list_assignments",
     responses=problems(400, 401, 403, 404),
 )
-async def list_assignments(
-    customer_id: PathId, reading: Reads, gate: Gated, queries: Queried
-) -> schemas.History:
+async def list_assignments(customer_id: PathId, context: Reads) -> schemas.History:
     """List who represents a customer, represented them before, or is planned to."""
-    rows = await _history(reading, gate, queries, customer_id)
+    rows = await _history(context, customer_id)
     return schemas.History(items=tuple(schemas.assignment_body(row) for row in rows))
 
 
@@ -71,11 +55,7 @@ async def list_assignments(
 )
 async def post_assignment(
     customer_id: PathId,
-    request: Request,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     key: IdempotencyKey,
     body: Annotated[SentBody[schemas.NewAssignmentBody], json_body(schemas.NewAssignmentBody)],
 ) -> schemas.AssignmentBody:
@@ -83,10 +63,12 @@ async def post_assignment(
 
     What takes the customer from somebody now holds a second later; the answer comes after it.
     """
-    act = Act(caller, "POST", request.url.path, key, body)
+    act = context.act(key, body)
     submitted = Mapped(body, schemas.NewAssignmentBody.command)
-    done = await assign_customer(open_unit, gate, caller, customer_id, submitted, act)
-    return schemas.assignment_body(await answer.seen(done))
+    done = await assign_customer(
+        context.app.open_unit, context.gate, context.caller, customer_id, submitted, act
+    )
+    return schemas.assignment_body(await context.seen(done, _again(customer_id)))
 
 
 @router.post(
@@ -97,37 +79,40 @@ async def post_assignment(
 async def post_end(
     customer_id: PathId,
     assignment_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     body: Annotated[
         SentBody[schemas.AssignmentEnd], json_body(schemas.AssignmentEnd, optional=True)
     ],
 ) -> schemas.AssignmentBody:
     """End an assignment, in a second or on the day named; nobody follows by itself."""
     submitted = Mapped(body, lambda end: end.valid_to)
-    done = await end_assignment(open_unit, gate, caller, customer_id, assignment_id, submitted)
-    return schemas.assignment_body(await answer.seen(done))
+    done = await end_assignment(
+        context.app.open_unit, context.gate, context.caller, customer_id, assignment_id, submitted
+    )
+    return schemas.assignment_body(await context.seen(done, _again(customer_id)))
 
 
 @router.get(
     "/v1/representatives", operation_id="list_representatives", responses=problems(400, 401, 403)
 )
-async def list_representatives(
-    reading: Reads, gate: Gated, queries: Queried
-) -> schemas.Representatives:
+async def list_representatives(context: Reads) -> schemas.Representatives:
     """List the members who may have customers, now or once their membership begins: for who assigns."""
-    await gate.decide(reading.caller, "customers", "assign")
-    found = await queries.representatives(reading, gate)
+    await context.gate.decide(context.caller, "customers", "assign")
+    found = await context.app.queries.representatives(context, context.gate)
     return schemas.Representatives(
         items=tuple(schemas.Representative(**vars(one)) for one in found)
     )
 
 
-async def _history(
-    reading: Reading, gate: Gate, queries: Queries, customer_id: UUID
-) -> list[Assignment]:
-    facts = await queries.facts(reading, customer_id)
-    await gate.decide(reading.caller, "customers", "history", customer=facts)
-    return await queries.history(reading, customer_id)
+def _again(customer_id: UUID) -> Again[CustomersApp, Assignment]:
+    async def again(context: Reads, assignment_id: UUID) -> Assignment:
+        history = await _history(context, customer_id)
+        return next(one for one in history if one.assignment_id == assignment_id)
+
+    return again
+
+
+async def _history(context: Reads, customer_id: UUID) -> list[Assignment]:
+    facts = await context.app.queries.facts(context, customer_id)
+    await context.gate.decide(context.caller, "customers", "history", customer=facts)
+    return await context.app.queries.history(context, customer_id)

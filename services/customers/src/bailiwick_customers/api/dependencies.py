@@ -1,26 +1,25 @@
-"""What routes of customers share: the parts they ask for."""
+"""What routes of customers are given."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
-
-from bailiwick_customers.actions.ports import OpenUnit, Queries
-
-
-async def _queries(request: Request) -> Queries:
-    queries: Queries = request.state.queries
-    return queries
+from bailiwick_access.context import Listing, ReadContext, WriteContext, reads, writes
+from bailiwick_customers.store.queries import CustomerQueries
+from bailiwick_customers.store.unit_of_work import OpenUnit
 
 
-async def _open_unit(request: Request) -> OpenUnit:
-    open_unit: OpenUnit = request.state.open_unit
-    return open_unit
+@dataclass(frozen=True, kw_only=True)
+class CustomersApp(Listing):
+    """What all requests of customers use."""
+
+    queries: CustomerQueries
+    open_unit: OpenUnit
 
 
-Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
-"""A route's parameter: `queries: Queried`."""
+Reads: TypeAlias = Annotated[ReadContext[CustomersApp], reads(CustomersApp)]
+"""A route's parameter: `context: Reads`."""
 
-Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
-"""A route's parameter: `open_unit: Open`."""
+Writes: TypeAlias = Annotated[WriteContext[CustomersApp], writes(CustomersApp)]
+"""A route's parameter: `context: Writes`."""

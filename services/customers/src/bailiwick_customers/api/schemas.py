@@ -14,11 +14,11 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
 from bailiwick_access.authorizer import hides
-from bailiwick_customers.actions.assign_customer import NewAssignment
 from bailiwick_customers.actions.create_customer import NewCustomer
-from bailiwick_customers.actions.ports import Filters, LookedUp, Shown
 from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
+from bailiwick_customers.domain.views import Filters, LookedUp, Shown
+from bailiwick_customers.rules.assigning import NewAssignment
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.policy.client import Masks
 from bailiwick_kit.text.iso import Country, Subdivision

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import subject_of
-from bailiwick_customers.actions.import_ports import Membership
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
+from bailiwick_customers.domain.views import Membership
 from bailiwick_customers.store import searching, tables
 from bailiwick_customers.store.rows import (
     customer_event,

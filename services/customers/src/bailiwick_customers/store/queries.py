@@ -19,9 +19,9 @@ from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
-from bailiwick_customers.actions.ports import Filters, Found, LookedUp, Representative, Shown
 from bailiwick_customers.domain.assignment import Assignment
 from bailiwick_customers.domain.customer import Customer, Status
+from bailiwick_customers.domain.views import Filters, Found, LookedUp, Representative, Shown
 from bailiwick_customers.store.rows import to_assignment, to_customer
 from bailiwick_customers.store.searching import EVERYTHING, Shape, Sought, find, narrowed
 from bailiwick_customers.store.tables import assignments, customers, members, visibility

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import Caller, Callers, subject_of
 from bailiwick_contracts.customers import AssignmentChanged
-from bailiwick_customers.actions.ports import Found, Shown
 from bailiwick_customers.domain.assignment import Assignment, Changeset
 from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.domain.errors import MainOverlap
+from bailiwick_customers.domain.views import Found, Shown
 from bailiwick_customers.store import searching, tables
 from bailiwick_customers.store.queries import Who, facts_of, one, represented, shown
 from bailiwick_customers.store.rows import (

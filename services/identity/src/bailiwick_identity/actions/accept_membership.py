@@ -8,15 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from bailiwick_access.write_responses import Written
-from bailiwick_identity.actions.ports import Membership, OpenUnit, SignIns
+from bailiwick_identity.domain.account import Membership
 from bailiwick_identity.domain.member import Member
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.web.submitted import Submitted
 
 
 async def accept_membership(
     open_unit: OpenUnit,
-    sign_ins: SignIns,
+    sign_ins: StoredSignIns,
     account_id: UUID,
     member_id: UUID,
     submitted: Submitted[Any],

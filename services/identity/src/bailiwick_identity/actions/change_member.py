@@ -10,11 +10,11 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_identity.actions.authorize import check_leaders, check_seats, permitted
-from bailiwick_identity.actions.membership import check_interval
-from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant, regranted
 from bailiwick_identity.domain.member import Kind, Member
+from bailiwick_identity.rules.authorize import check_leaders, check_seats, permitted
+from bailiwick_identity.rules.membership import check_interval
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.web.etags import Expected

@@ -9,8 +9,8 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_identity.actions.ports import Administered, OpenUnit
-from bailiwick_identity.domain.organization import changed_settings, widening
+from bailiwick_identity.domain.organization import Administered, changed_settings, widening
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
 

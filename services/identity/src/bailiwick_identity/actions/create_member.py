@@ -7,19 +7,20 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_access.write_responses import Repeated, Written
-from bailiwick_identity.actions.authorize import locked
-from bailiwick_identity.actions.membership import check_new, enrol
-from bailiwick_identity.actions.ports import NewMember, OpenUnit, Passwords
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.grants import check_grant
-from bailiwick_identity.domain.member import Member
+from bailiwick_identity.domain.member import Member, NewMember
+from bailiwick_identity.rules.authorize import locked
+from bailiwick_identity.rules.membership import check_new, enrol
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.web.submitted import Submitted
 
 
 async def create_member(
     open_unit: OpenUnit,
     gate: Gate,
-    passwords: Passwords,
+    passwords: ArgonPasswords,
     caller: Caller,
     submitted: Submitted[NewMember],
     act: Act | None,

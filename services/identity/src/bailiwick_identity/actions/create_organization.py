@@ -8,16 +8,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_identity.actions.membership import check_new, enrol
-from bailiwick_identity.actions.ports import (
-    OPERATOR,
-    NewMember,
-    OpenUnit,
-    Passwords,
-    SignIns,
-)
 from bailiwick_identity.domain import password
+from bailiwick_identity.domain.member import OPERATOR, NewMember
 from bailiwick_identity.domain.organization import Organization
+from bailiwick_identity.rules.membership import check_new, enrol
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.errors import Fault, Invalid
 
 
@@ -44,8 +41,8 @@ class Founded:
 
 async def create_organization(
     open_unit: OpenUnit,
-    sign_ins: SignIns,
-    passwords: Passwords,
+    sign_ins: StoredSignIns,
+    passwords: ArgonPasswords,
     new: NewOrganization,
     now: datetime,
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 
 from uuid_utils.compat import uuid7
@@ -12,10 +11,11 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.repetition import claimed
 from bailiwick_access.requests import Act
 from bailiwick_access.write_responses import Repeated, Written
-from bailiwick_identity.actions.authorize import locked
-from bailiwick_identity.actions.ports import OpenUnit
+from bailiwick_identity.domain.account import secret_digest
 from bailiwick_identity.domain.grants import Grants, Mode, check_grant
 from bailiwick_identity.domain.member import Kind, Member, Status
+from bailiwick_identity.rules.authorize import locked
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.web.submitted import Submitted
 
@@ -62,8 +62,3 @@ async def create_service_account(
         await unit.note("service-account.create", caller.member_id, member.member_id)
         await unit.remember(claim, member.member_id)
     return Written.one(member.member_id, member), secret
-
-
-def secret_digest(secret: str) -> bytes:
-    """Return what is kept of a secret: a plain hash, because 256 random bits need no slow one."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

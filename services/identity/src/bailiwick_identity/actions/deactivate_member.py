@@ -7,10 +7,10 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_identity.actions.authorize import check_leaders, permitted
-from bailiwick_identity.actions.ports import OpenUnit
 from bailiwick_identity.domain.grants import check_grant
 from bailiwick_identity.domain.member import Member
+from bailiwick_identity.rules.authorize import check_leaders, permitted
+from bailiwick_identity.store.unit_of_work import OpenUnit
 from bailiwick_kit.web.etags import Expected
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from bailiwick_identity.actions.membership import check_record, enrol
-from bailiwick_identity.actions.ports import OPERATOR, NewMember, OpenUnit, Passwords, Unit
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists
+from bailiwick_identity.domain.member import OPERATOR, NewMember
 from bailiwick_identity.domain.organization import Organization
+from bailiwick_identity.rules.membership import check_record, enrol
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.unit_of_work import OpenUnit, Unit
 from bailiwick_kit.errors import Fault, Invalid, Missing, Refusal
 from bailiwick_kit.imports.imported_rows import Outcome
 
@@ -64,7 +66,7 @@ class RecordRefused(Exception):  # noqa: N818 - a no is not an error of ours
 
 async def import_members(
     open_unit: OpenUnit,
-    passwords: Passwords,
+    passwords: ArgonPasswords,
     org_id: UUID,
     source: str,
     records: Sequence[Record],
@@ -152,7 +154,7 @@ async def _update(
     await unit.note("member.update", OPERATOR, member_id, {"source": source})
 
 
-async def _prepared(passwords: Passwords, record: Record, known_hash: str | None) -> _Prepared:
+async def _prepared(passwords: ArgonPasswords, record: Record, known_hash: str | None) -> _Prepared:
     secret = password.normalized(record.member.password)
     if known_hash is None:
         return _Prepared(record, await passwords.hash(secret), is_owners=False)

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import structlog
 
-from bailiwick_identity.actions.create_service_account import secret_digest
-from bailiwick_identity.actions.ports import SignIns, Tokens
-from bailiwick_identity.actions.sign_in import Issued, closed_because
+from bailiwick_identity.domain.account import Issued, secret_digest
 from bailiwick_identity.domain.errors import GrantInvalid
 from bailiwick_identity.domain.session import Use
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.signing_keys import SigningKeys
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _SIGN_IN_AGAIN = "Sign in again."
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def refresh_session(
-    sign_ins: SignIns, tokens: Tokens, refresh_token: str, now: datetime
+    sign_ins: StoredSignIns, tokens: SigningKeys, refresh_token: str, now: datetime
 ) -> Issued:
     """Use the refresh token: a second time soon it gives the same successor, later it ends the session.
 
@@ -38,14 +38,14 @@ async def refresh_session(
         raise GrantInvalid(_SIGN_IN_AGAIN)
     for one in await sign_ins.memberships(session.account_id):
         if one.member_id == session.member_id:
-            if reason := closed_because(one, now):
+            if reason := one.closed_because(now):
                 raise GrantInvalid("Ask a manager of your organization.", reason=reason)
             access_token, expires_in = tokens.access(one, session_id=session.session_id, now=now)
             return Issued(access_token, expires_in, successor)
     raise GrantInvalid(_SIGN_IN_AGAIN)
 
 
-async def end_session(sign_ins: SignIns, refresh_token: str, now: datetime) -> None:
+async def end_session(sign_ins: StoredSignIns, refresh_token: str, now: datetime) -> None:
     """Sign out: end the session of a refresh token; one that is none of ours changes nothing (RFC 7009)."""
     if _TOKEN.fullmatch(refresh_token):
         await sign_ins.end(secret_digest(refresh_token), now)

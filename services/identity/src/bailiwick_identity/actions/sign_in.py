@@ -11,35 +11,20 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_identity.actions.create_service_account import secret_digest
-from bailiwick_identity.actions.ports import (
-    OPERATOR,
-    Account,
-    Membership,
-    Passwords,
-    SignIns,
-    Tokens,
-)
-from bailiwick_identity.actions.throttle import Source, Throttle
 from bailiwick_identity.domain import password
+from bailiwick_identity.domain.account import Account, Issued, Membership, secret_digest
 from bailiwick_identity.domain.errors import (
     ClientInvalid,
     GrantInvalid,
     RequestNotUsable,
     TooBusy,
 )
-from bailiwick_identity.domain.member import Kind, Status
+from bailiwick_identity.domain.member import OPERATOR, Kind, Status
 from bailiwick_identity.domain.session import LIFETIME, Session
-
-
-@dataclass(frozen=True)
-class Issued:
-    """What the token endpoint gives out. Service accounts get no refresh token (RFC 6749 §4.4.3)."""
-
-    access_token: str
-    expires_in: int
-    refresh_token: str | None = None
-    device_token: str | None = None
+from bailiwick_identity.rules.throttle import Source, Throttle
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.signing_keys import SigningKeys
 
 
 @dataclass(frozen=True)
@@ -53,9 +38,9 @@ class Credentials:
 
 
 async def sign_in(
-    sign_ins: SignIns,
-    passwords: Passwords,
-    tokens: Tokens,
+    sign_ins: StoredSignIns,
+    passwords: ArgonPasswords,
+    tokens: SigningKeys,
     throttle: Throttle,
     given: Credentials,
     now: datetime,
@@ -97,7 +82,7 @@ async def sign_in(
 
 
 async def _check_password(
-    sign_ins: SignIns, passwords: Passwords, account: Account | None, sent: str
+    sign_ins: StoredSignIns, passwords: ArgonPasswords, account: Account | None, sent: str
 ) -> None:
     """Let in who knows the password; nobody's account takes the same time and gets the same answer."""
     secret = password.normalized(sent)
@@ -121,7 +106,7 @@ def chosen(memberships: Sequence[Membership], org_id: UUID | None, now: datetime
         RequestNotUsable: there are several, and `org_id` names none; they are listed.
     """
     named = [one for one in memberships if org_id is None or one.org_id == org_id]
-    usable = [one for one in named if closed_because(one, now) is None]
+    usable = [one for one in named if one.closed_because(now) is None]
     active = [one for one in usable if one.status is Status.ACTIVE]
     candidates = active or usable
     match candidates:
@@ -134,24 +119,15 @@ def chosen(memberships: Sequence[Membership], org_id: UUID | None, now: datetime
             raise RequestNotUsable("Name one of these as org_id.", organizations=listed)
 
 
-def closed_because(membership: Membership, now: datetime) -> str | None:
-    """Return why nobody signs in as this membership, None where they may."""
-    if membership.status is Status.INACTIVE:
-        return "account-inactive"
-    if not membership.valid_from <= now < membership.valid_until:
-        return "membership-expired"
-    return None
-
-
 def _closed(memberships: Sequence[Membership], now: datetime) -> GrantInvalid:
     if not memberships:
         return GrantInvalid("You are a member of no such organization.")
-    reason = closed_because(memberships[-1], now)
+    reason = memberships[-1].closed_because(now)
     return GrantInvalid("Ask a manager of your organization.", reason=reason)
 
 
 async def sign_in_service(
-    sign_ins: SignIns, tokens: Tokens, client_id: str, client_secret: str, now: datetime
+    sign_ins: StoredSignIns, tokens: SigningKeys, client_id: str, client_secret: str, now: datetime
 ) -> Issued:
     """Give a service account a token; its id is its membership's (D2).
 
@@ -168,7 +144,7 @@ async def sign_in_service(
     is_right = hmac.compare_digest(kept or bytes(32), secret_digest(client_secret))
     if not found or kept is None or not is_right:
         raise ClientInvalid
-    if reason := closed_because(found[0], now):
+    if reason := found[0].closed_because(now):
         raise ClientInvalid("This service account is not active.", reason=reason)
     access_token, expires_in = tokens.access(found[0], session_id=None, now=now)
     return Issued(access_token, expires_in)

@@ -1,52 +1,36 @@
-"""What routes of identity share: the parts they ask for."""
+"""What routes of identity are given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
-
-from bailiwick_identity.actions.ports import (
-    OpenUnit,
-    Passwords,
-    Queries,
-    SignIns,
-    Tokens,
-)
-from bailiwick_identity.actions.throttle import Throttle
+from bailiwick_access.context import Listing, ReadContext, WriteContext, application, reads, writes
+from bailiwick_identity.rules.throttle import Throttle
+from bailiwick_identity.store.passwords import ArgonPasswords
+from bailiwick_identity.store.queries import IdentityQueries
+from bailiwick_identity.store.sign_ins import StoredSignIns
+from bailiwick_identity.store.signing_keys import SigningKeys
+from bailiwick_identity.store.unit_of_work import OpenUnit
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What signing in takes. Kept in the application's lifespan state."""
+@dataclass(frozen=True, kw_only=True)
+class IdentityApp(Listing):
+    """What all requests of identity use."""
 
-    sign_ins: SignIns
-    passwords: Passwords
-    tokens: Tokens
+    queries: IdentityQueries
+    open_unit: OpenUnit
+    sign_ins: StoredSignIns
+    passwords: ArgonPasswords
+    keys: SigningKeys
     throttle: Throttle
 
 
-async def _queries(request: Request) -> Queries:
-    queries: Queries = request.state.queries
-    return queries
+Reads: TypeAlias = Annotated[ReadContext[IdentityApp], reads(IdentityApp)]
+"""A route's parameter: `context: Reads`."""
 
+Writes: TypeAlias = Annotated[WriteContext[IdentityApp], writes(IdentityApp)]
+"""A route's parameter: `context: Writes`."""
 
-async def _open_unit(request: Request) -> OpenUnit:
-    open_unit: OpenUnit = request.state.open_unit
-    return open_unit
-
-
-async def _desk(request: Request) -> Desk:
-    desk: Desk = request.state.desk
-    return desk
-
-
-Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
-"""A route's parameter: `queries: Queried`."""
-
-Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
-"""A route's parameter: `open_unit: Open`."""
-
-AtDesk: TypeAlias = Annotated[Desk, Depends(_desk)]
-"""A route's parameter: `desk: AtDesk`."""
+Running: TypeAlias = Annotated[IdentityApp, application(IdentityApp)]
+"""A route's parameter: `app: Running`; for who is not signed in."""

@@ -6,21 +6,16 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 
-from bailiwick_access.authorizer import Gate
 from bailiwick_access.listing import Paged
-from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
-from bailiwick_access.write_responses import Again, Answer, answering
-from bailiwick_identity.actions.authorize import facts_of
 from bailiwick_identity.actions.change_member import change_member
 from bailiwick_identity.actions.create_member import create_member
 from bailiwick_identity.actions.create_service_account import create_service_account
 from bailiwick_identity.actions.deactivate_member import deactivate_member
-from bailiwick_identity.actions.ports import Queries
 from bailiwick_identity.actions.reactivate_member import reactivate_member
 from bailiwick_identity.api import schemas
-from bailiwick_identity.api.dependencies import AtDesk, Open, Queried
+from bailiwick_identity.api.dependencies import Reads, Writes
 from bailiwick_identity.domain.errors import (
     AlreadyActive,
     AlreadyInactive,
@@ -32,6 +27,7 @@ from bailiwick_identity.domain.errors import (
     SeatLimitReached,
 )
 from bailiwick_identity.domain.member import Member
+from bailiwick_identity.rules.authorize import facts_of
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.web.answer_headers import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
@@ -59,52 +55,36 @@ _DEACTIVATE = problems(*_ACT, LastBrandManager, AlreadyInactive) | _WRITTEN
 _REACTIVATE = problems(*_ACT, SeatLimitReached, AlreadyActive) | _WRITTEN
 
 
-async def _reading_again(gate: Gated, queries: Queried) -> Again[Member]:
-    async def again(reading: Reading, member_id: UUID) -> Member:
-        return await _shown(reading, gate, queries, member_id)
-
-    return again
-
-
-Answering = Annotated[Answer[Member], answering("identity", _reading_again)]
-
-
 @router.get("/v1/members", operation_id="list_members", responses=_LIST)
 async def list_members(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     pages: Paged,
     sent: Annotated[SentQuery[schemas.MemberFilters], query(schemas.MemberFilters)],
 ) -> Page[schemas.MemberBody]:
     """List members and service accounts, newest first."""
-    visible = await gate.scope(reading.caller, "members")
+    visible = await context.gate.scope(context.caller, "members")
     return await pages.of(
         sent,
-        partial(queries.page, reading, visible.scope, sent.read().filters()),
+        partial(context.app.queries.page, context, visible.scope, sent.read().filters()),
         key=lambda row: Key(row.created_at, row.member_id),
-        item=partial(schemas.member_body, now=reading.caller.now),
+        item=partial(schemas.member_body, now=context.caller.now),
     )
 
 
 @router.post("/v1/members", operation_id="create_member", status_code=201, responses=_CREATE)
 async def post_member(
-    request: Request,
-    response: Response,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
-    desk: AtDesk,
+    context: Writes,
     key: IdempotencyKey,
     body: Annotated[SentBody[schemas.NewMemberBody], json_body(schemas.NewMemberBody)],
 ) -> schemas.CreatedMember:
     """Create a member with email and password. The answer does not say whether the email has an account."""
-    act = Act(caller, "POST", request.url.path, key, body)
+    act = context.act(key, body)
     submitted = Mapped(body, schemas.NewMemberBody.command)
-    written = await create_member(open_unit, gate, desk.passwords, caller, submitted, act)
-    response.headers["Location"] = f"/v1/members/{written.entity_id}"
-    return schemas.created_member(await answer.to(written))
+    written = await create_member(
+        context.app.open_unit, context.gate, context.app.passwords, context.caller, submitted, act
+    )
+    context.response.headers["Location"] = f"/v1/members/{written.entity_id}"
+    return schemas.created_member(await context.answer(written, _shown))
 
 
 @router.get(
@@ -114,31 +94,28 @@ async def post_member(
 )
 async def read_member(
     member_id: PathId,
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     tagged: IfNoneMatch,
 ) -> schemas.MemberBody:
     """Read a member."""
-    member = await _shown(reading, gate, queries, member_id)
+    member = await _shown(context, member_id)
     tagged.with_version(member.version)
-    return schemas.member_body(member, reading.caller.now)
+    return schemas.member_body(member, context.caller.now)
 
 
 @router.patch("/v1/members/{member_id}", operation_id="change_member", responses=_CHANGE)
 async def patch_member(
     member_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatch,
     body: Annotated[SentBody[schemas.MemberEdit], json_body(schemas.MemberEdit)],
 ) -> schemas.MemberBody:
     """Change what a member is granted, their name, language or end; what is not sent stays."""
     submitted = Mapped(body, schemas.MemberEdit.changes)
-    written = await change_member(open_unit, gate, caller, member_id, expected, submitted)
-    return schemas.member_body(await answer.to(written), caller.now)
+    written = await change_member(
+        context.app.open_unit, context.gate, context.caller, member_id, expected, submitted
+    )
+    return schemas.member_body(await context.answer(written, _shown), context.caller.now)
 
 
 @router.post(
@@ -146,15 +123,14 @@ async def patch_member(
 )
 async def post_deactivation(
     member_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatchAlone,
 ) -> schemas.MemberBody:
     """Deactivate a member, withdraw an invitation, or stop a service account."""
-    written = await deactivate_member(open_unit, gate, caller, member_id, expected)
-    return schemas.member_body(await answer.to(written), caller.now)
+    written = await deactivate_member(
+        context.app.open_unit, context.gate, context.caller, member_id, expected
+    )
+    return schemas.member_body(await context.answer(written, _shown), context.caller.now)
 
 
 @router.post(
@@ -162,15 +138,14 @@ async def post_deactivation(
 )
 async def post_reactivation(
     member_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatchAlone,
 ) -> schemas.MemberBody:
     """Let a member come back, with the grants they had."""
-    written = await reactivate_member(open_unit, gate, caller, member_id, expected)
-    return schemas.member_body(await answer.to(written), caller.now)
+    written = await reactivate_member(
+        context.app.open_unit, context.gate, context.caller, member_id, expected
+    )
+    return schemas.member_body(await context.answer(written, _shown), context.caller.now)
 
 
 @router.post(
@@ -180,23 +155,20 @@ async def post_reactivation(
     responses=_CREATE_SERVICE,
 )
 async def post_service_account(
-    request: Request,
-    response: Response,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     key: IdempotencyKey,
     body: Annotated[
         SentBody[schemas.NewServiceAccountBody], json_body(schemas.NewServiceAccountBody)
     ],
 ) -> schemas.CreatedServiceAccount:
     """Create a storefront's account. Its secret is in this answer and nowhere else."""
-    act = Act(caller, "POST", request.url.path, key, body)
+    act = context.act(key, body)
     submitted = Mapped(body, lambda sent: sent.name)
-    written, secret = await create_service_account(open_unit, gate, caller, submitted, act)
-    response.headers["Location"] = f"/v1/members/{written.entity_id}"
-    member = await answer.to(written)
+    written, secret = await create_service_account(
+        context.app.open_unit, context.gate, context.caller, submitted, act
+    )
+    context.response.headers["Location"] = f"/v1/members/{written.entity_id}"
+    member = await context.answer(written, _shown)
     return schemas.CreatedServiceAccount(
         member_id=member.member_id,
         name=member.name,
@@ -206,10 +178,10 @@ async def post_service_account(
     )
 
 
-async def _shown(reading: Reading, gate: Gate, queries: Queries, member_id: UUID) -> Member:
-    member = await queries.member(reading, member_id)
+async def _shown(context: Reads, member_id: UUID) -> Member:
+    member = await context.app.queries.member(context, member_id)
     facts = facts_of(member) if member else None
-    await gate.decide(reading.caller, "members", "view", member=facts)
+    await context.gate.decide(context.caller, "members", "view", member=facts)
     if member is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
     return member

@@ -9,9 +9,9 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field
 
-from bailiwick_identity.actions.ports import Filters, Membership, NewMember
+from bailiwick_identity.domain.account import Membership
 from bailiwick_identity.domain.grants import Grants, Mode, Permission, Role, Tick, granted
-from bailiwick_identity.domain.member import Member, Standing, standing
+from bailiwick_identity.domain.member import Filters, Member, NewMember, Standing, standing
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_kit.text.strings import Text, TextRule
 from bailiwick_kit.web.fields import Edit, Instant, Model

@@ -12,12 +12,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from bailiwick_access.requests import AtEntrance
 from bailiwick_identity.actions.refresh_session import end_session, refresh_session
-from bailiwick_identity.actions.sign_in import Credentials, Issued, sign_in, sign_in_service
-from bailiwick_identity.actions.throttle import Source
+from bailiwick_identity.actions.sign_in import Credentials, sign_in, sign_in_service
 from bailiwick_identity.api import schemas
-from bailiwick_identity.api.dependencies import AtDesk, Desk
+from bailiwick_identity.api.dependencies import IdentityApp, Running
+from bailiwick_identity.domain.account import Issued
 from bailiwick_identity.domain.errors import (
     ClientInvalid,
     GrantInvalid,
@@ -26,7 +25,7 @@ from bailiwick_identity.domain.errors import (
     TooBusy,
     TooManyAttempts,
 )
-from bailiwick_kit.clock import Clock
+from bailiwick_identity.rules.throttle import Source
 from bailiwick_kit.telemetry.trace import trace_id_of
 from bailiwick_kit.text.strings import clean
 from bailiwick_kit.web.problems import answer_to, problems
@@ -79,13 +78,13 @@ def _form_body(schema: Mapping[str, Any]) -> dict[str, Any]:
     ),
     openapi_extra=_form_body(_TOKEN_FORM),
 )
-async def post_token(request: Request, desk: AtDesk, entrance: AtEntrance) -> Any:
+async def post_token(request: Request, app: Running) -> Any:
     """Sign in, go on with a session, or get a token for a service account.
 
     Form-encoded. Errors carry RFC 6749's `error` and `error_description` beside the problem's members.
     """
     try:
-        issued = await _issued(request, desk, entrance.clock)
+        issued = await _issued(request, app)
     except ClientInvalid as refusal:
         # RFC 6749 §5.2: the scheme that clients sign in with, not the one that tokens are sent with.
         answer = answer_to(refusal, trace_id_of(request.scope))
@@ -94,29 +93,27 @@ async def post_token(request: Request, desk: AtDesk, entrance: AtEntrance) -> An
     return schemas.TokenBody(**vars(issued))
 
 
-async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
+async def _issued(request: Request, app: IdentityApp) -> Issued:
     form = await _form(request)
-    now = clock.now()
+    now = app.entrance.clock.now()
     match form.get("grant_type"):
         case "password":
             email = _email(_needed(form, "username"))
             device_token = form.get("device_token", "")
-            device = desk.tokens.device(email, device_token, now) if email else None
+            device = app.keys.device(email, device_token, now) if email else None
             given = Credentials(
                 email=email,
                 password=_needed(form, "password"),
                 org_id=_org_id(form),
                 source=_source(request, device),
             )
-            return await sign_in(
-                desk.sign_ins, desk.passwords, desk.tokens, desk.throttle, given, now
-            )
+            return await sign_in(app.sign_ins, app.passwords, app.keys, app.throttle, given, now)
         case "refresh_token":
             token = _needed(form, "refresh_token")
-            return await refresh_session(desk.sign_ins, desk.tokens, token, now)
+            return await refresh_session(app.sign_ins, app.keys, token, now)
         case "client_credentials":
             client_id, secret = _client(request, form)
-            return await sign_in_service(desk.sign_ins, desk.tokens, client_id, secret, now)
+            return await sign_in_service(app.sign_ins, app.keys, client_id, secret, now)
         case None:
             raise RequestNotUsable("Send grant_type.")
         case _:
@@ -130,19 +127,18 @@ async def _issued(request: Request, desk: Desk, clock: Clock) -> Issued:
     responses=problems(RequestNotUsable),
     openapi_extra=_form_body(_REVOCATION_FORM),
 )
-async def post_revocation(request: Request, desk: AtDesk, entrance: AtEntrance) -> Response:
+async def post_revocation(request: Request, app: Running) -> Response:
     """Sign out: end the session of a refresh token. Any other token is answered the same."""
     form = await _form(request)
-    await end_session(desk.sign_ins, _needed(form, "token"), entrance.clock.now())
+    await end_session(app.sign_ins, _needed(form, "token"), app.entrance.clock.now())
     return Response(status_code=200)
 
 
 @router.get("/.well-known/jwks.json", operation_id="read_keys")
-async def read_keys(request: Request, response: Response) -> dict[str, Any]:
+async def read_keys(response: Response, app: Running) -> dict[str, Any]:
     """Give the public keys that access tokens are verified with."""
     response.headers["Cache-Control"] = "public, max-age=600"
-    published: dict[str, Any] = request.state.jwks
-    return published
+    return app.keys.published()
 
 
 async def _form(request: Request) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -11,6 +11,8 @@ from bailiwick_identity.domain.errors import AlreadyActive, AlreadyInactive, Not
 from bailiwick_identity.domain.grants import Grants
 from bailiwick_kit.errors import Forbidden
 
+OPERATOR = UUID(int=0)
+"""Who acts in the audit trail when a command line does: nobody of the organization."""
 _ASK = "Ask a manager of your organization."
 
 
@@ -42,6 +44,28 @@ def standing(status: Status, valid_until: datetime, now: datetime) -> Standing:
     """Return how a membership is listed now; who was deactivated stays so, also once it is over."""
     is_over = status is not Status.INACTIVE and valid_until <= now
     return Standing.EXPIRED if is_over else Standing(status.value)
+
+
+@dataclass(frozen=True)
+class NewMember:
+    """Who is to become a member, with what grants; None stands for now, and for an open end."""
+
+    name: str
+    email: str
+    password: str = field(repr=False)
+    grants: Grants
+    language: str
+    valid_from: datetime | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of members is narrowed by; all of it holds at once."""
+
+    status: Standing | None = None
+    kind: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,19 @@ class Organization:
         )
 
 
+@dataclass(frozen=True)
+class Administered:
+    """An organization as who administers it sees it."""
+
+    organization: Organization
+    seats_used: int
+
+    @property
+    def version(self) -> int:
+        """The organization's version; the seats taken are no part of it: they change with the members."""
+        return self.organization.version
+
+
 def changed_settings(before: Settings, after: Settings) -> dict[str, Any]:
     """Return the settings that differ, as they are now."""
     return {

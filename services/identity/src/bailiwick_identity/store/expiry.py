@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
-from bailiwick_identity.actions.throttle import WINDOW
+from bailiwick_identity.domain.account import WINDOW
 from bailiwick_identity.domain.session import LIFETIME
 from bailiwick_identity.store import tables
 from bailiwick_kit.clock import SystemClock

@@ -9,8 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bailiwick_access.requests import Reading
-from bailiwick_identity.actions.ports import Filters
-from bailiwick_identity.domain.member import Member, Standing
+from bailiwick_identity.domain.member import Filters, Member, Standing
 from bailiwick_identity.domain.organization import Organization
 from bailiwick_identity.store.rows import to_member, to_organization
 from bailiwick_identity.store.tables import members, organizations

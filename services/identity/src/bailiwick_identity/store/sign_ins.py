@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_identity.actions.ports import Account, Attempts, Membership
-from bailiwick_identity.actions.throttle import WINDOW
+from bailiwick_identity.domain.account import WINDOW, Account, Attempts, Membership
 from bailiwick_identity.domain.member import Kind, Status
 from bailiwick_identity.domain.session import Session, Use
 from bailiwick_identity.store import tables

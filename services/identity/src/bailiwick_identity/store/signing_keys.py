@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from bailiwick_identity.actions.ports import Membership
+from bailiwick_identity.domain.account import Membership
 from bailiwick_kit.tokens.access_tokens import ALGORITHM, AUDIENCE, MAX_LIFETIME, TOKEN_TYPE
 
 DEVICE_LIFETIME = timedelta(days=180)

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_access.caller import Caller, Callers
 from bailiwick_contracts.envelope import Sequenced
-from bailiwick_identity.actions.ports import Account
+from bailiwick_identity.domain.account import Account
 from bailiwick_identity.domain.grants import Mode, Role
 from bailiwick_identity.domain.member import Member, Status
 from bailiwick_identity.domain.organization import Organization

@@ -9,8 +9,8 @@ from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
-from bailiwick_notifier.actions.ports import OpenUnit
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences
+from bailiwick_notifier.store.unit_of_work import OpenUnit
 
 
 def facts_of(org_id: UUID) -> Mapping[str, object]:

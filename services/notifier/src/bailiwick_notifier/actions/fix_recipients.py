@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -20,8 +21,24 @@ from bailiwick_contracts.identity import Settings
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable, Unavailable
 from bailiwick_kit.telemetry import metrics, trace
-from bailiwick_notifier.actions.ports import Authority, Notices, Person
 from bailiwick_notifier.domain.notice import Notice
+from bailiwick_notifier.store.members import Person
+from bailiwick_notifier.store.notices import StoredNotices
+
+
+class Authority(Protocol):
+    """The replica of an authority: how far it is, and what makes it whole."""
+
+    async def position(self, org_id: UUID) -> int:
+        """Return up to which change everything has been applied."""
+
+    async def catch_up(self, org_id: UUID) -> bool:
+        """Ask the authority itself for the rest, as much as comes at once; say whether that was all.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +54,7 @@ LATEST = timedelta(minutes=1)
 class Desk:
     """What it takes."""
 
-    notices: Notices
+    notices: StoredNotices
     customers: Authority
     identity: Authority
     gate: Gate

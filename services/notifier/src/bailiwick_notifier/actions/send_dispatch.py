@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -19,20 +20,39 @@ from bailiwick_kit.clock import Clock
 from bailiwick_kit.errors import PolicyUnavailable
 from bailiwick_kit.telemetry import metrics, trace
 from bailiwick_kit.transient_errors import is_outage
-from bailiwick_notifier.actions.ports import (
-    Dispatches,
-    Item,
-    Letters,
-    Mailer,
-    Opened,
-)
 from bailiwick_notifier.domain.delivery import Dispatch, Problem, State
-from bailiwick_notifier.domain.letter import Addressee, one_line
+from bailiwick_notifier.domain.letter import Addressee, Letter, one_line
+from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.domain.preferences import NewOrders
 from bailiwick_notifier.domain.relation import represents
 from bailiwick_notifier.domain.timing import FIRST_PAUSE, next_attempt, next_digest
 from bailiwick_notifier.mail.message import domain_of
 from bailiwick_notifier.mail.sending import Mail, PutOff, Undeliverable
+from bailiwick_notifier.store.dispatches import StoredDispatches
+from bailiwick_notifier.store.mail_content import Item, Opened
+
+
+class Letters(Protocol):
+    """Puts new orders into words, in the recipient's language and the organization's time."""
+
+    def new_order(self, order: NewOrder, addressee: Addressee) -> Letter:
+        """Return the letter about one new order."""
+
+    def digest(self, orders: Sequence[NewOrder], addressee: Addressee) -> Letter:
+        """Return the letter about a day's new orders."""
+
+
+class Mailer(Protocol):
+    """Hands a mail over to the mail server."""
+
+    async def send(self, mail: Mail) -> None:
+        """Send it.
+
+        Raises:
+            bailiwick_notifier.mail.sending.Undeliverable: it never will arrive.
+            bailiwick_notifier.mail.sending.PutOff: it may arrive later, or may have arrived.
+        """
+
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +68,7 @@ _CODE = re.compile(r"\b[45]\d\d\b", re.ASCII)
 class Office:
     """What it takes. `sender` is a name with an address in angle brackets."""
 
-    dispatches: Dispatches
+    dispatches: StoredDispatches
     gate: Gate
     letters: Letters
     mailer: Mailer

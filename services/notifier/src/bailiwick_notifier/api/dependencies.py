@@ -1,26 +1,25 @@
-"""What routes of notifier share: the parts they ask for."""
+"""What routes of notifier are given."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
-
-from bailiwick_notifier.actions.ports import OpenUnit, Queries
-
-
-async def _queries(request: Request) -> Queries:
-    queries: Queries = request.state.queries
-    return queries
+from bailiwick_access.context import Listing, ReadContext, WriteContext, reads, writes
+from bailiwick_notifier.store.queries import DeliveryQueries
+from bailiwick_notifier.store.unit_of_work import OpenUnit
 
 
-async def _open_unit(request: Request) -> OpenUnit:
-    open_unit: OpenUnit = request.state.open_unit
-    return open_unit
+@dataclass(frozen=True, kw_only=True)
+class NotifierApp(Listing):
+    """What all requests of notifier use."""
+
+    queries: DeliveryQueries
+    open_unit: OpenUnit
 
 
-Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
-"""A route's parameter: `queries: Queried`."""
+Reads: TypeAlias = Annotated[ReadContext[NotifierApp], reads(NotifierApp)]
+"""A route's parameter: `context: Reads`."""
 
-Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
-"""A route's parameter: `open_unit: Open`."""
+Writes: TypeAlias = Annotated[WriteContext[NotifierApp], writes(NotifierApp)]
+"""A route's parameter: `context: Writes`."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
-from bailiwick_access.requests import Gated, Reads, SignedIn
 from bailiwick_kit.web.answer_headers import ETAG, TAGGED, tells
 from bailiwick_kit.web.bodies import SentBody, json_body
 from bailiwick_kit.web.etags import IfMatch, IfNoneMatch, etag
@@ -14,7 +13,7 @@ from bailiwick_kit.web.problems import problems
 from bailiwick_kit.web.submitted import Mapped
 from bailiwick_notifier.actions.change_preferences import change_preferences, facts_of
 from bailiwick_notifier.api import schemas
-from bailiwick_notifier.api.dependencies import Open, Queried
+from bailiwick_notifier.api.dependencies import Reads, Writes
 
 router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-preferences"])
 
@@ -22,13 +21,11 @@ router = APIRouter(prefix="/v1/notification-preferences", tags=["notification-pr
 @router.get(
     "", operation_id="read_notification_preferences", responses=problems(400, 401, 403) | TAGGED
 )
-async def read_preferences(
-    reading: Reads, gate: Gated, queries: Queried, tagged: IfNoneMatch
-) -> schemas.PreferencesBody:
+async def read_preferences(context: Reads, tagged: IfNoneMatch) -> schemas.PreferencesBody:
     """Read what you want of mails about new orders."""
-    own = facts_of(reading.caller.org_id)
-    await gate.decide(reading.caller, "preferences", "view", preference=own)
-    body = schemas.preferences_body(await queries.preferences(reading))
+    own = facts_of(context.caller.org_id)
+    await context.gate.decide(context.caller, "preferences", "view", preference=own)
+    body = schemas.preferences_body(await context.app.queries.preferences(context))
     tagged.with_version(body.version)
     return body
 
@@ -39,15 +36,14 @@ async def read_preferences(
     responses=problems(400, 401, 403, 412, 422, 428) | tells(200, ETAG),
 )
 async def put_preferences(
-    response: Response,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
+    context: Writes,
     expected: IfMatch,
     body: Annotated[SentBody[schemas.PreferencesToBe], json_body(schemas.PreferencesToBe)],
 ) -> schemas.PreferencesBody:
     """Say what you want of mails about new orders, from the next one on."""
     submitted = Mapped(body, schemas.PreferencesToBe.command)
-    preferences = await change_preferences(open_unit, gate, caller, expected, submitted)
-    response.headers["ETag"] = etag(preferences.version)
+    preferences = await change_preferences(
+        context.app.open_unit, context.gate, context.caller, expected, submitted
+    )
+    context.response.headers["ETag"] = etag(preferences.version)
     return schemas.preferences_body(preferences)

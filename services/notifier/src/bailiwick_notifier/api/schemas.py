@@ -11,8 +11,7 @@ from pydantic import Field
 
 from bailiwick_kit.web.fields import Model
 from bailiwick_kit.web.pages import PageQuery
-from bailiwick_notifier.actions.ports import Filters
-from bailiwick_notifier.domain.delivery import Delivery
+from bailiwick_notifier.domain.delivery import Delivery, Filters
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences
 
 State = Literal["pending", "sent", "suppressed", "declined", "failed"]

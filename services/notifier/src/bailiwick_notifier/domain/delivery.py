@@ -86,3 +86,12 @@ def delivery_id(event_id: UUID, member_id: UUID) -> UUID:
 def digest_id(member_id: UUID, day: str) -> UUID:
     """Return the id of a member's digest of a day."""
     return uuid5(_DIGESTS, f"{member_id}:{day}")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a list of deliveries is narrowed by; all of it holds at once."""
+
+    states: tuple[str, ...] = ()
+    order_id: UUID | None = None
+    member_id: UUID | None = None

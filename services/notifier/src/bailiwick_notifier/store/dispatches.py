@@ -21,9 +21,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit.database.engine import Database
-from bailiwick_notifier.actions.ports import Opened
 from bailiwick_notifier.domain.delivery import IN_VAIN, Dispatch, Problem, State, digest_id
-from bailiwick_notifier.store.mail_content import opened
+from bailiwick_notifier.store.mail_content import Opened, opened
 from bailiwick_notifier.store.notices import open_anew
 from bailiwick_notifier.store.tables import deliveries, digests
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bailiwick_notifier.actions.ports import Item, Opened
 from bailiwick_notifier.domain.delivery import Dispatch, State
+from bailiwick_notifier.domain.order import NewOrder
+from bailiwick_notifier.domain.preferences import Preferences
 from bailiwick_notifier.domain.relation import Stretch, facts
-from bailiwick_notifier.store.members import NAMED
+from bailiwick_notifier.store.members import NAMED, Person
 from bailiwick_notifier.store.rows import to_new_order, to_person, to_preferences
 from bailiwick_notifier.store.tables import (
     assignments,
@@ -23,6 +26,29 @@ from bailiwick_notifier.store.tables import (
     notices,
     preferences,
 )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One delivery in a mail: the order it tells of, and how its recipient stands to it now."""
+
+    delivery_id: UUID
+    order: NewOrder
+    facts: Mapping[str, object]
+    called_now: str | None = None
+    """What its customer is called now; absent where that was not heard: as the order keeps it."""
+    trace_parent: str | None = None
+    """Of what made it come in."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """All that is needed to decide on a mail and to write it, as of one instant."""
+
+    recipient: Person
+    preferences: Preferences
+    items: tuple[Item, ...]
+
 
 _org_id = sa.bindparam("org_id", type_=sa.Uuid)
 _member_id = sa.bindparam("member_id", type_=sa.Uuid)

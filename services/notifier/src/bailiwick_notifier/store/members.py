@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
+from bailiwick_access.caller import Caller
 from bailiwick_notifier.store.tables import members, organizations
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member, or a storefront, as the replica of identity has them now."""
+
+    caller: Caller
+    """What policy is told when it is asked about them."""
+    organization_name: str
+    is_active: bool
+    """A person, and in force now: a storefront reads no mail."""
+    email: str | None
+    language: str
+
 
 PEOPLE = (
     sa.select(

@@ -14,10 +14,9 @@ from bailiwick_contracts.identity import Settings
 from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database.engine import Database
-from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import IN_VAIN, State, delivery_id
 from bailiwick_notifier.domain.notice import Notice
-from bailiwick_notifier.store.members import ACTIVE, NAMED
+from bailiwick_notifier.store.members import ACTIVE, NAMED, Person
 from bailiwick_notifier.store.rows import changed_row, notice_row, to_notice, to_person
 from bailiwick_notifier.store.tables import (
     assignments,

@@ -14,8 +14,7 @@ from bailiwick_access.requests import Reading
 from bailiwick_kit.database.engine import plan_for_values
 from bailiwick_kit.policy.scope import Everybody, Nobody, Scope, Where
 from bailiwick_kit.policy.scope_sql import to_sql
-from bailiwick_notifier.actions.ports import Filters
-from bailiwick_notifier.domain.delivery import Delivery
+from bailiwick_notifier.domain.delivery import Delivery, Filters
 from bailiwick_notifier.domain.preferences import Preferences
 from bailiwick_notifier.store.mail_content import PREFERENCES
 from bailiwick_notifier.store.rows import to_delivery, to_preferences

@@ -12,11 +12,11 @@ from bailiwick_access.caller import caller_of
 from bailiwick_contracts.orders import OrderEvent, OrderPlaced
 from bailiwick_kit.bus.handling import Received
 from bailiwick_kit.clock import Clock
-from bailiwick_notifier.actions.ports import Person
 from bailiwick_notifier.domain.delivery import Delivery, State
 from bailiwick_notifier.domain.notice import Notice
 from bailiwick_notifier.domain.order import Line, NewOrder
 from bailiwick_notifier.domain.preferences import NewOrders, Preferences
+from bailiwick_notifier.store.members import Person
 
 _PEOPLE = ("customer_id", "placed_by", "main_id", "assignment_seq")
 _CONTENT = {"customer_name", "placed_at", "source", "lines", "net", "currency", "note"}

@@ -14,17 +14,7 @@ from bailiwick_access.requests import Act
 from bailiwick_access.write_responses import Repeated, Written
 from bailiwick_kit.errors import Fault, Invalid, Refusal
 from bailiwick_kit.web.submitted import Submitted
-from bailiwick_orders.actions.authorize import permitted_parent, written
-from bailiwick_orders.actions.credit import credit
-from bailiwick_orders.actions.ports import (
-    Change,
-    FoundCustomer,
-    FoundOrder,
-    Happening,
-    OpenUnit,
-    Unit,
-    Viewed,
-)
+from bailiwick_orders.domain.change import Change, FoundCustomer, FoundOrder, Happening
 from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import (
     Line,
@@ -34,6 +24,9 @@ from bailiwick_orders.domain.order import (
     check_currency,
     random_number,
 )
+from bailiwick_orders.rules.authorize import Viewed, permitted_parent, written
+from bailiwick_orders.rules.credit import credit
+from bailiwick_orders.store.unit_of_work import OpenUnit, Unit
 
 _DRAWS = 5
 """How often a number is drawn before giving up; that two clash once is one in a hundred thousand."""

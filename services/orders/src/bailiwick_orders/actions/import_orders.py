@@ -15,10 +15,8 @@ from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Outcome
-from bailiwick_orders.actions.import_credit import credited, holders, mains
-from bailiwick_orders.actions.import_ports import Imported, ImportUnit, OpenImport, OrderRecord
-from bailiwick_orders.actions.ports import Change, FoundCustomer, Happening
+from bailiwick_kit.imports.imported_rows import Imported, Outcome
+from bailiwick_orders.domain.change import Change, FoundCustomer, Happening
 from bailiwick_orders.domain.order import (
     Order,
     Source,
@@ -28,6 +26,9 @@ from bailiwick_orders.domain.order import (
     date_in,
     random_number,
 )
+from bailiwick_orders.domain.record import OrderRecord
+from bailiwick_orders.rules.import_credit import credited, holders, mains
+from bailiwick_orders.store.imports import ImportUnit, OpenImport
 
 _TOLD_AS = {
     State.DRAFT: Happening.DRAFTED,

@@ -9,9 +9,10 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
-from bailiwick_orders.actions.authorize import permitted
-from bailiwick_orders.actions.credit import credit
-from bailiwick_orders.actions.ports import Happening, OpenUnit, Viewed
+from bailiwick_orders.domain.change import Happening
+from bailiwick_orders.rules.authorize import Viewed, permitted
+from bailiwick_orders.rules.credit import credit
+from bailiwick_orders.store.unit_of_work import OpenUnit
 
 
 async def place_order(

@@ -1,26 +1,25 @@
-"""What routes of orders share: the parts they ask for."""
+"""What routes of orders are given."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
-
-from bailiwick_orders.actions.ports import OpenUnit, Queries
-
-
-async def _queries(request: Request) -> Queries:
-    queries: Queries = request.state.queries
-    return queries
+from bailiwick_access.context import Listing, ReadContext, WriteContext, reads, writes
+from bailiwick_orders.store.queries import OrderQueries
+from bailiwick_orders.store.unit_of_work import OpenUnit
 
 
-async def _open_unit(request: Request) -> OpenUnit:
-    open_unit: OpenUnit = request.state.open_unit
-    return open_unit
+@dataclass(frozen=True, kw_only=True)
+class OrdersApp(Listing):
+    """What all requests of orders use."""
+
+    queries: OrderQueries
+    open_unit: OpenUnit
 
 
-Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
-"""A route's parameter: `queries: Queried`."""
+Reads: TypeAlias = Annotated[ReadContext[OrdersApp], reads(OrdersApp)]
+"""A route's parameter: `context: Reads`."""
 
-Open: TypeAlias = Annotated[OpenUnit, Depends(_open_unit)]
-"""A route's parameter: `open_unit: Open`."""
+Writes: TypeAlias = Annotated[WriteContext[OrdersApp], writes(OrdersApp)]
+"""A route's parameter: `context: Writes`."""

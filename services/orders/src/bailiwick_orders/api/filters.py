@@ -11,8 +11,8 @@ from bailiwick_kit.text.iso import CountryOrNone, CurrencyEver
 from bailiwick_kit.text.strings import Text
 from bailiwick_kit.web.fields import Day, Model, id_or
 from bailiwick_kit.web.pages import PageQuery
-from bailiwick_orders.actions.ports import Filters
 from bailiwick_orders.api.schemas import AnySource, State
+from bailiwick_orders.domain.views import Filters
 
 IdOrFormer = Annotated[UUID | Literal["former"], id_or("former")]
 IdOrOthers = Annotated[UUID | Literal["others"], id_or("others")]

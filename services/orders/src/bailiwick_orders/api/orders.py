@@ -7,12 +7,9 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 
-from bailiwick_access.authorizer import Gate
 from bailiwick_access.listing import Paged
-from bailiwick_access.requests import Act, Gated, Reading, Reads, SignedIn
-from bailiwick_access.write_responses import Again, Answer, answering
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.web.answer_headers import ETAG, LINK, LOCATION, POSITION, TAGGED, tells
 from bailiwick_kit.web.bodies import SentBody, SentQuery, json_body, query
@@ -30,9 +27,8 @@ from bailiwick_orders.actions.create_order import create_order
 from bailiwick_orders.actions.edit_order import edit_order
 from bailiwick_orders.actions.fulfil_order import fulfil_order
 from bailiwick_orders.actions.place_order import place_order
-from bailiwick_orders.actions.ports import EarlierVersion, Queries, Viewed
 from bailiwick_orders.api import schemas
-from bailiwick_orders.api.dependencies import Open, Queried
+from bailiwick_orders.api.dependencies import Reads, Writes
 from bailiwick_orders.api.filters import OrderFilters, OrderListQuery
 from bailiwick_orders.domain.errors import (
     AmountTooLarge,
@@ -42,6 +38,8 @@ from bailiwick_orders.domain.errors import (
     OrderStateForbids,
     OtherCurrency,
 )
+from bailiwick_orders.domain.views import EarlierVersion
+from bailiwick_orders.rules.authorize import Viewed
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
@@ -68,31 +66,19 @@ _EDIT = (
 _PLACE = problems(*_CHANGE, CustomerStateForbids, NotAssigned, because=_BECAUSE) | _WRITTEN
 
 
-async def _reading_again(gate: Gated, queries: Queried) -> Again[Viewed]:
-    async def again(reading: Reading, order_id: UUID) -> Viewed:
-        return await _viewed(reading, gate, queries, order_id)
-
-    return again
-
-
-Answering = Annotated[Answer[Viewed], answering("orders", _reading_again)]
-
-
 @router.get("", operation_id="list_orders", responses=_LIST)
 async def list_orders(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     pages: Paged,
     sent: Annotated[SentQuery[OrderListQuery], query(OrderListQuery)],
 ) -> Page[schemas.OrderSummary]:
     """List the orders that you may see, newest first."""
-    visible = await gate.scope(reading.caller, "orders")
+    visible = await context.gate.scope(context.caller, "orders")
     hides_customers = visible.hides("order", "customer")
     filters = sent.read().filters(hides_customers=hides_customers)
     return await pages.of(
         sent,
-        partial(queries.page, reading, visible.scope, filters),
+        partial(context.app.queries.page, context, visible.scope, filters),
         key=lambda row: Key(row.order.listed_at, row.order.order_id),
         item=lambda row: schemas.order_summary(row, hides_customers=hides_customers),
     )
@@ -100,49 +86,42 @@ async def list_orders(
 
 @router.get("/count", operation_id="count_orders", responses=_READ)
 async def count_orders(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     sent: Annotated[SentQuery[OrderFilters], query(OrderFilters)],
 ) -> Count:
     """Count the orders that you may see, exactly."""
-    visible = await gate.scope(reading.caller, "orders")
+    visible = await context.gate.scope(context.caller, "orders")
     filters = sent.read().filters(hides_customers=visible.hides("order", "customer"))
-    return Count(count=await queries.count(reading, visible.scope, filters))
+    return Count(count=await context.app.queries.count(context, visible.scope, filters))
 
 
 @router.post("", operation_id="create_order", status_code=201, responses=_CREATE)
 async def post_order(
-    request: Request,
-    response: Response,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     key: IdempotencyKey,
     body: Annotated[
         SentBody[schemas.NewOrderBody], json_body(schemas.NewOrderBody, most_bytes=MIB)
     ],
 ) -> schemas.OrderBody:
     """Create a draft, or with `place` an order that is placed in the same commit."""
-    act = Act(caller, "POST", request.url.path, key, body)
+    act = context.act(key, body)
     parent = Mapped(body.part(schemas.ParentBody), lambda part: part.customer_id)
     submitted = Mapped(body, schemas.NewOrderBody.command)
-    done = await create_order(open_unit, gate, caller, parent, submitted, act)
-    response.headers["Location"] = f"/v1/orders/{done.entity_id}"
-    return schemas.order_body(await answer.to(done))
+    done = await create_order(
+        context.app.open_unit, context.gate, context.caller, parent, submitted, act
+    )
+    context.response.headers["Location"] = f"/v1/orders/{done.entity_id}"
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
 @router.get("/{order_id}", operation_id="read_order", responses=_ONE | TAGGED)
 async def read_order(
     order_id: PathId,
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     tagged: IfNoneMatch,
 ) -> schemas.OrderBody:
     """Read an order with its lines."""
-    viewed = await _viewed(reading, gate, queries, order_id)
+    viewed = await _viewed(context, order_id)
     tagged.with_version(viewed.version)
     return schemas.order_body(viewed)
 
@@ -150,18 +129,18 @@ async def read_order(
 @router.get("/{order_id}/versions", operation_id="list_order_versions", responses=_ONE | _LIST)
 async def list_versions(
     order_id: PathId,
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     pages: Paged,
     sent: Annotated[SentQuery[PageQuery], query(PageQuery)],
 ) -> Page[schemas.EarlierVersionBody]:
     """List what edits of an order replaced, latest first; what it is now is the order itself."""
-    order = (await _viewed(reading, gate, queries, order_id)).seen.order
+    order = (await _viewed(context, order_id)).seen.order
 
     async def read(*, limit: int, after: tuple[datetime, UUID] | None) -> list[EarlierVersion]:
         before = after[1].int if after else None
-        return await queries.earlier_versions(reading, order_id, limit=limit, before=before)
+        return await context.app.queries.earlier_versions(
+            context, order_id, limit=limit, before=before
+        )
 
     return await pages.of(
         sent,
@@ -175,10 +154,7 @@ async def list_versions(
 @router.patch("/{order_id}", operation_id="edit_order", responses=_EDIT)
 async def patch_order(
     order_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatch,
     body: Annotated[
         SentBody[schemas.OrderEditBody], json_body(schemas.OrderEditBody, most_bytes=MIB)
@@ -186,73 +162,71 @@ async def patch_order(
 ) -> schemas.OrderBody:
     """Change lines or note. A confirmed order takes a reason, and keeps what it was."""
     submitted = Mapped(body, schemas.OrderEditBody.command)
-    done = await edit_order(open_unit, gate, caller, order_id, expected, submitted)
-    return schemas.order_body(await answer.to(done))
+    done = await edit_order(
+        context.app.open_unit, context.gate, context.caller, order_id, expected, submitted
+    )
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
 @router.post("/{order_id}/place", operation_id="place_order", responses=_PLACE)
 async def post_placing(
     order_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatch,
     body: Annotated[SentBody[schemas.Placing], json_body(schemas.Placing, optional=True)],
 ) -> schemas.OrderBody:
     """Place a draft: the order comes in, is dated and credited."""
     submitted = Mapped(body, lambda placing: placing.credited_to)
-    done = await place_order(open_unit, gate, caller, order_id, expected, submitted)
-    return schemas.order_body(await answer.to(done))
+    done = await place_order(
+        context.app.open_unit, context.gate, context.caller, order_id, expected, submitted
+    )
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
 @router.post("/{order_id}/confirm", operation_id="confirm_order", responses=_STEP)
 async def post_confirmation(
     order_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatchAlone,
 ) -> schemas.OrderBody:
     """Confirm a placed order."""
-    done = await confirm_order(open_unit, gate, caller, order_id, expected)
-    return schemas.order_body(await answer.to(done))
+    done = await confirm_order(
+        context.app.open_unit, context.gate, context.caller, order_id, expected
+    )
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
 @router.post("/{order_id}/fulfil", operation_id="fulfil_order", responses=_STEP)
 async def post_fulfilment(
     order_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatchAlone,
 ) -> schemas.OrderBody:
     """Mark a confirmed order as fulfilled."""
-    done = await fulfil_order(open_unit, gate, caller, order_id, expected)
-    return schemas.order_body(await answer.to(done))
+    done = await fulfil_order(
+        context.app.open_unit, context.gate, context.caller, order_id, expected
+    )
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
 @router.post("/{order_id}/cancel", operation_id="cancel_order", responses=_STEP)
 async def post_cancellation(
     order_id: PathId,
-    caller: SignedIn,
-    gate: Gated,
-    open_unit: Open,
-    answer: Answering,
+    context: Writes,
     expected: IfMatchAlone,
 ) -> schemas.OrderBody:
     """Cancel an order that is not fulfilled."""
-    done = await cancel_order(open_unit, gate, caller, order_id, expected)
-    return schemas.order_body(await answer.to(done))
+    done = await cancel_order(
+        context.app.open_unit, context.gate, context.caller, order_id, expected
+    )
+    return schemas.order_body(await context.answer(done, _viewed))
 
 
-async def _viewed(reading: Reading, gate: Gate, queries: Queries, order_id: UUID) -> Viewed:
+async def _viewed(context: Reads, order_id: UUID) -> Viewed:
     # The facts first, which weigh the same whatever the order holds: its lines tell no time (S2).
-    facts = await queries.facts(reading, order_id)
-    decision = await gate.decide(reading.caller, "orders", "view", order=facts)
-    found = await queries.one(reading, order_id)
+    facts = await context.app.queries.facts(context, order_id)
+    decision = await context.gate.decide(context.caller, "orders", "view", order=facts)
+    found = await context.app.queries.one(context, order_id)
     if found is None:  # the gate has refused already; this is for the reader and the type checker
         raise Missing
     return Viewed(found, decision.masks)

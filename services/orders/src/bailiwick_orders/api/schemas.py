@@ -16,8 +16,9 @@ from bailiwick_kit.text.strings import MultilineText, Text, TextRule
 from bailiwick_kit.web.fields import Edit, Exact, Model
 from bailiwick_orders.actions.create_order import NewOrder
 from bailiwick_orders.actions.edit_order import OrderEdit
-from bailiwick_orders.actions.ports import EarlierVersion, Seen, Viewed
 from bailiwick_orders.domain.order import MOST_LINES, Line, Source
+from bailiwick_orders.domain.views import EarlierVersion, Seen
+from bailiwick_orders.rules.authorize import Viewed
 
 SentSource = Literal["visit", "phone", "whatsapp", "other", "portal"]
 AnySource = Literal["visit", "phone", "whatsapp", "other", "portal", "import"]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bailiwick_access.visibility import Listed
 from bailiwick_kit.policy.scope import Scope
 from bailiwick_kit.text.search import after
-from bailiwick_orders.actions.ports import Filters
+from bailiwick_orders.domain.views import Filters
 from bailiwick_orders.store.customer_names import FREQUENT, NUMBER, RARE, shown
 from bailiwick_orders.store.tables import LISTED_WITHIN, customers, orders
 

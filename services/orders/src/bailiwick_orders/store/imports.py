@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bailiwick_access.caller import subject_of
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.imports.imported_rows import ImportedRows
-from bailiwick_orders.actions.ports import Change, FoundCustomer
+from bailiwick_orders.domain.change import Change, FoundCustomer
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import order_row, to_customer, to_order

@@ -17,7 +17,7 @@ from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
 from bailiwick_kit.database.engine import plan_for_values
 from bailiwick_kit.policy.scope import Nobody, Scope
-from bailiwick_orders.actions.ports import EarlierVersion, Filters, Seen
+from bailiwick_orders.domain.views import EarlierVersion, Filters, Seen
 from bailiwick_orders.store.customer_names import find, find_in_sight
 from bailiwick_orders.store.filters import asked, begins, narrowed
 from bailiwick_orders.store.rows import to_earlier_version, to_order

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from bailiwick_contracts import orders as wire
-from bailiwick_orders.actions.ports import Change, EarlierVersion, Happening
+from bailiwick_orders.domain.change import Change, Happening
 from bailiwick_orders.domain.customer import Customer
 from bailiwick_orders.domain.order import Line, Order, Source, State
+from bailiwick_orders.domain.views import EarlierVersion
 
 _EVENTS: dict[Happening, type[wire.OrderEvent]] = {
     Happening.DRAFTED: wire.OrderDrafted,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_kit.clock import Clock
 from bailiwick_kit.database.engine import Database
-from bailiwick_orders.actions.ports import Change, Happening
+from bailiwick_orders.domain.change import Change, Happening
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
 from bailiwick_orders.store.rows import to_order

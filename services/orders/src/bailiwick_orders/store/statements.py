@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.telemetry.trace import trace_parent
-from bailiwick_orders.actions.ports import Change, Happening
+from bailiwick_orders.domain.change import Change, Happening
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.rows import line_rows, order_event, order_row
 from bailiwick_orders.store.tables import (

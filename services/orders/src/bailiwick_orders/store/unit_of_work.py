@@ -16,7 +16,7 @@ from bailiwick_kit import crash_points
 from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.web.idempotency import Claim, IdempotencyKeys, Replay
-from bailiwick_orders.actions.ports import Change, FoundCustomer, FoundOrder
+from bailiwick_orders.domain.change import Change, FoundCustomer, FoundOrder
 from bailiwick_orders.domain.errors import NumberTaken
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.domain.representation import Representation

@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
 from uuid import UUID
 
-
-class Copy(Protocol):
-    """The replica of what one authority tells."""
-
-    @property
-    def source(self) -> str:
-        """Whose words it goes by."""
-        ...
-
-    async def mend(self, org_id: UUID) -> int:
-        """Make it as the authority's change feed has it now; return how many rows that took."""
-        ...
-
-
-class Cube(Protocol):
-    """The sums of what orders count for."""
-
-    async def recount(self, org_id: UUID, *, forgetting: bool) -> tuple[int, int]:
-        """Make it anew from what each order counts for; return how many cells went, and how many came."""
-        ...
+from bailiwick_reports.store.cube_rebuild import Cube
+from bailiwick_reports.store.replica_repair import Copy
 
 
 async def rebuild(

@@ -1,23 +1,33 @@
-"""What routes of reports share: the parts they ask for, and what a caller may see."""
+"""What routes of reports are given, and what a caller may see."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
-
-from fastapi import Depends, Request
 
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
-from bailiwick_reports.actions.ports import Queries, Sight
+from bailiwick_access.context import Application, ReadContext, application, reads
+from bailiwick_reports.api.concurrency import Turns
+from bailiwick_reports.api.spreadsheets import DownloadQuota
+from bailiwick_reports.store.queries import ReportQueries
+from bailiwick_reports.store.visible_rows import Sight
 
 
-async def _queries(request: Request) -> Queries:
-    queries: Queries = request.state.queries
-    return queries
+@dataclass(frozen=True, kw_only=True)
+class ReportsApp(Application):
+    """What all requests of reports use."""
+
+    queries: ReportQueries
+    quota: DownloadQuota
+    turns: Turns
 
 
-Queried: TypeAlias = Annotated[Queries, Depends(_queries)]
-"""A route's parameter: `queries: Queried`."""
+Reads: TypeAlias = Annotated[ReadContext[ReportsApp], reads(ReportsApp)]
+"""A route's parameter: `context: Reads`."""
+
+Running: TypeAlias = Annotated[ReportsApp, application(ReportsApp)]
+"""A parameter: `app: Running`."""
 
 
 async def sight_of(gate: Gate, caller: Caller) -> Sight:

@@ -12,20 +12,18 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, model_validator
 
 from bailiwick_access.caller import Caller
-from bailiwick_access.requests import AtEntrance, Entrance, Gated, Reading, SignedIn
+from bailiwick_access.context import SignedIn
+from bailiwick_access.requests import Reading
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.web.bodies import SentQuery, query
 from bailiwick_kit.web.fields import Model
 from bailiwick_kit.web.problems import problems
-from bailiwick_reports.actions.ports import Queries
 from bailiwick_reports.api import columns
-from bailiwick_reports.api.concurrency import Turns
-from bailiwick_reports.api.dependencies import Queried, sight_of
+from bailiwick_reports.api.dependencies import Running, sight_of
 from bailiwick_reports.api.query_params import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.spreadsheets import (
     CsvFormat,
     Download,
-    DownloadQuota,
     Kind,
     Row,
     Spooled,
@@ -164,15 +162,14 @@ class Table:
 class Export:
     """Makes a file of a report: all of it at one instant, and only if the caller may still have it then."""
 
-    def __init__(
-        self, request: Request, caller: SignedIn, entrance: AtEntrance, queries: Queried
-    ) -> None:
+    def __init__(self, request: Request, caller: SignedIn, app: Running) -> None:
         self._authorization = request.headers.get("authorization")
-        self._caller: Caller = caller
-        self._entrance: Entrance = entrance
-        self._queries: Queries = queries
-        self._quota: DownloadQuota = request.state.quota
-        self._turns: Turns = request.state.turns
+        self._entrance = app.entrance
+        self._quota = app.quota
+        self._turns = app.turns
+        self.caller: Caller = caller
+        self.gate = app.entrance.gate
+        self.queries = app.queries
 
     async def of(self, table: Table, granted: T, ask: Callable[[Caller], Awaitable[T]]) -> Response:
         """Return the file. `ask` tells what the caller may see, which was `granted` before.
@@ -188,14 +185,14 @@ class Export:
             until_sent.callback(spooled.file.close)
             async with self._entrance.reading(self._authorization, ()) as reading:
                 is_granted = await ask(reading.caller) == granted
-                if not is_granted or await self._queries.held(reading) != held:
+                if not is_granted or await self.queries.held(reading) != held:
                     raise RightsChanged("Ask for the file again.", retry_after=1)
-            today = today_in(self._caller.time_zone, self._caller.now)
+            today = today_in(self.caller.time_zone, self.caller.now)
             until_sent.pop_all()
             return Download(spooled, f"{table.report}-{today}.{table.file.kind}")
 
     async def _spooled(self, table: Table) -> tuple[Spooled, object]:
-        org_id = self._caller.org_id
+        org_id = self.caller.org_id
         async with self._turns.of(org_id):
             if not self._quota.has_room(org_id):
                 raise Unavailable(_NO_ROOM, retry_after=30)
@@ -213,9 +210,9 @@ class Export:
                 raise Unavailable(_TAKES_TOO_LONG, retry_after=30) from None
 
     async def _written(self, table: Table) -> tuple[Spooled, object]:
-        async with self._entrance.database.snapshot(self._caller.org_id) as connection:
-            reading = Reading(self._caller, connection)
-            held = await self._queries.held(reading)
+        async with self._entrance.database.snapshot(self.caller.org_id) as connection:
+            reading = Reading(self.caller, connection)
+            held = await self.queries.held(reading)
             async with aclosing(table.pages(reading)) as pages:
                 kind = table.file.kind
                 spooled = await spool(
@@ -235,93 +232,89 @@ Exporting: TypeAlias = Annotated[Export, Depends(Export)]
 
 @router.get("/sales/export", operation_id="export_sales", responses=_FILE, response_class=Response)
 async def export_sales(
-    caller: SignedIn,
-    gate: Gated,
-    queries: Queried,
     export: Exporting,
     sent: Annotated[SentQuery[SalesExport], query(SalesExport)],
 ) -> Response:
     """Hand out sales as a file, all rows of it; see `/v1/reports/sales`."""
-    sight = await sight_of(gate, caller)
+    sight = await sight_of(export.gate, export.caller)
     wanted = sent.read()
     asked = wanted.asked()
     table = Table(
         "sales",
         wanted,
         columns.group_columns(asked.by),
-        lambda reading: _rows(queries.sales_pages(reading, sight, asked), columns.group_rows),
+        lambda reading: _rows(
+            export.queries.sales_pages(reading, sight, asked), columns.group_rows
+        ),
     )
-    return await export.of(table, sight, lambda caller: sight_of(gate, caller))
+    return await export.of(table, sight, lambda caller: sight_of(export.gate, caller))
 
 
 @router.get(
     "/credit/export", operation_id="export_credit", responses=_FILE, response_class=Response
 )
 async def export_credit(
-    caller: SignedIn,
-    gate: Gated,
-    queries: Queried,
     export: Exporting,
     sent: Annotated[SentQuery[CreditExport], query(CreditExport)],
 ) -> Response:
     """Hand out your own credit as a file, all rows of it; see `/v1/reports/credit`."""
-    granted = await gate.decide(caller, "reports", "view")
+    granted = await export.gate.decide(export.caller, "reports", "view")
     wanted = sent.read()
     asked = wanted.asked()
     table = Table(
         "credit",
         wanted,
         columns.group_columns(asked.by),
-        lambda reading: _rows(queries.credit_pages(reading, asked), columns.group_rows),
+        lambda reading: _rows(export.queries.credit_pages(reading, asked), columns.group_rows),
     )
-    return await export.of(table, granted, lambda caller: gate.decide(caller, "reports", "view"))
+    return await export.of(
+        table, granted, lambda caller: export.gate.decide(caller, "reports", "view")
+    )
 
 
 @router.get(
     "/portfolio/export", operation_id="export_portfolio", responses=_FILE, response_class=Response
 )
 async def export_portfolio(
-    caller: SignedIn,
-    gate: Gated,
-    queries: Queried,
     export: Exporting,
     sent: Annotated[SentQuery[PortfolioExport], query(PortfolioExport)],
 ) -> Response:
     """Hand out your customers as a file, all of them; see `/v1/reports/portfolio`."""
-    visible = await gate.scope(caller, "reports")
+    visible = await export.gate.scope(export.caller, "reports")
     wanted = sent.read()
     asked = wanted.asked()
-    today = today_in(caller.time_zone, caller.now)
+    today = today_in(export.caller.time_zone, export.caller.now)
     table = Table(
         "portfolio",
         wanted,
         columns.PORTFOLIO,
         lambda reading: _rows(
-            queries.portfolio_pages(reading, visible.scope, asked),
+            export.queries.portfolio_pages(reading, visible.scope, asked),
             lambda found: columns.standing_rows(found, today),
         ),
     )
-    return await export.of(table, visible, lambda caller: gate.scope(caller, "reports"))
+    return await export.of(table, visible, lambda caller: export.gate.scope(caller, "reports"))
 
 
 @router.get("/team/export", operation_id="export_team", responses=_FILE, response_class=Response)
 async def export_team(
-    caller: SignedIn,
-    gate: Gated,
-    queries: Queried,
     export: Exporting,
     sent: Annotated[SentQuery[TeamExport], query(TeamExport)],
 ) -> Response:
     """Hand out the team as a file; see `/v1/reports/team`."""
-    visible = await gate.scope(caller, "reports", "team")
+    visible = await export.gate.scope(export.caller, "reports", "team")
     wanted = sent.read()
     asked = wanted.asked()
 
     async def pages(reading: Reading) -> AsyncGenerator[Sequence[Row], None]:
-        yield list(columns.team_rows(await queries.team(reading, gate, visible.scope, asked)))
+        yield list(
+            columns.team_rows(await export.queries.team(reading, export.gate, visible.scope, asked))
+        )
 
     table = Table("team", wanted, columns.TEAM, pages)
-    return await export.of(table, visible, lambda caller: gate.scope(caller, "reports", "team"))
+    return await export.of(
+        table, visible, lambda caller: export.gate.scope(caller, "reports", "team")
+    )
 
 
 async def _rows(

@@ -7,11 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter
 
-from bailiwick_access.requests import Gated, Reads
 from bailiwick_kit.web.bodies import SentQuery, query
 from bailiwick_kit.web.problems import problems
 from bailiwick_reports.api import schemas
-from bailiwick_reports.api.dependencies import Queried, may_view_orders, sight_of
+from bailiwick_reports.api.dependencies import Reads, may_view_orders, sight_of
 from bailiwick_reports.api.query_params import CreditQuery, PortfolioQuery, SalesQuery, TeamQuery
 from bailiwick_reports.api.rendering import grouped_report, portfolio_report, team_report
 from bailiwick_reports.domain.errors import ReportTooLarge
@@ -25,62 +24,54 @@ _READ = problems(400, 401, 403, 422, ReportTooLarge)
 
 @router.get("/sales", operation_id="read_sales", responses=_READ)
 async def read_sales(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     sent: Annotated[SentQuery[SalesQuery], query(SalesQuery)],
 ) -> schemas.GroupedReport:
     """Add up exactly the orders that you may view now; a draft is no sale, a cancelled order is apart."""
-    sight = await sight_of(gate, reading.caller)
+    sight = await sight_of(context.gate, context.caller)
     asked = sent.read().asked()
-    groups = await queries.sales(reading, sight, asked, limit=MOST_ROWS + 1)
+    groups = await context.app.queries.sales(context, sight, asked, limit=MOST_ROWS + 1)
     refuse_too_many(len(groups))
-    return grouped_report(groups, asked, links=await may_view_orders(gate, reading.caller))
+    return grouped_report(groups, asked, links=await may_view_orders(context.gate, context.caller))
 
 
 @router.get("/credit", operation_id="read_credit", responses=_READ)
 async def read_credit(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     sent: Annotated[SentQuery[CreditQuery], query(CreditQuery)],
 ) -> schemas.GroupedReport:
     """Add up what you were credited with, whoever represents the customers now."""
-    caller = reading.caller
-    await gate.decide(caller, "reports", "view")
+    caller = context.caller
+    await context.gate.decide(caller, "reports", "view")
     asked = sent.read().asked()
-    groups = await queries.credit(reading, asked, limit=MOST_ROWS + 1)
+    groups = await context.app.queries.credit(context, asked, limit=MOST_ROWS + 1)
     refuse_too_many(len(groups))
     own = replace(asked, credited_to=caller.member_id)
-    return grouped_report(groups, own, links=await may_view_orders(gate, caller))
+    return grouped_report(groups, own, links=await may_view_orders(context.gate, caller))
 
 
 @router.get("/portfolio", operation_id="read_portfolio", responses=_READ)
 async def read_portfolio(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     sent: Annotated[SentQuery[PortfolioQuery], query(PortfolioQuery)],
 ) -> schemas.PortfolioReport:
     """Say of each of your customers when and how much they ordered, the longest silent first."""
-    caller = reading.caller
-    scope = (await gate.scope(caller, "reports")).scope
+    caller = context.caller
+    scope = (await context.gate.scope(caller, "reports")).scope
     asked = sent.read().asked()
-    found = await queries.portfolio(reading, scope, asked, limit=MOST_ROWS + 1)
+    found = await context.app.queries.portfolio(context, scope, asked, limit=MOST_ROWS + 1)
     refuse_too_many(len(found))
     today = today_in(caller.time_zone, caller.now)
-    return portfolio_report(found, asked, today, links=await may_view_orders(gate, caller))
+    return portfolio_report(found, asked, today, links=await may_view_orders(context.gate, caller))
 
 
 @router.get("/team", operation_id="read_team", responses=_READ)
 async def read_team(
-    reading: Reads,
-    gate: Gated,
-    queries: Queried,
+    context: Reads,
     sent: Annotated[SentQuery[TeamQuery], query(TeamQuery)],
 ) -> schemas.TeamReport:
     """Compare the members: their customers now, their credit in the period; for managers."""
-    scope = (await gate.scope(reading.caller, "reports", "team")).scope
+    scope = (await context.gate.scope(context.caller, "reports", "team")).scope
     asked = sent.read().asked()
-    team = await queries.team(reading, gate, scope, asked)
-    return team_report(team, asked, links=await may_view_orders(gate, reading.caller))
+    team = await context.app.queries.team(context, context.gate, scope, asked)
+    return team_report(team, asked, links=await may_view_orders(context.gate, context.caller))

@@ -11,7 +11,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
-from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.sales import (
     CANCELLED,
     FORMER,
@@ -26,7 +25,7 @@ from bailiwick_reports.domain.sales import (
 from bailiwick_reports.store import tables
 from bailiwick_reports.store.filters import NEED_COUNTRY, conditions, of_country
 from bailiwick_reports.store.tables import customers, members, sales
-from bailiwick_reports.store.visible_rows import MEMBER_ID, ORG_ID, Rows, visible_sales
+from bailiwick_reports.store.visible_rows import MEMBER_ID, ORG_ID, Rows, Sight, visible_sales
 
 _PEOPLE = frozenset({Dimension.AUTHOR, Dimension.CREDITED_TO})
 

@@ -8,11 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.sales import CANCELLED, FORMER, HOUSE, NOWHERE, OTHERS, Asked
 from bailiwick_reports.store import tables
 from bailiwick_reports.store.tables import customers, sales
-from bailiwick_reports.store.visible_rows import MEMBER_ID, Rows
+from bailiwick_reports.store.visible_rows import MEMBER_ID, Rows, Sight
 
 
 def asked_for(asked: Asked) -> Mapping[str, object]:

@@ -16,7 +16,6 @@ from bailiwick_access.representatives import holding
 from bailiwick_access.requests import Reading
 from bailiwick_kit.database.engine import plan_for_values
 from bailiwick_kit.policy.scope import Scope
-from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.domain.portfolio import AskedPortfolio, Standing, silent_since, today_in
 from bailiwick_reports.domain.sales import Asked, Dimension, Figures, Group
 from bailiwick_reports.domain.team import SILENT_DAYS, Coverage, Team
@@ -34,6 +33,7 @@ from bailiwick_reports.store.visible_rows import (
     HELD,
     HOW_MANY_HELD,
     SMALL,
+    Sight,
     bound,
     is_of_a_portfolio,
 )

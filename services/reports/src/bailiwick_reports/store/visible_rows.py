@@ -17,7 +17,6 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.visibility import FACTS
 from bailiwick_kit.policy.scope import Everybody, Nobody, Scope, Where, fields
 from bailiwick_kit.policy.scope_sql import requires_a_fact, to_sql
-from bailiwick_reports.actions.ports import Sight
 from bailiwick_reports.store.cube import FIGURES, KEY
 from bailiwick_reports.store.tables import assignments, customers, orders, sales
 
@@ -43,6 +42,17 @@ HOW_MANY_HELD = sa.select(sa.func.count().label("customers")).select_from(
     HELD.limit(SMALL + 1).subquery()
 )
 """How many these are, up to one more than a small portfolio has."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a caller may see of the sales, and how much of it is told apart."""
+
+    scope: Scope
+    is_restricted: bool
+    """Then other members are one group."""
+    hides_customers: bool
+    """Then all customers that the caller does not represent now are one group."""
 
 
 def bound(caller: Caller) -> dict[str, object]:

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bailiwick_identity.actions.ports import Attempts, SignIns
+from bailiwick_identity.domain.account import WINDOW, Attempts
 from bailiwick_identity.domain.errors import TooManyAttempts
+from bailiwick_identity.store.sign_ins import StoredSignIns
 
-WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 10
 """Tries for an account from an address, or from a device that it knows."""
 UNDER_ATTACK = 3
@@ -89,7 +89,7 @@ class Attempt:
 class Throttle:
     """Counts tries before passwords are looked at, so that many at once are many."""
 
-    sign_ins: SignIns
+    sign_ins: StoredSignIns
     per_address: int
 
     async def attempt(self, email: str | None, source: Source, now: datetime) -> Attempt:

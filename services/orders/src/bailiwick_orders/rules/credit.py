@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 from uuid import UUID
 
 from bailiwick_access.authorizer import Gate
@@ -12,18 +11,11 @@ from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.errors import Fault
 from bailiwick_orders.domain.errors import NotAssigned
 from bailiwick_orders.domain.representation import Representation
-
-
-class Members(Protocol):
-    """What is known of members, in the transaction that places."""
-
-    async def subject(self, member_id: UUID) -> Mapping[str, object] | None:
-        """Return what policy is told of a member."""
-        ...
+from bailiwick_orders.store.unit_of_work import Unit
 
 
 async def credit(
-    members: Members,
+    unit: Unit,
     gate: Gate,
     caller: Caller,
     representation: Representation,
@@ -43,19 +35,19 @@ async def credit(
         due: UUID | None = caller.member_id
     else:
         main_id = representation.main_id
-        due = main_id if await _counts(members, gate, caller, main_id) else None
+        due = main_id if await _counts(unit, gate, caller, main_id) else None
     if named is None or named == due:
         return due
     await gate.decide(caller, "orders", "credit")
     is_one = representation.is_representative(named)
-    if not (is_one and await _counts(members, gate, caller, named)):
+    if not (is_one and await _counts(unit, gate, caller, named)):
         message = "Name an active main or additional representative of the customer."
         raise NotAssigned(faults=(Fault("credited_to", "not-assigned", message),))
     return named
 
 
-async def _counts(members: Members, gate: Gate, caller: Caller, member_id: UUID | None) -> bool:
-    subject = None if member_id is None else await members.subject(member_id)
+async def _counts(unit: Unit, gate: Gate, caller: Caller, member_id: UUID | None) -> bool:
+    subject = None if member_id is None else await unit.subject(member_id)
     return subject is not None and await counts_as_one(gate, caller, subject)
 
 

@@ -10,10 +10,11 @@ from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.representatives import counts_as_one
 from bailiwick_kit.errors import Fault, Invalid
-from bailiwick_orders.actions.credit import earns
-from bailiwick_orders.actions.import_ports import ImportUnit, OrderRecord
-from bailiwick_orders.actions.ports import FoundCustomer
+from bailiwick_orders.domain.change import FoundCustomer
+from bailiwick_orders.domain.record import OrderRecord
 from bailiwick_orders.domain.representation import MAIN
+from bailiwick_orders.rules.credit import earns
+from bailiwick_orders.store.imports import ImportUnit
 
 _IN_FORCE = {"status": "active", "expired": False}
 

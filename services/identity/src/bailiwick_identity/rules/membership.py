@@ -7,12 +7,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from bailiwick_identity.actions.authorize import check_seats
-from bailiwick_identity.actions.ports import NewMember, Unit
 from bailiwick_identity.domain import password
 from bailiwick_identity.domain.errors import MemberExists
-from bailiwick_identity.domain.member import Kind, Member, Status
+from bailiwick_identity.domain.member import Kind, Member, NewMember, Status
 from bailiwick_identity.domain.organization import Organization
+from bailiwick_identity.rules.authorize import check_seats
+from bailiwick_identity.store.unit_of_work import Unit
 from bailiwick_kit.clock import END_OF_TIME, START_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid
 

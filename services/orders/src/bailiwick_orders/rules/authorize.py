@@ -10,16 +10,23 @@ from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.policy.client import Masks
-from bailiwick_orders.actions.ports import (
-    Change,
-    FoundCustomer,
-    FoundOrder,
-    Happening,
-    Seen,
-    Unit,
-    Viewed,
-)
+from bailiwick_orders.domain.change import Change, FoundCustomer, FoundOrder, Happening
 from bailiwick_orders.domain.order import Order
+from bailiwick_orders.domain.views import Seen
+from bailiwick_orders.store.unit_of_work import Unit
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """An order that its reader may view, with what policy shows them less of."""
+
+    seen: Seen
+    masks: Masks
+
+    @property
+    def version(self) -> int:
+        """The order's version."""
+        return self.seen.order.version
 
 
 @dataclass(frozen=True)

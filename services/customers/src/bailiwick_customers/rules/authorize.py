@@ -11,10 +11,24 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
-from bailiwick_customers.actions.ports import Unit, Viewed
 from bailiwick_customers.domain.customer import Customer
+from bailiwick_customers.domain.views import Shown
+from bailiwick_customers.store.unit_of_work import Unit
 from bailiwick_kit.errors import Missing
 from bailiwick_kit.policy.client import Masks
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A customer that its reader may view, with what policy shows them less of."""
+
+    shown: Shown
+    masks: Masks
+
+    @property
+    def version(self) -> int:
+        """The customer's version."""
+        return self.shown.customer.version
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from uuid import UUID
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_contracts.reasons import Reason
-from bailiwick_identity.actions.ports import Unit
 from bailiwick_identity.domain.errors import GrantNotHeld, LastBrandManager, SeatLimitReached
 from bailiwick_identity.domain.grants import beyond
 from bailiwick_identity.domain.member import Member
 from bailiwick_identity.domain.organization import Organization
+from bailiwick_identity.store.unit_of_work import Unit
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Forbidden, Missing
 

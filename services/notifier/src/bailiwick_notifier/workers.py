@@ -14,8 +14,7 @@ import structlog
 from bailiwick_kit.errors import Unavailable
 from bailiwick_kit.telemetry import metrics
 from bailiwick_kit.transient_errors import is_outage
-from bailiwick_notifier.actions.fix_recipients import LATER, Desk, fix_recipients
-from bailiwick_notifier.actions.ports import Authority
+from bailiwick_notifier.actions.fix_recipients import LATER, Authority, Desk, fix_recipients
 from bailiwick_notifier.actions.send_dispatch import OUTCOMES, Office, send_dispatch
 from bailiwick_notifier.domain.delivery import Dispatch
 from bailiwick_notifier.domain.notice import Notice
