@@ -81,3 +81,24 @@ def held_now(assignments: sa.Table) -> sa.Subquery:
         .group_by(assignments.c.customer_id)
         .subquery("held")
     )
+
+
+def relation_state(assignments: sa.Table, of: sa.FromClause) -> sa.ColumnElement[str]:
+    """Return how a member has stood to the customer of a row: `relation_facts` says the same in Python.
+
+    `of` has `org_id` and `customer_id`. Binds `member_id` and `now`.
+    """
+    now = sa.bindparam("now", type_=_instant)
+    mine = sa.and_(
+        assignments.c.org_id == of.c.org_id,
+        assignments.c.customer_id == of.c.customer_id,
+        assignments.c.member_id == sa.bindparam("member_id", type_=sa.Uuid),
+        assignments.c.valid_from < assignments.c.valid_to,
+    )
+    is_now = sa.and_(assignments.c.valid_from <= now, assignments.c.valid_to > now)
+    return sa.case(
+        (sa.exists().where(mine, is_now), "current"),
+        (sa.exists().where(mine, assignments.c.valid_to <= now), "ended"),
+        (sa.exists().where(mine), "future"),
+        else_="none",
+    )

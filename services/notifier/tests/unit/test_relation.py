@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bailiwick_access.relation import relation_facts
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_notifier.domain.letter import one_line
-from bailiwick_notifier.domain.relation import Stretch, facts
+from bailiwick_notifier.domain.relation import Stretch
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -39,7 +40,7 @@ DAY = timedelta(days=1)
 def test_facts_hold_half_open(
     stretches: list[Stretch], main: bool, additional: bool, state: str
 ) -> None:
-    assert facts(stretches, NOW) == {
+    assert relation_facts(stretches, NOW) == {
         "main": main,
         "additional": additional,
         "cover": False,

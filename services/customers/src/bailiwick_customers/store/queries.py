@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access import representatives
+from bailiwick_access.assignments import relation_state
 from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
@@ -318,18 +319,7 @@ _COVERED = sa.exists().where(
     representatives.counting(members),
 )
 
-_mine = sa.and_(
-    assignments.c.org_id == customers.c.org_id,
-    assignments.c.customer_id == customers.c.customer_id,
-    assignments.c.member_id == sa.bindparam("member_id"),
-    assignments.c.valid_from < assignments.c.valid_to,
-)
-_RELATION_STATE = sa.case(
-    (sa.exists().where(_mine, _valid_now(assignments)), "current"),
-    (sa.exists().where(_mine, assignments.c.valid_to <= sa.bindparam("now")), "ended"),
-    (sa.exists().where(_mine), "future"),
-    else_="none",
-)
+_RELATION_STATE = relation_state(assignments, customers)
 
 _ONE = LISTED.one().add_columns(_RELATION_STATE.label("relation_state"))
 _FACTS = _ONE.with_only_columns(

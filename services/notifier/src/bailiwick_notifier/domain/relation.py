@@ -1,8 +1,8 @@
-"""How a member stands to a customer at an instant, as policy is told of its orders (D10)."""
+"""That a member is, or was, a customer's representative."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,24 +14,6 @@ class Stretch:
     relation: str
     valid_from: datetime
     valid_to: datetime
-
-
-def facts(stretches: Iterable[Stretch], now: datetime) -> dict[str, object]:
-    """Return the facts. `cover` is a relation that comes with covers; until then nobody has it."""
-    mine = [one for one in stretches if one.valid_from < one.valid_to]
-    held = {one.relation for one in mine if one.valid_from <= now < one.valid_to}
-    if held:
-        state = "current"
-    elif any(one.valid_to <= now for one in mine):
-        state = "ended"
-    else:
-        state = "future" if mine else "none"
-    return {
-        "main": "main" in held,
-        "additional": "additional" in held,
-        "cover": False,
-        "relation_state": state,
-    }
 
 
 def represents(facts: Mapping[str, object]) -> bool:

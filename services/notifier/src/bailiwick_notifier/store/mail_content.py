@@ -11,10 +11,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.relation import relation_facts
 from bailiwick_notifier.domain.delivery import Dispatch, State
 from bailiwick_notifier.domain.order import NewOrder
 from bailiwick_notifier.domain.preferences import Preferences
-from bailiwick_notifier.domain.relation import Stretch, facts
+from bailiwick_notifier.domain.relation import Stretch
 from bailiwick_notifier.store.members import NAMED, Person
 from bailiwick_notifier.store.rows import to_new_order, to_person, to_preferences
 from bailiwick_notifier.store.tables import (
@@ -137,7 +138,7 @@ async def opened(connection: AsyncConnection, dispatch: Dispatch, now: datetime)
             order=to_new_order(row),
             called_now=row["called_now"],
             facts={
-                **facts(stretches[row["customer_id"]], now),
+                **relation_facts(stretches[row["customer_id"]], now),
                 "org_id": str(org_id),
                 "author": row["author_id"] == member_id,
                 "author_keeps_view": row["author_keeps_view"],

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from bailiwick_access.relation import relation_facts
+
 MAIN = "main"
 ADDITIONAL = "additional"
 
@@ -56,28 +58,9 @@ class Representation:
         return Representation(self.assignments, instant)
 
     def facts(self, member_id: UUID) -> dict[str, object]:
-        """Return how the member stands to the customer, as policy is told (D10).
-
-        `cover` is a relation that comes with covers; until then nobody has it.
-        """
-        mine = [
-            one
-            for one in self.assignments
-            if one.member_id == member_id and one.valid_from < one.valid_to
-        ]
-        held = {one.relation for one in mine if one.holds_at(self.at)}
-        if held:
-            state = "current"
-        elif any(one.valid_to <= self.at for one in mine):
-            state = "ended"
-        else:
-            state = "future" if mine else "none"
-        return {
-            "main": MAIN in held,
-            "additional": ADDITIONAL in held,
-            "cover": False,
-            "relation_state": state,
-        }
+        """Return how the member stands to the customer, as policy is told (D10)."""
+        mine = (one for one in self.assignments if one.member_id == member_id)
+        return relation_facts(mine, self.at)
 
     def _current(self, relation: str) -> list[Assignment]:
         return [

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bailiwick_access.assignments import relation_state
 from bailiwick_access.caller import Caller
 from bailiwick_access.requests import Reading
 from bailiwick_access.visibility import FACTS, Listed, after_key
@@ -167,23 +168,7 @@ def _seen(row: RowMapping) -> Seen:
     return Seen(to_order(row), row["net"], facts)
 
 
-_now = sa.bindparam("now", type_=sa.DateTime(timezone=True))
-_mine = sa.and_(
-    assignments.c.org_id == orders.c.org_id,
-    assignments.c.customer_id == orders.c.customer_id,
-    assignments.c.member_id == sa.bindparam("member_id", type_=sa.Uuid),
-    assignments.c.valid_from < assignments.c.valid_to,
-)
-_RELATION_STATE = sa.case(
-    (
-        sa.exists().where(_mine, assignments.c.valid_from <= _now, assignments.c.valid_to > _now),
-        "current",
-    ),
-    (sa.exists().where(_mine, assignments.c.valid_to <= _now), "ended"),
-    (sa.exists().where(_mine), "future"),
-    else_="none",
-)
-
+_RELATION_STATE = relation_state(assignments, orders)
 _ONE = LISTED.one()
 _FACTS = _ONE.with_only_columns(
     *orders.c["org_id", "state", "author_keeps_view"],
