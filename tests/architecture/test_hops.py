@@ -98,6 +98,8 @@ def _defined(step: str) -> Iterator[ast.AST]:
             ):
                 if found == name:
                     yield node
+            case _:
+                pass
 
 
 def _mentions(node: ast.AST, name: str) -> bool:

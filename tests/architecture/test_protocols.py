@@ -19,6 +19,8 @@ def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
                 yield name
             case ast.AnnAssign(target=ast.Name(id=name)):
                 yield name
+            case _:
+                pass
 
 
 def _is_protocol(node: ast.ClassDef) -> bool:
