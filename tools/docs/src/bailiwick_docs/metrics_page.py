@@ -55,5 +55,5 @@ def _alarms() -> Iterator[str]:
     yield section("Alarms", ("alarm", "severity", "when", "for", "what to do"), rows)
     yield (
         "Prometheus calls them alerts. The chart turns them into a PrometheusRule (`prometheusRule.enabled`)."
-        " Without the operator, load [the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
+        " Without the operator, load\n[the same file](../deploy/helm/bailiwick/files/alerts.yaml).\n"
     )
