@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,51 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from bailiwick_contracts.customers import AssignmentChanged, CustomerChanged
-from bailiwick_customers.importing import BATCH, Import, opened
-from bailiwick_customers.settings import Settings
+from bailiwick_customers.importing import BATCH
 from bailiwick_customers.store import tables
 from bailiwick_kit.errors import Forbidden, Refusal
 from bailiwick_kit.imports.jsonl import LineError
 from bailiwick_testkit.fakes.people import Person
-from bailiwick_testkit.servers.real import Opa
-from bailiwick_testkit.services.application import served, settings_for
+from bailiwick_testkit.services.import_lines import Open, assignment, customer, imported
 from bailiwick_testkit.services.service_under_test import ServiceUnderTest
-
-Open = Callable[..., AbstractAsyncContextManager[Import]]
-
-
-@pytest.fixture
-async def opening(shop: ServiceUnderTest, opa: Opa) -> AsyncIterator[Open]:
-    """Open an import by somebody, as the subcommand does: `async with opening(mia) as work`."""
-    async with served(shop.identity.application()) as (identity_url,):
-        settings = settings_for(Settings, shop.urls, policy_url=opa.url, identity_url=identity_url)
-
-        @asynccontextmanager
-        async def opening(who: Person, *, update: bool = False) -> AsyncIterator[Import]:
-            by = who.member_id
-            async with opened(settings, shop.org_id, by, "old-shop", update=update) as work:
-                yield work
-
-        yield opening
-
-
-def customer(ref: str, **more: Any) -> dict[str, Any]:
-    return {"kind": "customer", "external_ref": ref, "name": f"Shop {ref}", **more}
-
-
-def assignment(ref: str, who: Person, relation: str = "main", **more: Any) -> dict[str, Any]:
-    member_id = str(who.member_id)
-    return {
-        "kind": "assignment",
-        "customer": ref,
-        "member_id": member_id,
-        "relation": relation,
-        **more,
-    }
-
-
-async def imported(work: Import, *lines: dict[str, Any]) -> list[dict[str, Any]]:
-    return [became async for became in work.run(json.dumps(line).encode() for line in lines)]
 
 
 async def events(shop: ServiceUnderTest) -> list[dict[str, Any]]:
@@ -119,25 +78,6 @@ async def test_more_records_than_a_batch_are_numbered_without_gaps(
     told = await events(shop)
     assert [event["seq"] for event in told] == list(range(1, count + 3))
     assert [len(event["assignments"]) for event in told[count:]] == [BATCH, 100]
-
-
-async def test_what_people_changed_since_is_not_undone_by_a_second_run(
-    shop: ServiceUnderTest, opening: Open
-) -> None:
-    mia = await shop.member("brand_manager")
-    ana = await shop.member("sales_representative")
-    bruno = await shop.member("sales_representative")
-    lines = [customer("A"), assignment("A", ana)]
-    async with opening(mia) as work:
-        customer_id = (await imported(work, *lines))[0]["customer_id"]
-        body = {"member_id": str(bruno.member_id), "relation": "main"}
-        path = f"/v1/customers/{customer_id}/assignments"
-        assert (await shop.api.post(mia, path, body)).status_code == 201
-        again = await imported(work, *lines)
-
-    assert [one["outcome"] for one in again] == ["unchanged"] * 2
-    shown = (await shop.api.get(mia, f"/v1/customers/{customer_id}")).json()
-    assert shown["main_id"] == str(bruno.member_id)
 
 
 async def test_a_new_main_takes_over_with_notice(shop: ServiceUnderTest, opening: Open) -> None:
@@ -205,74 +145,6 @@ async def test_assignments_keep_the_rules_whoever_brings_them(
     async with opening(mia) as work:
         with pytest.raises(LineError, match="line 1: Assign a main representative"):
             await imported(work, assignment("A", mia, "additional"))
-
-
-async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
-    shop: ServiceUnderTest, opening: Open
-) -> None:
-    mia = await shop.member("brand_manager")
-    since = "2020-02-29T00:00:00Z"
-    wrong = [
-        customer("A", name="Libreria Luma", tags=["old"], created_at=since),
-        customer("B"),
-        assignment("B", mia, valid_from=since),
-    ]
-    right = [{**wrong[0], "name": "Librería Luna"}, *wrong[1:]]
-    del right[0]["tags"]
-    async with opening(mia) as work:
-        first = await imported(work, *wrong)
-        told = await events(shop)
-        without = await imported(work, *right)
-        assert await events(shop) == told
-    path = f"/v1/customers/{first[0]['customer_id']}"
-    edit = {"tax_id": "ESB12345678"}
-    assert (await shop.api.patch(mia, path, edit, '"v1"')).status_code == 200
-    async with opening(mia, update=True) as work:
-        taken = await imported(work, *right)
-        told = await events(shop)
-        again = await imported(work, *right)
-        assert await events(shop) == told
-        with pytest.raises(LineError, match="line 1: created_at: It was imported with 2020-02-29"):
-            await imported(work, {**right[0], "created_at": "2021-01-01T00:00:00Z"})
-
-    outcomes = [[one["outcome"] for one in each] for each in (without, taken, again)]
-    assert outcomes == [
-        ["different", "unchanged", "unchanged"],
-        ["updated", "unchanged", "unchanged"],
-        ["unchanged"] * 3,
-    ]
-    shown = (await shop.api.get(mia, path)).json()
-    assert (shown["name"], shown["tags"]) == ("Librería Luna", ["old"])
-    assert (shown["tax_id"], shown["version"]) == ("ESB12345678", 3), "what people did since stays"
-    assert (told[-1]["type"], told[-1]["bulk"]) == (CustomerChanged.type, True)
-    found = await shop.api.get(mia, "/v1/customers", params={"text": "luna"})
-    assert [one["customer_id"] for one in found.json()["items"]] == [first[0]["customer_id"]]
-
-
-@pytest.mark.parametrize("was", ["2022-01-01T00:00:00Z", "2024-01-01T00:00:00Z", None])
-@pytest.mark.parametrize("becomes", ["2023-01-01T00:00:00Z", None])
-async def test_an_assignment_gets_the_end_that_its_row_has_now(
-    shop: ServiceUnderTest, opening: Open, was: str | None, becomes: str | None
-) -> None:
-    mia = await shop.member("brand_manager")
-    begun = assignment("A", mia, valid_from="2020-01-01T00:00:00Z")
-    async with opening(mia) as work:
-        await imported(work, customer("A"), {**begun, "valid_to": was})
-        [without] = await imported(work, {**begun, "valid_to": becomes})
-    async with opening(mia, update=True) as work:
-        [taken] = await imported(work, {**begun, "valid_to": becomes})
-        [again] = await imported(work, {**begun, "valid_to": becomes})
-
-    same = was == becomes
-    assert without["outcome"] == ("unchanged" if same else "different")
-    assert taken["outcome"] == ("unchanged" if same else "updated")
-    assert again["outcome"] == "unchanged"
-    [found] = (await shop.api.get(mia, "/v1/customers")).json()["items"]
-    path = f"/v1/customers/{found['customer_id']}/assignments"
-    held = (await shop.api.get(mia, path)).json()["items"]
-    assert min(one["valid_from"] for one in held) == "2020-01-01T00:00:00Z"
-    assert max(one["valid_to"] for one in held) == (becomes or "9999-12-31T00:00:00Z")
-    assert found["main_id"] == (None if becomes else str(mia.member_id))
 
 
 async def test_who_represented_customers_before_they_left_is_imported_as_it_was(
@@ -344,74 +216,55 @@ async def test_who_may_not_assign_cannot_import(shop: ServiceUnderTest, opening:
             pass
 
 
-SINCE = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-async def test_a_file_read_again_gives_back_nothing_that_was_taken_since(
+async def test_what_is_wrong_in_a_file_is_told_before_what_the_organization_does_not_have(
     shop: ServiceUnderTest, opening: Open
 ) -> None:
     mia = await shop.member("brand_manager")
-    ana = await shop.member("sales_representative", valid_from=SINCE)
-    bruno = await shop.member("sales_representative", valid_from=SINCE)
-    file = [
-        customer("A"),
-        assignment("A", ana, valid_from="2023-01-01T00:00:00Z"),
-        assignment("A", bruno, valid_from="2024-01-01T00:00:00Z"),
+    backwards = {"valid_from": "2024-01-01T00:00:00Z", "valid_to": "2023-01-01T00:00:00Z"}
+    lines = [assignment("A", mia, "additional"), assignment("B", mia, **backwards)]
+    async with opening(mia) as work:
+        await imported(work, customer("A"), customer("B"))
+    await shop.settings(assignment_model="single")
+    async with opening(mia) as work:
+        with pytest.raises(LineError) as refused:
+            await imported(work, *lines)
+    assert str(refused.value) == "line 2: Choose an end after the beginning."
+
+
+async def test_a_changed_row_is_told_and_only_taken_over_where_that_is_asked_for(
+    shop: ServiceUnderTest, opening: Open
+) -> None:
+    mia = await shop.member("brand_manager")
+    since = "2020-02-29T00:00:00Z"
+    wrong = [
+        customer("A", name="Libreria Luma", tags=["old"], created_at=since),
+        customer("B"),
+        assignment("B", mia, valid_from=since),
     ]
+    right = [{**wrong[0], "name": "Librería Luna"}, *wrong[1:]]
+    del right[0]["tags"]
     async with opening(mia) as work:
-        first = await imported(work, *file)
+        first = await imported(work, *wrong)
+        told = await events(shop)
+        without = await imported(work, *right)
+        assert await events(shop) == told
     path = f"/v1/customers/{first[0]['customer_id']}"
-    await asyncio.sleep(1.1)  # what takes something soon holds in a second (D18)
-    ended = await shop.api.post(mia, f"{path}/assignments/{first[2]['assignment_id']}/end")
-    assert ended.status_code == 200, ended.text
-    for update in (False, True):
-        async with opening(mia, update=update) as work:
-            again = await imported(work, *file)
-        assert {one["outcome"] for one in again} == {"unchanged"}
-    await asyncio.sleep(1.1)
-    assert (await shop.api.get(bruno, path)).status_code == 404
-
-
-@pytest.mark.parametrize("taken", ["end", "reassign"])
-@pytest.mark.parametrize("relation", ["main", "additional"])
-async def test_an_earlier_end_in_a_file_gives_back_nothing(
-    shop: ServiceUnderTest, opening: Open, relation: str, taken: str
-) -> None:
-    mia = await shop.member("brand_manager")
-    ana = await shop.member("sales_representative", valid_from=SINCE)
-    bruno = await shop.member("sales_representative", valid_from=SINCE)
-    row = assignment("A", ana, relation, valid_from="2023-01-01T00:00:00Z")
-    async with opening(mia) as work:
-        first = await imported(work, customer("A"), row)
-    path = f"/v1/customers/{first[0]['customer_id']}"
-    acts = {
-        "end": (f"{path}/assignments/{first[1]['assignment_id']}/end", None),
-        "reassign": (
-            f"{path}/assignments",
-            {"member_id": str(bruno.member_id), "relation": "main"},
-        ),
-    }
-    done = await shop.api.post(mia, *acts[taken])
-    assert done.status_code in {200, 201}, done.text
-    stays = relation == "additional" and taken == "reassign"
     async with opening(mia, update=True) as work:
-        [outcome] = await imported(work, {**row, "valid_to": "2030-01-01T00:00:00Z"})
-    assert outcome["outcome"] == ("updated" if stays else "different")
-    await asyncio.sleep(1.1)
-    assert (await shop.api.get(ana, path)).status_code == (200 if stays else 404)
+        taken = await imported(work, *right)
+        told = await events(shop)
+        again = await imported(work, *right)
+        assert await events(shop) == told
+        with pytest.raises(LineError, match="line 1: created_at: It was imported with 2020-02-29"):
+            await imported(work, {**right[0], "created_at": "2021-01-01T00:00:00Z"})
 
-
-async def test_who_was_suspended_here_is_not_reinstated_by_a_corrected_name(
-    shop: ServiceUnderTest, opening: Open
-) -> None:
-    mia = await shop.member("brand_manager")
-    row = customer("A", status="approved")
-    async with opening(mia) as work:
-        [first] = await imported(work, row)
-    path = f"/v1/customers/{first['customer_id']}"
-    done = await shop.api.post(mia, f"{path}/suspend", headers={"If-Match": "*"})
-    assert done.status_code == 200, done.text
-    async with opening(mia, update=True) as work:
-        await imported(work, {**row, "name": "Corrected"})
-    now = (await shop.api.get(mia, path)).json()
-    assert (now["name"], now["status"]) == ("Corrected", "suspended")
+    outcomes = [[one["outcome"] for one in each] for each in (without, taken, again)]
+    assert outcomes == [
+        ["different", "unchanged", "unchanged"],
+        ["updated", "unchanged", "unchanged"],
+        ["unchanged"] * 3,
+    ]
+    shown = (await shop.api.get(mia, path)).json()
+    assert (shown["name"], shown["tags"], shown["version"]) == ("Librería Luna", ["old"], 2)
+    assert (told[-1]["type"], told[-1]["bulk"]) == (CustomerChanged.type, True)
+    found = await shop.api.get(mia, "/v1/customers", params={"text": "luna"})
+    assert [one["customer_id"] for one in found.json()["items"]] == [first[0]["customer_id"]]

@@ -168,14 +168,14 @@ async def test_a_changed_row_is_told_and_gives_no_rights(house: IdentityService)
         mia, f"/v1/members/{was['member_id']}", {"role": "sales_manager"}, '"v1"'
     )
     assert promoted.status_code == 200, promoted.text
-    assert await outcomes(renamed, bo, update=True) == ["updated", "unchanged"]
-    assert await outcomes(renamed, bo, update=True) == ["unchanged", "unchanged"]
-    [now] = [
-        one
-        for one in (await house.api.get(mia, "/v1/members")).json()["items"]
-        if one["email"] == ana["email"]
-    ]
-    assert (now["name"], now["language"], now["role"]) == ("Ana Núñez", "es", "sales_manager")
+    assert await outcomes(renamed, bo, update=True) == ["different", "unchanged"]
+    renamed_bo = {**bo, "name": "Bo Núñez", "language": "es"}
+    assert await outcomes(ana, renamed_bo, update=True) == ["unchanged", "updated"]
+    assert await outcomes(ana, renamed_bo, update=True) == ["unchanged", "unchanged"]
+    listed = (await house.api.get(mia, "/v1/members")).json()["items"]
+    now = {one["email"]: (one["name"], one["language"], one["role"]) for one in listed}
+    assert now[ana["email"]] == (was["name"], was["language"], "sales_manager")
+    assert now[bo["email"]] == ("Bo Núñez", "es", "sales_representative")
     for changes in ({"role": "brand_manager"}, {"email": "other@wines.example"}):
         code, _, error = await run(*arguments, "--update", given=lines({**bo, **changes}))
         assert (code, error.partition(" a ")[0]) == (1, "line 1: role: What")

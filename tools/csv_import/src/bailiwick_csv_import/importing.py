@@ -92,10 +92,13 @@ def _counted(outcome: Outcome, count: int) -> str:
 _ALWAYS_TOLD = {Outcome.CREATED, Outcome.UNCHANGED}
 
 
-_LEFT = "They were left as they are. Import with --update to take over what they say now."
+_LEFT = (
+    "They were left as they are. Import with --update to take over what they say now,"
+    " but for what people have changed since."
+)
 _LEFT_TO_PEOPLE = (
-    "They were left as they are: people have changed since what these rows are about."
-    " Change it in the application."
+    "They were left as they are: people have changed since what these rows are about,"
+    " or somebody else holds that time. Change it in the application."
 )
 
 

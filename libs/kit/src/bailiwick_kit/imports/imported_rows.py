@@ -1,7 +1,8 @@
 """What each row of an import said when it was last taken, so that one that has changed is noticed.
 
-A record is known by its source and its key there. What people change afterwards is not compared: a row
-differs where its *file* says something else than it did before.
+A record is known by its source and its key there. A row differs where its *file* says something else than
+it did before. With what it said stands the version that its record had then: one that has another by now was
+changed by people, and no file overwrites that (ADR 20).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from bailiwick_kit.web.fields import Model
 class Outcome(StrEnum):
     """What became of a record.
 
-    `different`: it was imported before, from a row that said something else, and stays as it is.
+    `different`: it was imported before, from a row that said something else, and stays as it is, where
+    people have changed it since even with `--update`.
     """
 
     CREATED = "created"
@@ -31,18 +33,38 @@ class Outcome(StrEnum):
     UPDATED = "updated"
 
     @classmethod
-    def of_known(cls, before: str | None, now: str, *, update: bool) -> Outcome:
-        """Return what becomes of a record that is there, by the digests of its row before and now.
+    def of_known(cls, before: Taken | None, now: str, *, update: bool) -> Outcome:
+        """Return what becomes of a record that is there, by its row before, and the digest of it now.
 
         Without one of before, whether it has changed cannot be told: it counts as different.
         """
-        if before == now:
+        if before and before.digest == now:
             return cls.UNCHANGED
         return cls.UPDATED if update else cls.DIFFERENT
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a row said when it was last taken, by its digest, and which version its record had then."""
+
+    digest: str
+    version: int
+
+
+FIRST = 1
+"""The version of what nobody has changed: assumed where none was kept, so that nothing is overwritten."""
+
+
+def is_as_imported(before: Taken | None, version: int) -> bool:
+    """Tell whether nobody has changed a record, now of this version, since its row was last taken."""
+    return version == (before.version if before else FIRST)
+
+
 def imported_rows_table(metadata: sa.MetaData) -> sa.Table:
-    """Declare what rows of imports said: a digest, no data."""
+    """Declare what rows of imports said: a digest, no data.
+
+    A version before this one writes no `version`.
+    """
     return sa.Table(
         "imported_rows",
         metadata,
@@ -51,6 +73,7 @@ def imported_rows_table(metadata: sa.MetaData) -> sa.Table:
         sa.Column("kind", sa.Text, primary_key=True),
         sa.Column("external_ref", sa.Text, primary_key=True),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, comment="Of the record, when the row was taken."),
         comment="What each row of an import said when it was last taken.",
     )
 
@@ -76,32 +99,33 @@ class ImportedRows:
         self._table = table
         self._key = {"org_id": org_id, "source": source, "kind": kind}
 
-    async def digests(
+    async def before(
         self, connection: AsyncConnection, external_refs: Iterable[str]
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, Taken]:
         """Return what those of the rows said that were taken before."""
         table = self._table
         refs = sa.any_(sa.literal(list(external_refs), sa.ARRAY(sa.Text)))
         found = await connection.execute(
-            sa.select(table.c.external_ref, table.c.digest).where(
+            sa.select(table.c.external_ref, table.c.digest, table.c.version).where(
                 *(table.c[name] == value for name, value in self._key.items()),
                 table.c.external_ref == refs,
             )
         )
-        return {row.external_ref: row.digest for row in found}
+        return {row.external_ref: Taken(row.digest, row.version or FIRST) for row in found}
 
-    async def keep(self, connection: AsyncConnection, digests: Mapping[str, str]) -> None:
+    async def keep(self, connection: AsyncConnection, taken: Mapping[str, Taken]) -> None:
         """Keep what rows said that were taken."""
-        if not digests:
+        if not taken:
             return
         statement = insert(self._table)
         keys = list(self._table.primary_key.columns)
         await connection.execute(
             statement.on_conflict_do_update(
-                index_elements=keys, set_={"digest": statement.excluded.digest}
+                index_elements=keys,
+                set_={name: statement.excluded[name] for name in ("digest", "version")},
             ).inline(),
             [
-                {**self._key, "external_ref": ref, "digest": digest}
-                for ref, digest in digests.items()
+                {**self._key, "external_ref": ref, "digest": one.digest, "version": one.version}
+                for ref, one in taken.items()
             ],
         )

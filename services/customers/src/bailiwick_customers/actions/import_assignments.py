@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -26,13 +26,13 @@ from bailiwick_customers.domain.errors import (
     UnknownCustomer,
 )
 from bailiwick_customers.domain.timeline import Outcome as TimelineOutcome
-from bailiwick_customers.domain.timeline import end
+from bailiwick_customers.domain.timeline import assign, end, exclude_each_other
 from bailiwick_customers.domain.views import Membership
 from bailiwick_customers.rules.assigning import WHO_MAY, with_notice
 from bailiwick_customers.store.imports import ImportUnit, OpenImport
 from bailiwick_kit.clock import END_OF_TIME
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Imported, Outcome
+from bailiwick_kit.imports.imported_rows import Imported, Outcome, Taken, is_as_imported
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class AssignmentRecord:
 
 KIND = "assignment"
 """What the rows of assignments are kept under."""
+_CORRECTED = ""
+"""The digest of a row whose beginning was corrected: its assignment is another row's since."""
 
 
 async def import_assignments(
@@ -70,8 +72,9 @@ async def import_assignments(
     """Assign what is not assigned yet; a fault says which record it is about by its place, from 0.
 
     A record that was imported before is left as it is, even if somebody has ended it since: running
-    an import again undoes nothing. One whose row has another end by now gets that with `update`. A record
-    that takes a customer from somebody counts from a second from now, as when people do it (D18).
+    an import again undoes nothing. One whose row has another beginning or end by now gets that with `update`,
+    if nobody has changed it since and nobody else holds that time. A new record that takes a customer from
+    somebody counts from a second from now, as when people do it (D18).
 
     Raises:
         Forbidden: the member who imports may not assign.
@@ -87,17 +90,11 @@ async def import_assignments(
         _check_customers(records, customers)
         await _check_members(unit, gate, caller, records)
         existing = await unit.assignments(customers.values())
-        before = await unit.digests(source, KIND, (record.ref for record in records))
-        batch = _Batch(caller, await unit.turn(), uuid7(), {}, {}, before, update)
-        imported = []
-        for place, record in enumerate(records):
-            customer_id = customers[record.customer_ref]
-            of_customer = batch.of(customer_id, existing.get(customer_id, ()))
-            try:
-                imported.append(batch.apply(record, customer_id, of_customer))
-            except Refusal as refusal:
-                fault = Fault(f"[{place}]", refusal.code, str(refusal))
-                raise Invalid(refusal.title, faults=(fault,)) from None
+        before = await unit.before(source, KIND, _refs(records, customers, existing))
+        stay = {record.ref for record in records}
+        instant, refs = await unit.turn(), {one: ref for ref, one in customers.items()}
+        batch = _Batch(caller, instant, uuid7(), {}, {}, refs, dict(before), stay, update)
+        imported = _all_applied(batch, records, customers, existing)
         if batch.written:
             changes = tuple(batch.written.values())
             await unit.write(Changeset(batch.changeset_id, batch.instant, changes))
@@ -107,16 +104,31 @@ async def import_assignments(
                 if one.outcome in {Outcome.CREATED, Outcome.UPDATED}
             ]
             await unit.note("customer.assign", caller.member_id, touched, source)
-        taken = zip(records, imported, strict=True)
-        await unit.keep(
-            source,
-            KIND,
-            {
-                record.ref: record.digest
-                for record, one in taken
-                if one.outcome is not Outcome.DIFFERENT and before.get(record.ref) != record.digest
-            },
-        )
+        kept = {ref: one for ref, one in batch.rows.items() if before.get(ref) != one}
+        await unit.keep(source, KIND, kept)
+    return imported
+
+
+def _all_applied(
+    batch: _Batch,
+    records: Sequence[AssignmentRecord],
+    customers: Mapping[str, UUID],
+    existing: Mapping[UUID, Sequence[Assignment]],
+) -> list[Imported]:
+    """Write the records into the batch; what is wrong with them is told before what forbids one here."""
+    imported: list[Imported] = []
+    refused: list[tuple[int, Refusal]] = []
+    for place, record in enumerate(records):
+        customer_id = customers[record.customer_ref]
+        of_customer = batch.of(customer_id, existing.get(customer_id, ()))
+        try:
+            imported.append(batch.apply(record, customer_id, of_customer))
+        except Refusal as refusal:
+            refused.append((place, refusal))
+    if refused:
+        told = [one for one in refused if isinstance(one[1], Invalid)] or refused[:1]
+        faults = [Fault(f"[{place}]", one.code, str(one)) for place, one in told]
+        raise Invalid(told[0][1].title, faults=faults)
     return imported
 
 
@@ -129,7 +141,12 @@ class _Batch:
     changeset_id: UUID
     now: dict[UUID, dict[UUID, Assignment]]
     written: dict[UUID, Assignment]
-    before: Mapping[str, str]
+    refs: Mapping[UUID, str]
+    """What the source calls each customer."""
+    rows: dict[str, Taken]
+    """What the rows said, by `AssignmentRecord.ref`, with the version that the assignment has by them."""
+    stay: Collection[str]
+    """The rows that the batch has: none of their assignments is another row's."""
     update: bool
 
     def of(self, customer_id: UUID, existing: Iterable[Assignment]) -> dict[UUID, Assignment]:
@@ -142,12 +159,19 @@ class _Batch:
         self, record: AssignmentRecord, customer_id: UUID, existing: dict[UUID, Assignment]
     ) -> Imported:
         """Write the record into the batch, unless it is there already."""
-        for one in existing.values():
-            if _is_of(one, record):
+        before = self.rows.get(record.ref)
+        if before is None or before.digest != _CORRECTED:
+            same = [one for one in existing.values() if _is_of(one, record)]
+            for one in sorted(same, key=_never_held):
                 return Imported(one.assignment_id, self._again(record, one, existing))
-        if record.ref in self.before and (later := _became(record, existing.values())):
-            return Imported(later.assignment_id, self._again(record, later, existing))
-        begun = self._assigned(self._begun(record, customer_id), existing)
+            if before and (later := _became(record, existing.values())):
+                return Imported(later.assignment_id, self._again(record, later, existing))
+        begun = self._begun(record, customer_id)
+        for one in existing.values():
+            if ref := self._row_of(one, begun):
+                return self._corrected(record, one, ref, begun, existing)
+        begun = self._assigned(begun, existing)
+        self._keep(record, begun)
         return Imported(begun.assignment_id, Outcome.CREATED)
 
     def _assigned(self, begun: Assignment, existing: dict[UUID, Assignment]) -> Assignment:
@@ -157,46 +181,87 @@ class _Batch:
         self._write(outcome, existing)
         return begun
 
+    def _row_of(self, one: Assignment, begun: Assignment) -> str | None:
+        """Return the row that made an assignment, if that is another beginning of the same by now."""
+        is_same = (one.member_id, one.relation) == (begun.member_id, begun.relation)
+        if not is_same or not one.overlaps(begun.valid_from, begun.valid_to):
+            return None
+        ref = self._made_by(one)
+        return None if ref in self.stay else ref
+
+    def _corrected(
+        self,
+        record: AssignmentRecord,
+        one: Assignment,
+        ref: str,
+        begun: Assignment,
+        existing: dict[UUID, Assignment],
+    ) -> Imported:
+        """Have the assignment begin when its row says now: a new one replaces all of it."""
+        is_free = self._is_free(begun, existing, but=one)
+        if not (self.update and is_free and is_as_imported(self.rows[ref], one.version)):
+            return Imported(one.assignment_id, Outcome.DIFFERENT)
+        others = list(existing.values())
+        self._write(
+            end(one, one.valid_from, others, self.instant, self.changeset_id, uuid7), existing
+        )
+        self._write(assign(begun, existing.values(), self.instant, uuid7), existing)
+        self.rows[ref] = Taken(_CORRECTED, one.version)
+        self._keep(record, begun)
+        return Imported(begun.assignment_id, Outcome.UPDATED)
+
     def _again(
         self, record: AssignmentRecord, one: Assignment, existing: dict[UUID, Assignment]
     ) -> Outcome:
         """Give an assignment that is there the end that its row has now, if that has changed."""
-        said = self.before.get(
-            record.ref, record.digest
-        )  # made by people: it is this row's from now on
-        outcome = Outcome.of_known(said, record.digest, update=self.update)
+        before = self.rows.get(record.ref)
+        if before is None:  # made by people: it is this row's from now on
+            self._keep(record, one)
+            return Outcome.UNCHANGED
+        outcome = Outcome.of_known(before, record.digest, update=self.update)
         if outcome is not Outcome.UPDATED:
             return outcome
         until = record.valid_to or END_OF_TIME
         if until <= one.valid_from:
             message = "Choose an end after the beginning."
             raise Invalid(message, faults=(Fault("valid_to", "ends-before-it-begins", message),))
-        if until > one.valid_to and one.version > 1:
-            return Outcome.DIFFERENT  # ended here since, and a file gives nothing back
+        longer = replace(one, valid_to=until, own_end=None)
+        if not is_as_imported(before, one.version) or not self._is_free(longer, existing, but=one):
+            return Outcome.DIFFERENT  # changed or given to others here, and a file takes nothing
         if until > one.valid_to:
-            self._assigned(
-                replace(self._like(one), valid_from=one.valid_to, valid_to=until), existing
-            )
+            longer = replace(longer, version=one.version + 1, changeset_id=self.changeset_id)
+            self._write(TimelineOutcome((longer,), None, ()), existing)
         elif until < one.valid_to:
             everything = list(existing.values())
             self._write(
                 end(one, until, everything, self.instant, self.changeset_id, uuid7), existing
             )
+        self._keep(record, existing[one.assignment_id])
         return outcome
 
-    def _like(self, one: Assignment) -> Assignment:
-        return replace(
-            one,
-            assignment_id=uuid7(),
-            version=1,
-            own_end=None,
-            took_main_until=None,
-            took_plans_after=None,
-            changeset_id=self.changeset_id,
+    def _is_free(
+        self, wanted: Assignment, existing: Mapping[UUID, Assignment], *, but: Assignment
+    ) -> bool:
+        """Tell whether nobody would lose anything by an assignment, but for the one it replaces."""
+        return not any(
+            one.overlaps(wanted.valid_from, wanted.valid_to) and exclude_each_other(one, wanted)
+            for one in existing.values()
+            if one.assignment_id != but.assignment_id
         )
+
+    def _made_by(self, one: Assignment) -> str | None:
+        """Return the row that an assignment came from, if it came from one."""
+        refs = _refs_of(one, self.refs[one.customer_id])
+        return next((ref for ref in refs if ref in self.rows), None)
+
+    def _keep(self, record: AssignmentRecord, one: Assignment) -> None:
+        self.rows[record.ref] = Taken(record.digest, one.version)
 
     def _write(self, outcome: TimelineOutcome, existing: dict[UUID, Assignment]) -> None:
         for one in outcome.written:
+            was, ref = existing.get(one.assignment_id), self._made_by(one)
+            if was and ref and is_as_imported(self.rows[ref], was.version):  # files have changed it
+                self.rows[ref] = replace(self.rows[ref], version=one.version)
             existing[one.assignment_id] = self.written[one.assignment_id] = one
 
     def _begun(self, record: AssignmentRecord, customer_id: UUID) -> Assignment:
@@ -217,10 +282,36 @@ class _Batch:
         )
 
 
+def _refs_of(one: Assignment, customer_ref: str) -> tuple[str, str]:
+    """Return what a row can be known by that made an assignment: with a beginning, or from then on."""
+    row = AssignmentRecord(customer_ref, one.member_id, one.relation, one.valid_from, None, "")
+    return row.ref, replace(row, valid_from=None).ref
+
+
+def _refs(
+    records: Sequence[AssignmentRecord],
+    customers: Mapping[str, UUID],
+    existing: Mapping[UUID, Sequence[Assignment]],
+) -> set[str]:
+    """Return what the rows are known by, and those that may have made what is there."""
+    made = {
+        ref
+        for customer_ref, customer_id in customers.items()
+        for one in existing.get(customer_id, ())
+        for ref in _refs_of(one, customer_ref)
+    }
+    return made | {record.ref for record in records}
+
+
 def _is_of(assignment: Assignment, record: AssignmentRecord) -> bool:
     """Tell whether the assignment is what this record became, or would become."""
     same = (assignment.member_id, assignment.relation) == (record.member_id, record.relation)
     return same and record.valid_from in {None, assignment.valid_from}
+
+
+def _never_held(one: Assignment) -> bool:
+    """Tell whether it was taken away before it began, or is another one by now."""
+    return one.valid_to <= one.valid_from
 
 
 def _became(record: AssignmentRecord, existing: Iterable[Assignment]) -> Assignment | None:

@@ -22,7 +22,7 @@ from bailiwick_customers.domain.customer import (
 )
 from bailiwick_customers.store.imports import ImportUnit, OpenImport
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Imported, Outcome
+from bailiwick_kit.imports.imported_rows import FIRST, Imported, Outcome, Taken, is_as_imported
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ async def import_customers(
     """Create the customers that no earlier import from this source has made.
 
     The others stay as they are, unless `update`: then those whose rows have changed since become what these
-    say now. A fault says which record it is about by its place, from 0.
+    say now, but for what people have changed since, which is different. A fault says which record it is
+    about by its place, from 0.
 
     Raises:
         Forbidden: the member who imports may not create or approve customers.
@@ -72,7 +73,7 @@ async def import_customers(
     _check_sizes(records)
     async with open_import(caller.org_id) as unit:
         known = await unit.known(source, (record.external_ref for record in records))
-        before = await unit.digests(source, KIND, known)
+        before = await unit.before(source, KIND, known)
         new = [record for record in records if record.external_ref not in known]
         codes = await _codes(unit, len(new))
         customers = [
@@ -93,10 +94,16 @@ async def import_customers(
             for place, record in enumerate(records)
             if outcomes[record.external_ref] is Outcome.UPDATED
         }
-        await _update(unit, caller, source, changed, known)
+        versions = await _update(unit, caller, source, changed, known, before)
+        left = {one.external_ref for one in changed.values()} - versions.keys()
+        outcomes |= dict.fromkeys(left, Outcome.DIFFERENT)
         await unit.note("customer.import", caller.member_id, ids.values(), source)
-        taken = [one for one in records if outcomes[one.external_ref] in _TAKEN]
-        await unit.keep(source, KIND, {one.external_ref: one.digest for one in taken})
+        kept = {
+            one.external_ref: Taken(one.digest, versions.get(one.external_ref, FIRST))
+            for one in records
+            if outcomes[one.external_ref] in _TAKEN
+        }
+        await unit.keep(source, KIND, kept)
     return [
         Imported(known.get(ref) or ids[ref], outcomes[ref])
         for ref in (record.external_ref for record in records)
@@ -117,11 +124,16 @@ async def _update(
     source: str,
     changed: Mapping[int, CustomerRecord],
     known: Mapping[str, UUID],
-) -> None:
-    """Make customers what their rows say now; what these say nothing of stays."""
+    before: Mapping[str, Taken],
+) -> Mapping[str, int]:
+    """Make customers what their rows say now; what these say nothing of stays.
+
+    Returns the versions of those that it changed; whom people have changed since stays as they are.
+    """
     ids = {place: known[record.external_ref] for place, record in changed.items()}
     present = await unit.present(ids.values())
-    faults, customers = [], []
+    faults: list[Fault] = []
+    customers: dict[str, Customer] = {}
     for place, record in changed.items():
         customer = present[ids[place]]
         if record.created_at not in {None, customer.created_at}:
@@ -129,14 +141,18 @@ async def _update(
                 f"It was imported with {customer.created_at:%Y-%m-%dT%H:%M:%SZ}, and this stays."
             )
             faults.append(Fault(f"[{place}].created_at", "not-allowed", message))
+        if not is_as_imported(before.get(record.external_ref), customer.version):
+            continue
         changes = {name: getattr(record, name) for name in _UPDATED & record.said}
         if record.status not in _FROM_HERE.get(customer.status, frozenset()):
             changes.pop("status", None)
-        customers.append(replace(customer, **changes, version=customer.version + 1))
+        customers[record.external_ref] = replace(customer, **changes, version=customer.version + 1)
     if faults:
         raise Invalid(faults=faults)
-    await unit.save(customers)
-    await unit.note("customer.update", caller.member_id, ids.values(), source)
+    await unit.save(list(customers.values()))
+    touched = [one.customer_id for one in customers.values()]
+    await unit.note("customer.update", caller.member_id, touched, source)
+    return {ref: one.version for ref, one in customers.items()}
 
 
 def _check_sizes(records: Sequence[CustomerRecord]) -> None:

@@ -151,7 +151,7 @@ class _Timeline:
         return [
             one
             for one in self._held.values()
-            if one.overlaps(new.valid_from, new.valid_to) and _exclude_each_other(one, new)
+            if one.overlaps(new.valid_from, new.valid_to) and exclude_each_other(one, new)
         ]
 
     def cut(self, old: Assignment, start: datetime) -> None:
@@ -309,7 +309,7 @@ def _gives_way(main: Assignment, additional: Assignment) -> bool:
     return is_own and since is not None and _is_planned_main(main, since)
 
 
-def _exclude_each_other(one: Assignment, other: Assignment) -> bool:
+def exclude_each_other(one: Assignment, other: Assignment) -> bool:
     """Tell whether two may not hold at once: two mains (V1), or two relations of one member."""
     both_main = one.relation is Relation.MAIN and other.relation is Relation.MAIN
     return both_main or one.member_id == other.member_id

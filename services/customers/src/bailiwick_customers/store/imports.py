@@ -27,7 +27,7 @@ from bailiwick_customers.store.unit_of_work import Assignments, Customers, autho
 from bailiwick_kit.bus.outbox import record
 from bailiwick_kit.clock import Clock, SystemClock
 from bailiwick_kit.database.engine import Database
-from bailiwick_kit.imports.imported_rows import ImportedRows
+from bailiwick_kit.imports.imported_rows import ImportedRows, Taken
 from bailiwick_kit.replication.change_counter import next_numbers
 
 
@@ -56,13 +56,13 @@ class ImportUnit:
         found = await self._connection.execute(statement)
         return {row.external_ref: row.customer_id for row in found}
 
-    async def digests(self, source: str, kind: str, refs: Iterable[str]) -> Mapping[str, str]:
+    async def before(self, source: str, kind: str, refs: Iterable[str]) -> Mapping[str, Taken]:
         """Return what those of a source's rows said that were taken before."""
-        return await self._rows(source, kind).digests(self._connection, refs)
+        return await self._rows(source, kind).before(self._connection, refs)
 
-    async def keep(self, source: str, kind: str, digests: Mapping[str, str]) -> None:
+    async def keep(self, source: str, kind: str, taken: Mapping[str, Taken]) -> None:
         """Keep what rows said that were taken."""
-        await self._rows(source, kind).keep(self._connection, digests)
+        await self._rows(source, kind).keep(self._connection, taken)
 
     def _rows(self, source: str, kind: str) -> ImportedRows:
         return ImportedRows(tables.imported_rows, self._org_id, source, kind)

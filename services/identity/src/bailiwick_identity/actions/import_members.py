@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from bailiwick_identity.rules.membership import check_record, enrol
 from bailiwick_identity.store.passwords import ArgonPasswords
 from bailiwick_identity.store.unit_of_work import OpenUnit, Unit
 from bailiwick_kit.errors import Fault, Invalid, Missing, Refusal
-from bailiwick_kit.imports.imported_rows import Outcome
+from bailiwick_kit.imports.imported_rows import Outcome, Taken, is_as_imported
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ async def import_members(
     """Import a batch in one transaction.
 
     A record of an earlier import is left alone, whatever has become of it; with `update` a member gets the
-    name and language that their row has now. An address that is a member
-    already is linked to the record. One that has an account is active if the record has its password,
+    name and language that their row has now, unless people have changed them since. An address that is a
+    member already is linked to the record. One that has an account is active if the record has its password,
     which proves whose it is, and invited if not (D3).
 
     Raises:
@@ -88,7 +88,7 @@ async def import_members(
     async with open_unit(org_id, now) as unit:
         organization = await unit.organizations.locked()
         known = await unit.members.imported(source, [one.external_ref for one in records])
-        before = await unit.members.digests(source, list(known))
+        before = await unit.members.before(source, list(known))
     outcomes = {
         one.external_ref: Outcome.of_known(before.get(one.external_ref), one.digest, update=update)
         for one in records
@@ -105,20 +105,20 @@ async def import_members(
     hashes = {line: one.password_hash if one else None for line, one in accounts.items()}
     prepared = await asyncio.gather(*(_prepared(passwords, one, hashes[one.line]) for one in new))
     written: dict[str, Imported] = {}
+    versions: dict[str, int] = {}
     async with open_unit(org_id, now) as unit:
         organization = await unit.organizations.locked()
         for one in prepared:
             try:
-                made = await _write(unit, organization, source, one, now)
+                made, version = await _write(unit, organization, source, one, now)
             except Refusal as refusal:
                 raise RecordRefused(one.record.line, refusal) from None
-            written[made.external_ref] = made
+            written[made.external_ref], versions[made.external_ref] = made, version
         changed = [one for one in records if outcomes.get(one.external_ref) is Outcome.UPDATED]
-        for record in changed:
-            earlier = before.get(record.external_ref)
-            await _update(unit, known[record.external_ref], record, earlier, source)
-        taken = {one.external_ref: one.digest for one in (*new, *changed)}
-        await unit.members.keep(source, taken)
+        updated = await _updated(unit, source, changed, known, before)
+        left = {one.external_ref for one in changed} - updated.keys()
+        outcomes |= dict.fromkeys(left, Outcome.DIFFERENT)
+        await _keep(unit, source, records, versions | updated)
     return [
         written.get(one.external_ref)
         or Imported(one.external_ref, known[one.external_ref], outcomes[one.external_ref])
@@ -126,15 +126,44 @@ async def import_members(
     ]
 
 
-async def _update(
-    unit: Unit, member_id: UUID, record: Record, before: str | None, source: str
+async def _updated(
+    unit: Unit,
+    source: str,
+    changed: Sequence[Record],
+    known: Mapping[str, UUID],
+    before: Mapping[str, Taken],
+) -> dict[str, int]:
+    """Update members by their rows; return the versions of those that people have not changed since."""
+    versions = {}
+    for record in changed:
+        ref = record.external_ref
+        version = await _update(unit, known[ref], record, before.get(ref), source)
+        if version is not None:
+            versions[ref] = version
+    return versions
+
+
+async def _keep(
+    unit: Unit, source: str, records: Sequence[Record], versions: Mapping[str, int]
 ) -> None:
-    """Give a member the name and language of their row; for what they may do people answer."""
+    """Keep what the rows of these members said, which have these versions now."""
+    said = {one.external_ref: one.digest for one in records}
+    taken = {ref: Taken(said[ref], version) for ref, version in versions.items()}
+    await unit.members.keep(source, taken)
+
+
+async def _update(
+    unit: Unit, member_id: UUID, record: Record, before: Taken | None, source: str
+) -> int | None:
+    """Give a member the name and language of their row; for what they may do people answer.
+
+    Returns the member's version; None where people have changed them since, and they stay as they are.
+    """
     member = await unit.members.one(member_id)
     if member is None:
         raise RecordRefused(record.line, Missing())
     has_rights = (
-        record.rights == before.partition(" ")[0]
+        record.rights == before.digest.partition(" ")[0]
         if before
         else (record.member.grants == member.grants)
     )
@@ -144,6 +173,8 @@ async def _update(
             " them in the application, and here back to what was imported"
         )
         raise RecordRefused(record.line, Invalid(faults=(Fault("role", "not-allowed", message),)))
+    if not is_as_imported(before, member.version):
+        return None
     changed = replace(
         member,
         name=record.member.name,
@@ -152,6 +183,7 @@ async def _update(
     )
     await unit.members.save(changed)
     await unit.note("member.update", OPERATOR, member_id, {"source": source})
+    return changed.version
 
 
 async def _prepared(passwords: ArgonPasswords, record: Record, known_hash: str | None) -> _Prepared:
@@ -164,7 +196,7 @@ async def _prepared(passwords: ArgonPasswords, record: Record, known_hash: str |
 
 async def _write(
     unit: Unit, organization: Organization, source: str, prepared: _Prepared, now: datetime
-) -> Imported:
+) -> tuple[Imported, int]:
     record = prepared.record
     account_id, made = await unit.accounts.ensure(record.member.email, prepared.password_hash, now)
     existing = await unit.members.of_account(account_id)
@@ -172,7 +204,8 @@ async def _write(
         if existing.import_source is not None:
             raise MemberExists("Another record is this member already: give each an address.")
         await unit.members.link(existing.member_id, source, record.external_ref)
-        return Imported(record.external_ref, existing.member_id, Outcome.UNCHANGED)
+        linked = Imported(record.external_ref, existing.member_id, Outcome.UNCHANGED)
+        return linked, existing.version
     member = await enrol(
         unit,
         organization,
@@ -183,4 +216,4 @@ async def _write(
         imported=(source, record.external_ref),
     )
     await unit.note("member.import", OPERATOR, member.member_id, {"source": source})
-    return Imported(record.external_ref, member.member_id, Outcome.CREATED)
+    return Imported(record.external_ref, member.member_id, Outcome.CREATED), member.version

@@ -37,7 +37,7 @@ from bailiwick_kit.clock import END_OF_TIME, Clock, SystemClock
 from bailiwick_kit.database import audit
 from bailiwick_kit.database.engine import Database
 from bailiwick_kit.errors import Missing
-from bailiwick_kit.imports.imported_rows import ImportedRows
+from bailiwick_kit.imports.imported_rows import ImportedRows, Taken
 from bailiwick_kit.replication.change_counter import next_numbers
 from bailiwick_kit.telemetry.trace import trace_parent
 from bailiwick_kit.web.idempotency import Claim, IdempotencyKeys, Replay
@@ -137,13 +137,13 @@ class Members:
         await self._update(member.member_id, {**member_row(member), "seq": seq})
         await _tell(self._connection, member_event(member, seq))
 
-    async def digests(self, source: str, external_refs: Sequence[str]) -> Mapping[str, str]:
+    async def before(self, source: str, external_refs: Sequence[str]) -> Mapping[str, Taken]:
         """Return what those of an import's rows said that were taken before."""
-        return await self._rows(source).digests(self._connection, external_refs)
+        return await self._rows(source).before(self._connection, external_refs)
 
-    async def keep(self, source: str, digests: Mapping[str, str]) -> None:
+    async def keep(self, source: str, taken: Mapping[str, Taken]) -> None:
         """Keep what an import's rows said that were taken."""
-        await self._rows(source).keep(self._connection, digests)
+        await self._rows(source).keep(self._connection, taken)
 
     def _rows(self, source: str) -> ImportedRows:
         return ImportedRows(tables.imported_rows, self._org_id, source, "member")

@@ -15,7 +15,7 @@ from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_kit.clock import beginning
 from bailiwick_kit.errors import Fault, Invalid, Refusal
-from bailiwick_kit.imports.imported_rows import Imported, Outcome
+from bailiwick_kit.imports.imported_rows import FIRST, Imported, Outcome, Taken, is_as_imported
 from bailiwick_orders.domain.change import Change, FoundCustomer, Happening
 from bailiwick_orders.domain.order import (
     Order,
@@ -54,8 +54,8 @@ async def import_orders(
     """Create the orders that no earlier import from this source has made.
 
     The others stay as they are, unless `update`: then those whose rows have changed since become what these
-    say now. The state of the customer does not matter: what happened has happened. A fault says which record
-    it is about by its place, from 0.
+    say now, but for what people have changed since, which is different. The state of the customer does not
+    matter: what happened has happened. A fault says which record it is about by its place, from 0.
 
     Raises:
         Forbidden: the member who imports may not create orders for all, or name who is credited.
@@ -67,7 +67,7 @@ async def import_orders(
     dates = _all_checked(caller, records)
     async with open_import(caller.org_id, caller.now) as unit:
         known = dict(await unit.known(source, (record.external_ref for record in records)))
-        before = await unit.digests(source, known)
+        before = await unit.before(source, known)
         outcomes = [
             Outcome.of_known(before.get(record.external_ref), record.digest, update=update)
             if record.external_ref in known
@@ -82,8 +82,15 @@ async def import_orders(
         made = await _all_made(unit, gate, caller, source, taken, dates)
         await unit.add([made[p] for p, _ in taken if outcomes[p] is Outcome.CREATED])
         changed = {p: known[one.external_ref] for p, one in taken if one.external_ref in known}
-        await _update(unit, {p: records[p] for p in changed}, changed, made)
-        await unit.keep(source, {record.external_ref: record.digest for _, record in taken})
+        versions = await _update(unit, {p: records[p] for p in changed}, changed, made, before)
+        for place in changed.keys() - versions.keys():
+            outcomes[place] = Outcome.DIFFERENT
+        kept = {
+            record.external_ref: Taken(record.digest, versions.get(place, FIRST))
+            for place, record in taken
+            if outcomes[place] is not Outcome.DIFFERENT
+        }
+        await unit.keep(source, kept)
     return [
         Imported(known.get(record.external_ref) or made[place][0].order_id, outcomes[place])
         for place, record in enumerate(records)
@@ -124,12 +131,17 @@ async def _update(
     records: Mapping[int, OrderRecord],
     ids: Mapping[int, UUID],
     made: Mapping[int, tuple[Order, Change]],
-) -> None:
-    """Make orders what their rows say now."""
+    kept: Mapping[str, Taken],
+) -> Mapping[int, int]:
+    """Make orders what their rows say now, but for those that people have changed since.
+
+    Returns the versions of those that it changed, by their places.
+    """
     if not ids:
-        return
+        return {}
     present = await unit.present(ids.values())
-    changed, faults = [], []
+    faults: list[Fault] = []
+    changed: dict[int, tuple[Order, Order, Change]] = {}
     for place, order_id in ids.items():
         (order, change), before = made[place], present[order_id]
         faults += [
@@ -137,11 +149,13 @@ async def _update(
             for name in ("customer_id", "author_id")
             if name in records[place].said and getattr(order, name) != getattr(before, name)
         ]
-        after = _as_said(records[place], order, before)
-        changed.append((before, after, replace(change, happening=Happening.EDITED)))
+        if is_as_imported(kept.get(records[place].external_ref), before.version):
+            after = _as_said(records[place], order, before)
+            changed[place] = before, after, replace(change, happening=Happening.EDITED)
     if faults:
         raise Invalid(faults=faults)
-    await unit.save(changed)
+    await unit.save(list(changed.values()))
+    return {place: after.version for place, (_, after, _) in changed.items()}
 
 
 _STAYS = (

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bailiwick_access.caller import subject_of
 from bailiwick_kit.database.engine import Database
-from bailiwick_kit.imports.imported_rows import ImportedRows
+from bailiwick_kit.imports.imported_rows import ImportedRows, Taken
 from bailiwick_orders.domain.change import Change, FoundCustomer
 from bailiwick_orders.domain.order import Order
 from bailiwick_orders.store.representation import representations
@@ -60,13 +60,13 @@ class ImportUnit:
         found = await self._connection.execute(statement)
         return {row.external_ref: row.order_id for row in found}
 
-    async def digests(self, source: str, refs: Iterable[str]) -> Mapping[str, str]:
+    async def before(self, source: str, refs: Iterable[str]) -> Mapping[str, Taken]:
         """Return what those of a source's rows said that were taken before."""
-        return await self._rows(source).digests(self._connection, refs)
+        return await self._rows(source).before(self._connection, refs)
 
-    async def keep(self, source: str, digests: Mapping[str, str]) -> None:
+    async def keep(self, source: str, taken: Mapping[str, Taken]) -> None:
         """Keep what rows said that were taken."""
-        await self._rows(source).keep(self._connection, digests)
+        await self._rows(source).keep(self._connection, taken)
 
     def _rows(self, source: str) -> ImportedRows:
         return ImportedRows(imported_rows, self._org_id, source, "order")
