@@ -114,6 +114,18 @@ def test_killed_and_frozen_processes_are_told_apart(places: DataFolder) -> None:
     wait_until(lambda: not process.is_running(), _Patient(), "the end", 5)
 
 
+def test_what_is_frozen_runs_no_more(places: DataFolder) -> None:
+    """A signal takes effect a moment later, and a test that asks at once got an answer."""
+    busy = Process("busy", places, ("/bin/sh", "-c", "while :; do :; done"))
+    busy.start()
+    for _ in range(50):
+        busy.pause()
+        state = Path(f"/proc/{busy.pid()}/stat").read_text().rpartition(")")[2].split()[0]
+        assert state == "T"
+        busy.resume()
+    busy.stop()
+
+
 class _Patient(Process):
     def __init__(self) -> None:
         """Stand for a runner that never ends."""

@@ -140,8 +140,12 @@ class Process:
         _end(self.pid_file, signal.SIGKILL, self.patience)
 
     def pause(self) -> None:
-        """Freeze it and its children."""
-        _signal(self.pid(), signal.SIGSTOP)
+        """Freeze it and its children; return when none of their threads runs any more."""
+        pid = self.pid()
+        _signal(pid, signal.SIGSTOP)
+        until = time.monotonic() + self.patience
+        while pid and any(map(_runs, _family(pid))) and time.monotonic() < until:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let it and its children go on."""
@@ -222,6 +226,10 @@ def _birth(pid: int) -> str | None:
     return f"{boot}/{stat.started}"
 
 
+_STOPPED = {"T", "t", "X", "Z"}
+"""States of proc(5): stopped by a signal, traced, dead, not yet waited for."""
+
+
 class _Stat(NamedTuple):
     state: str
     parent: int
@@ -234,6 +242,15 @@ def _stat(pid: int) -> _Stat | None:
     except OSError:
         return None
     return _Stat(fields[0], int(fields[1]), fields[19])
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a thread of the process is not stopped: a signal takes effect a moment later."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] not in _STOPPED:
+                return True
+    return False
 
 
 def _family(pid: int) -> dict[int, str]:
