@@ -97,7 +97,7 @@ class Postgres(Handle):
         return await copy_database(self.url, service, name, secret, template)
 
     async def drop(self, database: DatabaseUrls) -> None:
-        """Drop a database. A run makes thousands, each of 300 files: those that stay keep the disk busy."""
+        """Drop a database; needed only where a test makes a great many. It waits for a checkpoint of all."""
         await drop_database(self.url, database.name)
 
     def _template(self, service: str, secret: str) -> str:

@@ -152,4 +152,3 @@ async def open_house(
     async with in_process(main.application(settings)) as api:
         yield IdentityService(api, settings, urls, worker, keys)
     await worker.close()
-    await postgres.drop(urls)

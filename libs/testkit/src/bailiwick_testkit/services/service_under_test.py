@@ -76,4 +76,3 @@ async def open_shop(
             await shop.tell()
             yield shop
     await worker.close()
-    await postgres.drop(urls)
