@@ -92,7 +92,7 @@ def test_sizes_are_as_stated(chart: Chart) -> None:
     done = chart.template("-f", "examples/small.yaml")
     small = [one for one in yaml.load_all(done.stdout, yaml.CSafeLoader) if one]
     trial = requested(small)
-    page = read(Path("deploy/helm/README.md"))
+    page = " ".join(read(Path("deploy/helm/README.md")).split())
     assert f"request {cpu:.1f} CPU and {memory:.2f} GiB" in page
     assert f"needs {surge[0]:.1f} CPU and {surge[1]:.1f} GiB" in page
     assert f"{trial[0]:.1f} CPU and {trial[1]:.1f} GiB, for a trial" in page
