@@ -47,8 +47,9 @@ allow if {
 # title: Masks
 # description: |-
 #   What is shown less of, for this caller. `terms` hidden: commercial conditions are not theirs to know.
-#   `parent_id` visible: only where they may view the parent too. `search` exact: who names a customer by id or
-#   code does not search among them. A filter is sent with them, so they say which revision made it.
+#   `parent_id` names the relations to the parent with which they may view it, too: without one of them it is not
+#   shown. `search` exact: who names a customer by id or code does not search among them. A filter is sent with
+#   them, so they say which revision made it.
 # entrypoint: true
 masks := object.union(_masks, {"revision": sentinel.revision})
 
@@ -58,6 +59,13 @@ _columns := {column: {"replace": {"value": how}} | some column, how in _shown}
 
 _shown["terms"] := "hidden" if subject.is_above_ceiling("customers", "edit_terms")
 
-_shown["parent_id"] := "visible" if "portfolio" in subject.reach("customers", "view")
+_shown["parent_id"] := concat(" ", sort(_viewing)) if "portfolio" in subject.reach("customers", "view")
 
 _shown["search"] := "exact" if input.subject.kind == "service"
+
+# As `include` says of viewing; a test compares them.
+_viewing := {"main", "additional"} | _as_creator
+
+default _as_creator := set()
+
+_as_creator := {"author"} if input.settings.creator_keeps_access == true

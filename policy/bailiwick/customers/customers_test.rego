@@ -15,9 +15,20 @@ test_whoever_views_all_customers_sees_all_of_them[person] if {
 	_masks(person) == {}
 }
 
-test_a_portfolio_shows_parents_that_may_be_viewed_too[person] if {
+test_a_portfolio_shows_parents_that_may_be_viewed_too[case] if {
 	some person in ["ana", "bruno"]
-	_masks(person) == {"parent_id": {"replace": {"value": "visible"}}}
+	some keeps in [true, false]
+	case := [person, keeps]
+	document := tables.document({"who": person, "does": "view", "settings": {"creator_keeps_access": keeps}})
+	masks := customers.masks with input as document with data.system.bundles as tables.bundles
+	split(masks.customer.parent_id.replace.value, " ") == sort(_viewing(document))
+}
+
+# The relations that let somebody view a customer, each by itself.
+_viewing(document) := {relation |
+	some relation in ["main", "additional", "author", "cover"]
+	customer := {"org_id": document.subject.org_id, relation: true}
+	customers.include with input as object.union(document, {"customer": customer})
 }
 
 test_terms_are_not_for_custom_members if {

@@ -17,7 +17,7 @@ from bailiwick_access.visibility import FACTS
 from bailiwick_contracts.identity import Settings
 from bailiwick_kit.errors import Forbidden, Missing, Refusal
 from bailiwick_kit.policy.client import Decision, Masks, Policy, Question
-from bailiwick_kit.policy.scope import Nobody, Scope, Where, fields
+from bailiwick_kit.policy.scope import Nobody, Scalar, Scope, Where, fields
 from bailiwick_kit.telemetry import metrics
 
 _log = structlog.get_logger(__name__)
@@ -182,6 +182,11 @@ class Gate:
 def hides(masks: Masks, table: str, column: str) -> bool:
     """Tell whether policy masks a column."""
     return column in masks.get(table, {})
+
+
+def replacement(masks: Masks, table: str, column: str) -> Scalar:
+    """Return what policy says of a column that it masks; None where it does not."""
+    return masks.get(table, {}).get(column, {}).get("replace", {}).get("value")
 
 
 def _package(resource: str) -> str:

@@ -262,6 +262,33 @@ async def test_a_parent_is_shown_to_whoever_may_view_it_and_to_nobody_else(
     assert (await shop.api.get(ana, child["path"])).json()["parent_id"] == parent["customer_id"]
 
 
+async def test_a_creator_who_goes_on_viewing_a_parent_is_shown_it_and_changes_it(
+    shop: ServiceUnderTest, create: Create
+) -> None:
+    mia = await shop.member("brand_manager")
+    ana, bruno = [await shop.member("sales_representative") for _ in range(2)]
+    parent = await create(ana)
+    child = await create(mia, parent_id=parent["customer_id"], main_id=str(ana.member_id))
+    to_bruno = {"member_id": str(bruno.member_id), "relation": "main"}
+    await shop.api.post(mia, parent["path"] + "/assignments", to_bruno)
+
+    async def shown() -> object:
+        found = (await shop.api.get(ana, child["path"])).json()["parent_id"]
+        listed = (await shop.api.get(ana, "/v1/customers")).json()["items"]
+        assert found in {one["parent_id"] for one in listed}
+        return found
+
+    async def taken_off() -> bool:
+        await shop.api.patch(ana, child["path"], {"parent_id": None}, "*")
+        return (await shop.api.get(mia, child["path"])).json()["parent_id"] is None
+
+    assert (await shop.api.get(ana, parent["path"])).status_code == 404
+    assert (await shown(), await taken_off()) == (None, False)
+    await shop.settings(creator_keeps_access=True)
+    assert (await shop.api.get(ana, parent["path"])).status_code == 200
+    assert (await shown(), await taken_off()) == (parent["customer_id"], True)
+
+
 async def test_a_hidden_parent_is_not_confirmed_by_naming_it(
     shop: ServiceUnderTest, create: Create
 ) -> None:

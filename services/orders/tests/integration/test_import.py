@@ -384,13 +384,15 @@ async def test_an_order_is_found_by_the_number_that_it_had_before_and_shows_it(
     mine, other = await market.customer(main=ana), await market.customer()
     async with opening(mia) as work:
         await imported(work, record("SO-2019/0042", mine), record("SO-2019/0043", other))
-        await imported(work, record("so%20x", other))
+        await imported(work, record("so%20x", other), record("Inv-0012", mine))
     made = await market.order(mia, mine, place=True)
     assert made["external_ref"] is None
     for text, of_mia, of_ana in (
         ("SO-2019/0042", {"SO-2019/0042"}, {"SO-2019/0042"}),
         ("so-2019", {"SO-2019/0042", "SO-2019/0043"}, {"SO-2019/0042"}),
         ("SO%20X", {"so%20x"}, set()),
+        ("inv-0012", {"Inv-0012"}, {"Inv-0012"}),
+        ("INV-001", {"Inv-0012"}, {"Inv-0012"}),
         ("2019", set(), set()),
         (made["number"], {None}, {None}),
     ):

@@ -22,6 +22,7 @@ from bailiwick_kit.database import migrations
 from bailiwick_kit.database.engine import Database
 from bailiwick_launcher.databases import DatabaseUrls
 from bailiwick_orders.store.customer_names import NUMBER, RARE, Renaming, find
+from bailiwick_orders.store.rows import searched_number
 from bailiwick_testkit.servers.real import Postgres
 from bailiwick_testkit.services.large_company import superuser_dsn
 
@@ -132,3 +133,19 @@ async def test_names_of_the_version_before_are_found_after_the_upgrade_and_while
             await Renaming(database).catch_up()
             assert await shapes("mar", "ete", "luna") == [RARE] * 3
             assert not await Renaming(database)._some(ORG)
+
+
+async def test_former_numbers_are_searched_for_in_the_words_of_sql_and_python_alike(
+    postgres: Postgres,
+) -> None:
+    refs = ["Inv-0012", "SO/ÄÇß-İ ", "so%20x", None]
+    async with before(postgres, "former_numbers_in_any_case") as found:
+        for number, ref in enumerate(refs, 1):
+            await plant(found.connection, number, None, LONG_AGO)
+            await found.connection.execute(
+                "UPDATE orders SET external_ref = $1 WHERE number = $2", ref, str(number)
+            )
+        await asyncio.to_thread(command.upgrade, found.config, "head")
+        rows = await found.connection.fetch("SELECT former_number FROM orders ORDER BY number")
+    assert [row["former_number"] for row in rows] == [ref and searched_number(ref) for ref in refs]
+    assert rows[0]["former_number"] == "inv-0012"

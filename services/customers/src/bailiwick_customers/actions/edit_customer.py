@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from bailiwick_access.authorizer import Gate, hides
+from bailiwick_access.authorizer import Gate
 from bailiwick_access.caller import Caller
 from bailiwick_access.write_responses import Written
 from bailiwick_customers.domain.customer import check_size
 from bailiwick_customers.rules.authorize import Permit, Viewed, permitted, written
-from bailiwick_customers.rules.parents import check_parent
+from bailiwick_customers.rules.parents import check_parent, may_know_parent
 from bailiwick_customers.store.unit_of_work import OpenUnit, Unit
 from bailiwick_kit.web.etags import Expected
 from bailiwick_kit.web.submitted import Submitted
@@ -53,7 +53,9 @@ async def _visible(
     caller, customer, parent_id = permit.caller, permit.customer, changes["parent_id"]
     if parent_id is not None:  # the present one too: naming a hidden parent must not confirm it
         await check_parent(unit, gate, caller, parent_id, child_id=customer.customer_id)
-    is_masked = customer.parent_id is not None and hides(permit.masks, "customer", "parent_id")
-    if is_masked and not await unit.customers.represents_parent(customer, caller):
-        return {name: value for name, value in changes.items() if name != "parent_id"}
-    return changes
+    if customer.parent_id is None:
+        return changes
+    relations = await unit.customers.relations(customer.parent_id, caller)
+    if may_know_parent(permit.masks, relations):
+        return changes
+    return {name: value for name, value in changes.items() if name != "parent_id"}

@@ -19,6 +19,7 @@ from bailiwick_customers.domain import customer as domain
 from bailiwick_customers.domain.assignment import Assignment, Relation
 from bailiwick_customers.domain.views import Filters, LookedUp, Shown
 from bailiwick_customers.rules.assigning import NewAssignment
+from bailiwick_customers.rules.parents import may_know_parent
 from bailiwick_kit.errors import Fault, Invalid
 from bailiwick_kit.policy.client import Masks
 from bailiwick_kit.text.iso import Country, Subdivision
@@ -346,7 +347,7 @@ def customer_body(shown: Shown, masks: Masks) -> CustomerBody:
     """Return the customer as it goes over the wire, less what policy masks."""
     customer = shown.customer
     shows_terms = not hides(masks, "customer", "terms")
-    shows_parent = shown.represents_parent or not hides(masks, "customer", "parent_id")
+    shows_parent = may_know_parent(masks, shown.parent_relations)
     return CustomerBody(
         customer_id=customer.customer_id,
         code=customer.code,

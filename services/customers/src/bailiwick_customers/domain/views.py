@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -34,13 +35,13 @@ class Filters:
 class Shown:
     """A customer as a reader gets it: with those who represent it now.
 
-    `represents_parent` tells whether the reader represents its parent too, and so may know of it.
+    `parent_relations` says how the reader stands to its parent: policy says with which they may know of it.
     """
 
     customer: Customer
     main_id: UUID | None
     additional_ids: tuple[UUID, ...]
-    represents_parent: bool
+    parent_relations: AbstractSet[str]
 
 
 @dataclass(frozen=True)

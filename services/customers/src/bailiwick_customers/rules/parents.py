@@ -1,14 +1,25 @@
-"""Which customer may be whose parent."""
+"""Which customer may be whose parent, and who may know of it."""
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-from bailiwick_access.authorizer import Gate
+from bailiwick_access.authorizer import Gate, replacement
 from bailiwick_access.caller import Caller
 from bailiwick_customers.domain.errors import UnknownParent
 from bailiwick_customers.store.unit_of_work import Unit
 from bailiwick_kit.errors import Fault
+from bailiwick_kit.policy.client import Masks
+
+
+def may_know_parent(masks: Masks, relations: AbstractSet[str]) -> bool:
+    """Tell whether somebody who stands so to a customer's parent may know which one it is.
+
+    Policy's mask names the relations that suffice; without a mask everybody may.
+    """
+    sufficient = replacement(masks, "customer", "parent_id")
+    return sufficient is None or not relations.isdisjoint(str(sufficient).split())
 
 
 async def check_parent(

@@ -229,27 +229,29 @@ async def shown(connection: AsyncConnection, who: Who, found: Sequence[Customer]
             mains[customer_id] = member_id
         else:
             additionals.setdefault(customer_id, []).append(member_id)
-    seen = await represented(connection, who, {customer.parent_id for customer in found})
+    parents = {customer.parent_id for customer in found if customer.parent_id is not None}
+    related = await relations(connection, who, parents)
     return [
         Shown(
             customer,
             mains.get(customer.customer_id),
             tuple(additionals.get(customer.customer_id, ())),
-            customer.parent_id in seen,
+            related.get(customer.parent_id, frozenset()),
         )
         for customer in found
     ]
 
 
-async def represented(
-    connection: AsyncConnection, who: Who, ids: AbstractSet[UUID | None]
-) -> AbstractSet[UUID]:
-    """Return which of the customers somebody represents, main or additional."""
-    wanted = [one for one in ids if one is not None]
-    if not wanted:
-        return frozenset()
-    found = await connection.execute(_REPRESENTATIVES, {**who.bound, "ids": wanted})
-    return {customer_id for customer_id, member_id, _ in found if member_id == who.member_id}
+async def relations(
+    connection: AsyncConnection, who: Who, ids: AbstractSet[UUID]
+) -> Mapping[UUID | None, AbstractSet[str]]:
+    """Return how somebody stands to those of the customers to which they stand in any way."""
+    found: dict[UUID | None, set[str]] = {}
+    if ids:
+        rows = await connection.execute(_RELATIONS, {**who.bound, "ids": list(ids)})
+        for customer_id, relation in rows:
+            found.setdefault(customer_id, set()).add(relation)
+    return found
 
 
 async def facts_of(
@@ -326,6 +328,13 @@ _FACTS = _ONE.with_only_columns(
     *customers.c["org_id", "status"],
     *(_ONE.selected_columns[f"fact_{fact}"] for fact in FACTS),
     _RELATION_STATE.label("relation_state"),
+)
+
+_RELATIONS = sa.select(visibility.c.customer_id, visibility.c.relation).where(
+    visibility.c.org_id == sa.bindparam("org_id"),
+    visibility.c.member_id == sa.bindparam("member_id"),
+    visibility.c.customer_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))),
+    _valid_now(visibility),
 )
 
 _REPRESENTATIVES = (

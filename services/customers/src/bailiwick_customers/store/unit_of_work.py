@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from bailiwick_customers.domain.customer import Customer
 from bailiwick_customers.domain.errors import MainOverlap
 from bailiwick_customers.domain.views import Found, Shown
 from bailiwick_customers.store import searching, tables
-from bailiwick_customers.store.queries import Who, facts_of, one, represented, shown
+from bailiwick_customers.store.queries import Who, facts_of, one, relations, shown
 from bailiwick_customers.store.rows import (
     assignment_part,
     assignment_row,
@@ -146,10 +147,10 @@ class Customers:
         bound = {"org_id": self._org_id, "id": other_id, "above": customer_id}
         return bool(await self._connection.scalar(_IS_ABOVE, bound))
 
-    async def represents_parent(self, customer: Customer, caller: Caller) -> bool:
-        """Tell whether the caller represents the customer's parent, and so sees which one it is."""
-        who = Who.of(caller)
-        return bool(await represented(self._connection, who, {customer.parent_id}))
+    async def relations(self, customer_id: UUID, caller: Caller) -> AbstractSet[str]:
+        """Return how the caller stands to a customer."""
+        found = await relations(self._connection, Who.of(caller), {customer_id})
+        return found.get(customer_id, frozenset())
 
     async def shown(self, customer: Customer, member_id: UUID, at: datetime) -> Shown:
         """Return a customer of this transaction as a reader gets it who may view it, at an instant."""

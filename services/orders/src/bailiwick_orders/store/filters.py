@@ -13,6 +13,7 @@ from bailiwick_kit.policy.scope import Scope
 from bailiwick_kit.text.search import after
 from bailiwick_orders.domain.views import Filters
 from bailiwick_orders.store.customer_names import FREQUENT, NUMBER, RARE, shown
+from bailiwick_orders.store.rows import searched_number
 from bailiwick_orders.store.tables import LISTED_WITHIN, customers, orders
 
 _REPRESENTING = ("main", "additional")
@@ -59,7 +60,7 @@ def narrowed(
 
 def begins(text: str) -> Mapping[str, object]:
     """Return what binds the ranges of numbers, and of former numbers in whichever case, that begin so."""
-    cases = {"number": text.upper(), "as_sent": text, "in_lower": text.lower()}
+    cases = {"number": text.upper(), "as_sent": text, "former_number": searched_number(text)}
     return cases | {f"{name}_end": after(first) for name, first in cases.items()}
 
 
@@ -113,7 +114,6 @@ def _lies_in(country: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     )
 
 
-_FORMER_NUMBER = orders.c.external_ref.collate("C")
 _PLACED = orders.c.order_date.is_not(None)
 _ME = sa.bindparam("member_id", type_=sa.Uuid)
 
@@ -136,7 +136,8 @@ _CONDITIONS: Mapping[str, sa.ColumnElement[bool]] = {
 }
 _NUMBERED = (
     _begins(orders.c.number, "number"),
-    *(_begins(_FORMER_NUMBER, name) for name in ("number", "as_sent", "in_lower")),
+    _begins(orders.c.former_number, "former_number"),
+    _begins(orders.c.external_ref.collate("C"), "as_sent"),  # what the version before has imported
 )
 _OF_FEW = orders.c.customer_id == sa.any_(sa.bindparam("customer_ids", type_=sa.ARRAY(sa.Uuid())))
 _FEW = orders.c.order_id == sa.any_(sa.bindparam("order_ids", type_=sa.ARRAY(sa.Uuid())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -43,6 +44,7 @@ _PLAIN = (
     "external_ref",
     "version",
 )
+_IN_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def line_rows(lines: Sequence[Line]) -> list[dict[str, str]]:
@@ -77,11 +79,17 @@ def order_row(order: Order) -> dict[str, Any]:
     """Return an order's columns."""
     return {
         **{name: getattr(order, name) for name in _PLAIN},
+        "former_number": searched_number(order.external_ref) if order.external_ref else None,
         "source": order.source.value,
         "state": order.state.value,
         "lines": line_rows(order.lines),
         "net": order.net,
     }
+
+
+def searched_number(text: str) -> str:
+    """Return a former number as it is searched for: A to Z in lower case, as a migration's SQL does it."""
+    return text.translate(_IN_LOWER)
 
 
 def to_order(row: RowMapping) -> Order:

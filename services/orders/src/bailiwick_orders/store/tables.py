@@ -133,6 +133,11 @@ orders = sa.Table(
     sa.Column("imported", sa.Boolean, nullable=False),
     sa.Column("import_source", sa.Text),
     sa.Column("external_ref", sa.Text),
+    sa.Column(
+        "former_number",
+        sa.Text(collation="C"),
+        comment="external_ref as it is searched for. A version before this one writes none.",
+    ),
     sa.Column("version", sa.Integer, nullable=False),
     sa.UniqueConstraint("org_id", "number", name="orders_number"),
     sa.UniqueConstraint("org_id", "import_source", "external_ref", name="orders_imported"),
@@ -148,6 +153,7 @@ orders = sa.Table(
     sa.Index("orders_dated", "org_id", "order_date"),
     # By code point, as the migration says: what is compared with the database leaves that out.
     sa.Index("orders_former_number", "org_id", "external_ref"),
+    sa.Index("orders_former_number_searched", "org_id", "former_number"),
     sa.Index("orders_customer", "org_id", "customer_id", "listed_at"),
 )
 
